@@ -1,0 +1,300 @@
+/**
+ * Every error that Heddle itself raises. Decide by `code`, which is stable; messages are for people and may change.
+ *
+ * Messages say what was attempted, what state stood in the way, and what was wanted instead.
+ *
+ * @module
+ */
+
+/** The stable codes, one for each kind of failure. */
+export const ErrorCode = {
+  /** A wait would close a cycle of owners that wait for each other. */
+  DEADLOCK: 'ERR_DEADLOCK',
+  /** A lock was taken against the declared or the learned order. */
+  LOCK_ORDER: 'ERR_LOCK_ORDER',
+  /** The owner of a lock died while it held the lock. */
+  LOCK_ABANDONED: 'ERR_LOCK_ABANDONED',
+  /** A lock was released by someone who does not hold it. */
+  NOT_OWNER: 'ERR_NOT_OWNER',
+  /** The worker that ran the task is gone. */
+  WORKER_EXITED: 'ERR_WORKER_EXITED',
+  /** The task was cancelled through its signal, or by the pool. */
+  TASK_ABORTED: 'ERR_TASK_ABORTED',
+  /** The task did not finish within its `timeoutMs`. */
+  TASK_TIMEOUT: 'ERR_TASK_TIMEOUT',
+  /** The queue holds `maxQueue` tasks already. */
+  QUEUE_FULL: 'ERR_QUEUE_FULL',
+  /** The pool was shut down or destroyed. */
+  POOL_CLOSED: 'ERR_POOL_CLOSED',
+  /** Shared memory has no block of the wanted size left. */
+  MEMORY_FULL: 'ERR_MEMORY_FULL',
+  /** More workers, locks or memory were asked for than is allowed. */
+  RESOURCE_LIMIT: 'ERR_RESOURCE_LIMIT',
+  /** A policy document does not validate. */
+  POLICY_INVALID: 'ERR_POLICY_INVALID',
+  /** No coordinator of the cluster answers. */
+  CLUSTER_UNAVAILABLE: 'ERR_CLUSTER_UNAVAILABLE',
+  /** The page is not cross-origin isolated, so it has no shared memory. */
+  NOT_ISOLATED: 'ERR_NOT_ISOLATED',
+  /** An option or an argument has the wrong type, range or content. */
+  INVALID_ARGUMENT: 'ERR_INVALID_ARGUMENT',
+} as const;
+
+/** Any of the values of {@link ErrorCode}. */
+export type HeddleErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
+/** Any of the values of {@link ErrorCode}. */
+export type ErrorCode = HeddleErrorCode;
+
+/** What every error of Heddle may carry beside its message. */
+export interface HeddleErrorOptions {
+  /** What failed: the name of a pool, a task, a lock, an option. */
+  readonly resource?: string | undefined;
+  /** The reason behind the failure: an error, or any value such as `signal.reason`. */
+  readonly cause?: unknown;
+}
+
+// A registered symbol, so that a second copy of the package (a bundled worker beside an unbundled page) is recognised too.
+const brand: unique symbol = Symbol.for('heddle.error');
+
+/** On the prototype, so that it is neither an own property of the error nor `Error` in the first line of its stack. */
+function describeClass(prototype: object, name: string): void {
+  Object.defineProperty(prototype, 'name', {
+    value: name,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+  Object.defineProperty(prototype, brand, { value: true });
+}
+
+/** `new Error(message, { cause: undefined })` would make an own `cause`; this leaves it away. */
+function nativeOptions(options: HeddleErrorOptions): ErrorOptions | undefined {
+  return 'cause' in options && options.cause !== undefined ? { cause: options.cause } : undefined;
+}
+
+/**
+ * Base of the errors of Heddle.
+ *
+ * `error instanceof HeddleError` holds for every one of them, for {@link InvalidTypeError} and {@link InvalidRangeError} also,
+ * which extend `TypeError` and `RangeError`.
+ */
+export class HeddleError extends Error {
+  static {
+    describeClass(this.prototype, 'HeddleError');
+  }
+
+  /** Stable, for programs: one of {@link ErrorCode}. */
+  readonly code: HeddleErrorCode;
+  /** What failed: the name of a pool, a task, a lock, an option. Absent where nothing has a name. */
+  readonly resource?: string;
+
+  /**
+   * @param code - one of {@link ErrorCode}
+   * @param message - action, state, what was wanted
+   * @param options - `resource` and `cause`
+   */
+  constructor(code: HeddleErrorCode, message: string, options: HeddleErrorOptions = {}) {
+    super(message, nativeOptions(options));
+    this.code = code;
+    if (options.resource !== undefined) this.resource = options.resource;
+  }
+
+  /** Lets `instanceof HeddleError` see the argument errors; subclasses keep the ordinary rule. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: the class on the right of instanceof, which may be a subclass
+    return this === HeddleError
+      ? isHeddleError(value)
+      : Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+}
+
+/**
+ * The task was cancelled: its signal was aborted, its runtime was disposed, or a sibling failed.
+ * `name` is `'AbortError'`, `code` is `ERR_TASK_ABORTED`, `cause` is `signal.reason`.
+ */
+export class TaskAbortedError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'AbortError');
+  }
+
+  /** @param message - action, state, what was wanted */
+  constructor(message = 'The task was aborted', options: HeddleErrorOptions = {}) {
+    super(ErrorCode.TASK_ABORTED, message, options);
+  }
+}
+
+/** The task did not finish within its `timeoutMs`. `name` is `'TimeoutError'`, `code` is `ERR_TASK_TIMEOUT`. */
+export class TaskTimeoutError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'TimeoutError');
+  }
+
+  /** @param message - action, state, what was wanted: with the limit in milliseconds */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.TASK_TIMEOUT, message, options);
+  }
+}
+
+/** What {@link WorkerExitedError} tells of the worker. */
+export interface WorkerExitedOptions extends HeddleErrorOptions {
+  /** The worker's exit code, when the platform tells one. */
+  readonly exitCode?: number | undefined;
+  /** The worker's thread id, when the platform has one. */
+  readonly threadId?: number | undefined;
+}
+
+/**
+ * The worker that ran the task is gone (`process.exit` in a task, `terminate()`, heap limit, crash). The task may have
+ * had effects; it is run again only if it was submitted as idempotent. `code` is `ERR_WORKER_EXITED`.
+ */
+export class WorkerExitedError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'WorkerExitedError');
+  }
+
+  /** The worker's exit code; `undefined` where the platform tells none. */
+  readonly exitCode: number | undefined;
+  /** The worker's thread id; `undefined` where the platform has none. */
+  readonly threadId: number | undefined;
+
+  /** @param message - action, state, what was wanted */
+  constructor(message: string, options: WorkerExitedOptions = {}) {
+    super(ErrorCode.WORKER_EXITED, message, options);
+    this.exitCode = options.exitCode;
+    this.threadId = options.threadId;
+  }
+}
+
+/** The queue holds `maxQueue` tasks; wait for `drain`, or raise `maxQueue`. `code` is `ERR_QUEUE_FULL`. */
+export class QueueFullError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'QueueFullError');
+  }
+
+  /** @param message - action, state (how many are queued), what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.QUEUE_FULL, message, options);
+  }
+}
+
+/** The pool or its runtime was shut down, so it takes no tasks and drops the queued ones. `code` is `ERR_POOL_CLOSED`. */
+export class PoolClosedError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'PoolClosedError');
+  }
+
+  /** @param message - action, state, what was wanted */
+  constructor(message = 'Cannot run the task: the pool is closed', options: HeddleErrorOptions = {}) {
+    super(ErrorCode.POOL_CLOSED, message, options);
+  }
+}
+
+/** Shared memory has no room for the value; raise `memoryBytes` of `createRuntime`. `code` is `ERR_MEMORY_FULL`. */
+export class MemoryFullError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'MemoryFullError');
+  }
+
+  /** @param message - action, state (bytes wanted, bytes free), what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.MEMORY_FULL, message, options);
+  }
+}
+
+/**
+ * The page is not cross-origin isolated, so it cannot have shared memory. `code` is `ERR_NOT_ISOLATED`.
+ * The default message names the two response headers that isolate a page.
+ */
+export class NotIsolatedError extends HeddleError {
+  static {
+    describeClass(this.prototype, 'NotIsolatedError');
+  }
+
+  /** @param message - action, state, what was wanted */
+  constructor(
+    message = 'Cannot create shared memory: the page is not cross-origin isolated; serve it with the headers ' +
+      '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"',
+    options: HeddleErrorOptions = {},
+  ) {
+    super(ErrorCode.NOT_ISOLATED, message, options);
+  }
+}
+
+/**
+ * A value cannot cross to another thread: a function, a symbol, a WeakMap, a Promise, and what else structured clone refuses.
+ * `name` is `'DataCloneError'`, `code` is `ERR_INVALID_ARGUMENT`, `path` says where it sits.
+ */
+export class DataCloneFailure extends HeddleError {
+  static {
+    describeClass(this.prototype, 'DataCloneError');
+  }
+
+  /** Where the value sits, such as `args[0].user.onClick` or `result`. */
+  readonly path: string;
+
+  /**
+   * @param path - where the value sits
+   * @param what - what it is, such as `a function`
+   */
+  constructor(path: string, what: string, options: HeddleErrorOptions = {}) {
+    super(
+      ErrorCode.INVALID_ARGUMENT,
+      `Cannot copy ${path} to another thread: it is ${what}; pass a value that structured clone accepts`,
+      options,
+    );
+    this.path = path;
+  }
+}
+
+/** An option or argument of the wrong type. A `TypeError`, and `instanceof HeddleError`; `code` is `ERR_INVALID_ARGUMENT`. */
+export class InvalidTypeError extends TypeError {
+  static {
+    describeClass(this.prototype, 'TypeError');
+  }
+
+  /** Always `ERR_INVALID_ARGUMENT`. */
+  readonly code: typeof ErrorCode.INVALID_ARGUMENT = ErrorCode.INVALID_ARGUMENT;
+  /** The option or argument that is wrong. */
+  readonly resource?: string;
+
+  /** @param message - action, what was given, what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(message, nativeOptions(options));
+    if (options.resource !== undefined) this.resource = options.resource;
+  }
+}
+
+/** An option or argument out of range. A `RangeError`, and `instanceof HeddleError`; `code` is `ERR_INVALID_ARGUMENT`. */
+export class InvalidRangeError extends RangeError {
+  static {
+    describeClass(this.prototype, 'RangeError');
+  }
+
+  /** Always `ERR_INVALID_ARGUMENT`. */
+  readonly code: typeof ErrorCode.INVALID_ARGUMENT = ErrorCode.INVALID_ARGUMENT;
+  /** The option or argument that is wrong. */
+  readonly resource?: string;
+
+  /** @param message - action, what was given, what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(message, nativeOptions(options));
+    if (options.resource !== undefined) this.resource = options.resource;
+  }
+}
+
+/** Either of the errors for a wrong option or argument. */
+export type InvalidArgumentError = InvalidTypeError | InvalidRangeError;
+
+/**
+ * Whether Heddle raised the value, whichever class it has and whichever copy of the package made it.
+ *
+ * @param value - anything; a Proxy that throws counts as no
+ */
+export function isHeddleError(value: unknown): value is HeddleError | InvalidArgumentError {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return value instanceof Error && (value as { [brand]?: unknown })[brand] === true;
+  } catch {
+    return false;
+  }
+}
