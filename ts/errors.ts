@@ -86,7 +86,7 @@ export class HeddleError extends Error {
   /** Stable, for programs: one of {@link ErrorCode}. */
   readonly code: HeddleErrorCode;
   /** What failed: the name of a pool, a task, a lock, an option. Absent where nothing has a name. */
-  readonly resource?: string;
+  declare readonly resource?: string;
 
   /**
    * @param code - one of {@link ErrorCode}
@@ -212,7 +212,7 @@ export class NotIsolatedError extends HeddleError {
 
   /** @param message - action, state, what was wanted */
   constructor(
-    message = 'Cannot create shared memory: the page is not cross-origin isolated; serve it with the headers ' +
+    message: string = 'Cannot create shared memory: the page is not cross-origin isolated; serve it with the headers ' +
       '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"',
     options: HeddleErrorOptions = {},
   ) {
@@ -255,7 +255,7 @@ export class InvalidTypeError extends TypeError {
   /** Always `ERR_INVALID_ARGUMENT`. */
   readonly code: typeof ErrorCode.INVALID_ARGUMENT = ErrorCode.INVALID_ARGUMENT;
   /** The option or argument that is wrong. */
-  readonly resource?: string;
+  declare readonly resource?: string;
 
   /** @param message - action, what was given, what was wanted */
   constructor(message: string, options: HeddleErrorOptions = {}) {
@@ -273,7 +273,7 @@ export class InvalidRangeError extends RangeError {
   /** Always `ERR_INVALID_ARGUMENT`. */
   readonly code: typeof ErrorCode.INVALID_ARGUMENT = ErrorCode.INVALID_ARGUMENT;
   /** The option or argument that is wrong. */
-  readonly resource?: string;
+  declare readonly resource?: string;
 
   /** @param message - action, what was given, what was wanted */
   constructor(message: string, options: HeddleErrorOptions = {}) {
