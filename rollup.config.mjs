@@ -50,7 +50,9 @@ function inlineConstants() {
     buildStart() {
       this.addWatchFile(CONSTANTS);
       values.clear();
-      for (const [, name, value] of readFileSync(CONSTANTS, 'utf8').matchAll(/^export const (\w+) = (-?\d+);$/gm)) {
+      for (const [, name, value] of readFileSync(CONSTANTS, 'utf8').matchAll(
+        /^export const (\w+) = (-?\d+);$/gm,
+      )) {
         values.set(name, value);
       }
     },
@@ -66,15 +68,23 @@ function inlineConstants() {
       let rest = code;
       for (const { start, end, specifiers } of imports) {
         for (const specifier of specifiers) {
-          if (specifier.type !== 'ImportSpecifier') this.error('import the constants of the layout by their names', specifier.start);
+          if (specifier.type !== 'ImportSpecifier')
+            this.error('import the constants of the layout by their names', specifier.start);
           const value = values.get(specifier.imported.name);
-          if (value === undefined) this.error(`the layout has no constant ${specifier.imported.name}`, specifier.start);
+          if (value === undefined)
+            this.error(`the layout has no constant ${specifier.imported.name}`, specifier.start);
           define[specifier.local.name] = value;
         }
         // Blanks keep every later position, so the source map stays true.
         rest = rest.slice(0, start) + rest.slice(start, end).replace(/[^\n]/g, ' ') + rest.slice(end);
       }
-      return esbuild.transform(rest, { define, loader: 'js', target: TARGET, sourcemap: true, sourcefile: id });
+      return esbuild.transform(rest, {
+        define,
+        loader: 'js',
+        target: TARGET,
+        sourcemap: true,
+        sourcefile: id,
+      });
     },
   };
 }
@@ -84,17 +94,22 @@ function inlineConstants() {
  * so the path is written again from there. A relative URL that names no entry is an error, as it would point nowhere after the build.
  */
 function entryUrls(entries) {
-  const outputOf = new Map(Object.entries(entries).map(([name, source]) => [join(ROOT, source), `${name}.js`]));
+  const outputOf = new Map(
+    Object.entries(entries).map(([name, source]) => [join(ROOT, source), `${name}.js`]),
+  );
   const MARK = 'heddle-entry:';
   return {
     name: 'entry-urls',
     transform(code, id) {
       if (!id.startsWith(join(ROOT, 'ts'))) return null;
-      const marked = code.replace(/new URL\(\s*(['"])(\.{1,2}\/[^'"]*)\1,\s*import\.meta\.url\s*\)/g, (_, quote, path) => {
-        const output = outputOf.get(resolve(dirname(id), path).replace(/\.js$/, '.ts'));
-        if (output === undefined) this.error(`${path} is not the source of an entry of this build`);
-        return `new URL(${quote}${MARK}${output}${quote}, import.meta.url)`;
-      });
+      const marked = code.replace(
+        /new URL\(\s*(['"])(\.{1,2}\/[^'"]*)\1,\s*import\.meta\.url\s*\)/g,
+        (_, quote, path) => {
+          const output = outputOf.get(resolve(dirname(id), path).replace(/\.js$/, '.ts'));
+          if (output === undefined) this.error(`${path} is not the source of an entry of this build`);
+          return `new URL(${quote}${MARK}${output}${quote}, import.meta.url)`;
+        },
+      );
       return { code: marked, map: null };
     },
     renderChunk(code, chunk) {
@@ -130,7 +145,10 @@ function makeExecutable(path) {
   };
 }
 
-const transpile = () => [esbuildPlugin({ target: TARGET, sourceMap: true, tsconfig: false }), inlineConstants()];
+const transpile = () => [
+  esbuildPlugin({ target: TARGET, sourceMap: true, tsconfig: false }),
+  inlineConstants(),
+];
 
 const output = (chunks) => ({
   dir: 'build',
