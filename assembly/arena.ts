@@ -1,0 +1,123 @@
+/**
+ * Payload blocks. Every agent carves blocks from spans of its own and is the only one that touches its free lists, so allocating needs
+ * no atomic. A reader that is done with another agent's block pushes it on that agent's return stack (Treiber: one CAS); the owner
+ * takes the whole stack with one exchange when a free list runs dry.
+ *
+ * A block is in exactly one place: a free list (owner only), a return stack, or referenced by one slot. An agent that dies leaves its
+ * spans marked as its own; recovery.ts gives them back once no slot points into them.
+ */
+import { cas32, exchange32, load32 } from './atomics';
+import {
+  AGENT_ARENA,
+  AGENT_ARENA_STRIDE,
+  AGENT_ID,
+  AGENT_RETURNS,
+  AGENT_SIZE,
+  AGENTS,
+  BLOCK_BYTES,
+  BLOCK_CLASS,
+  BLOCK_HEADER,
+  BLOCK_LARGE,
+  BLOCK_LINK,
+  BLOCK_MAX_LOG2,
+  BLOCK_MIN_LOG2,
+  BLOCK_OWNER,
+  BLOCK_SPANS_SHIFT,
+  SPAN_SHIFT,
+  SPAN_SIZE,
+} from './layout';
+import { claimSpans, releaseSpans } from './spans';
+
+function freeList(agent: usize, sizeClass: u32): usize {
+  return agent + AGENT_ARENA + sizeClass * AGENT_ARENA_STRIDE;
+}
+
+/** Address of the payload of a block of at least `bytes`, or 0 when the memory is full. Only `agent`'s own thread may call it. */
+export function allocate(agent: usize, bytes: u32): usize {
+  const total = bytes + BLOCK_HEADER;
+  if (total > ((1 as u32) << BLOCK_MAX_LOG2)) return allocateLarge(agent, bytes);
+  let log2: u32 = 32 - clz(total - 1);
+  if (log2 < BLOCK_MIN_LOG2) log2 = BLOCK_MIN_LOG2;
+  const sizeClass = log2 - BLOCK_MIN_LOG2;
+  const list = freeList(agent, sizeClass);
+  let block: usize = load<u32>(list); // plain: only the owner touches its free lists
+  if (block == 0) block = allocateSlow(agent, sizeClass, log2);
+  if (block == 0) return 0;
+  store<u32>(list, load<u32>(block + BLOCK_LINK)); // plain: as above
+  store<u32>(block + BLOCK_BYTES, bytes); // plain: published with the slot that will point here
+  return block + BLOCK_HEADER;
+}
+
+/** Fills the free list of a class, from returned blocks first, then from a span. Returns its head, or 0. */
+function allocateSlow(agent: usize, sizeClass: u32, log2: u32): usize {
+  const list = freeList(agent, sizeClass);
+  takeReturns(agent);
+  let block: usize = load<u32>(list); // plain: owner only
+  if (block != 0) return block;
+  const size: u32 = (1 as u32) << log2;
+  let carve: usize = load<u32>(list + 4); // plain: owner only
+  if (carve == 0) {
+    carve = claimSpans(1, load<u32>(agent + AGENT_ID));
+    if (carve == 0) return 0;
+  }
+  block = carve;
+  store<u32>(block + BLOCK_OWNER, load<u32>(agent + AGENT_ID));
+  store<u32>(block + BLOCK_CLASS, sizeClass);
+  store<u32>(block + BLOCK_LINK, 0);
+  carve += size;
+  // A span's last block ends where the next span begins, which is another's.
+  store<u32>(list + 4, (carve & (SPAN_SIZE - 1)) == 0 ? 0 : (carve as u32));
+  store<u32>(list, block as u32);
+  return block;
+}
+
+function allocateLarge(agent: usize, bytes: u32): usize {
+  if (bytes > 0xfff00000) return 0;
+  takeReturns(agent);
+  const count = (bytes + BLOCK_HEADER + SPAN_SIZE - 1) >> SPAN_SHIFT;
+  const owner = load<u32>(agent + AGENT_ID);
+  const block = claimSpans(count, owner);
+  if (block == 0) return 0;
+  store<u32>(block + BLOCK_OWNER, owner);
+  store<u32>(block + BLOCK_CLASS, BLOCK_LARGE | (count << BLOCK_SPANS_SHIFT));
+  store<u32>(block + BLOCK_BYTES, bytes);
+  return block + BLOCK_HEADER;
+}
+
+/** Gives a block back: to `agent`'s own lists when it is the owner, else to the owner's return stack. */
+export function release(agent: usize, payload: usize): void {
+  const block = payload - BLOCK_HEADER;
+  const owner = load<u32>(block + BLOCK_OWNER); // plain: written once, before the block was published
+  if (owner == load<u32>(agent + AGENT_ID)) {
+    releaseOwn(agent, block);
+    return;
+  }
+  const returns = AGENTS + owner * AGENT_SIZE + AGENT_RETURNS;
+  while (true) {
+    const head = load32(returns);
+    store<u32>(block + BLOCK_LINK, head); // plain: published by the CAS below
+    if (cas32(returns, head, block as u32)) return;
+  }
+}
+
+function releaseOwn(agent: usize, block: usize): void {
+  const word = load<u32>(block + BLOCK_CLASS); // plain: written once
+  if ((word & BLOCK_LARGE) == BLOCK_LARGE) {
+    releaseSpans(block, word >> BLOCK_SPANS_SHIFT);
+    return;
+  }
+  const list = freeList(agent, word);
+  store<u32>(block + BLOCK_LINK, load<u32>(list)); // plain: owner only
+  store<u32>(list, block as u32);
+}
+
+/** Takes back what readers returned. */
+export function takeReturns(agent: usize): void {
+  if (load32(agent + AGENT_RETURNS) == 0) return;
+  let block: usize = exchange32(agent + AGENT_RETURNS, 0);
+  while (block != 0) {
+    const next: usize = load<u32>(block + BLOCK_LINK); // plain: published by the CAS in release()
+    releaseOwn(agent, block);
+    block = next;
+  }
+}

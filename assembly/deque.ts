@@ -1,0 +1,162 @@
+/**
+ * Chase-Lev deque of slot addresses. The owner pushes and pops at the bottom without a CAS (save for the last entry); thieves take the
+ * oldest entry at the top with one CAS. Source of the algorithm: D. Chase, Y. Lev, "Dynamic circular work-stealing deque" (SPAA 2005);
+ * with sequentially consistent accesses no fence is needed. Picture: layout.ts, DEQUE_*.
+ *
+ * A submitter never pops, so its deque is a queue of one producer and many takers, and a thief may take several entries with one CAS
+ * on top (`stealBatch`): no pop can race for the entries in between.
+ *
+ * Indices are 32-bit and wrap; only their differences mean anything.
+ *
+ * Growth: the owner copies the live entries to a buffer twice (at first 64 times) as large, then publishes it with one store of the
+ * buffer word. A thief that still reads the old buffer finds the same entry at the same index there, because old buffers are neither
+ * written nor freed until the pool is gone.
+ *
+ * Why no entry is taken twice: an entry at index i leaves either through the CAS of top from i to i+1, which succeeds once, or through
+ * a pop that saw top < i after it had published bottom = i; a thief that could still take i must have read bottom > i before that, and
+ * then its CAS needs top = i, which the pop's later read of top would have seen. Model: shared design, "chaselev", "grow".
+ */
+import { cas32, load32, store32 } from './atomics';
+import {
+  BATCH_MOST,
+  BUFFER_LOG2_MASK,
+  DEQUE_BOTTOM,
+  DEQUE_BUFFER,
+  DEQUE_HEADER,
+  DEQUE_INITIAL_LOG2,
+  DEQUE_MAX_LOG2,
+  DEQUE_SPAN_LOG2,
+  DEQUE_TOP,
+  DEQUE_TOP_SEEN,
+  SPAN_SHIFT,
+} from './layout';
+import { claimSpans } from './spans';
+
+/** steal() lost a race; there may be more. No slot has this address. */
+export const STEAL_RETRY: u32 = 1;
+
+function cell(buffer: u32, index: u32): usize {
+  const mask = ((1 as u32) << (buffer & BUFFER_LOG2_MASK)) - 1;
+  return (buffer & ~BUFFER_LOG2_MASK) + ((index & mask) << 2);
+}
+
+/** Makes an empty deque in zeroed memory. */
+export function initDeque(deque: usize): void {
+  store32(deque + DEQUE_BUFFER, ((deque + DEQUE_HEADER) as u32) | DEQUE_INITIAL_LOG2);
+}
+
+/** Entries now in the deque, as seen at one moment between the two reads. */
+export function sizeOf(deque: usize): u32 {
+  const top = load32(deque + DEQUE_TOP);
+  const size = load32(deque + DEQUE_BOTTOM) - top;
+  return (size as i32) < 0 ? 0 : size;
+}
+
+/** Owner: makes room for `count` more entries. False when the deque is at its largest or the memory is full. */
+export function reserve(deque: usize, count: u32, spanOwner: u32): bool {
+  const bottom = load<u32>(deque + DEQUE_BOTTOM); // plain: only the owner writes it
+  const buffer = load<u32>(deque + DEQUE_BUFFER); // plain: only the owner writes it
+  const capacity = (1 as u32) << (buffer & BUFFER_LOG2_MASK);
+  if (bottom + count - load<u32>(deque + DEQUE_TOP_SEEN) <= capacity) return true;
+  const top = load32(deque + DEQUE_TOP);
+  store<u32>(deque + DEQUE_TOP_SEEN, top); // plain: owner only
+  if (bottom + count - top <= capacity) return true;
+  return grow(deque, buffer, top, bottom, spanOwner);
+}
+
+function grow(deque: usize, buffer: u32, top: u32, bottom: u32, spanOwner: u32): bool {
+  const old = buffer & BUFFER_LOG2_MASK;
+  const log2 = old < DEQUE_SPAN_LOG2 ? DEQUE_SPAN_LOG2 : old + 1;
+  if (log2 > DEQUE_MAX_LOG2) return false;
+  const spans = max<u32>(1, ((4 as u32) << log2) >> SPAN_SHIFT);
+  const address = claimSpans(spans, spanOwner);
+  if (address == 0) return false;
+  const larger = (address as u32) | log2;
+  for (let i = top; i != bottom; i++) store<u32>(cell(larger, i), load<u32>(cell(buffer, i)));
+  // Publishes the copies. Pairs with the load in steal().
+  store32(deque + DEQUE_BUFFER, larger);
+  return true;
+}
+
+/** Owner: puts `slot` at the bottom. False when there is no room. */
+export function push(deque: usize, slot: u32, spanOwner: u32): bool {
+  if (!reserve(deque, 1, spanOwner)) return false;
+  const bottom = load<u32>(deque + DEQUE_BOTTOM); // plain: owner only
+  // Plain: a thief that reads this cell while it is written holds an old top, and its CAS fails.
+  store<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom), slot);
+  // Publishes the entry, and everything written into the slot before. Pairs with the load in steal().
+  store32(deque + DEQUE_BOTTOM, bottom + 1);
+  return true;
+}
+
+/** Owner: takes the newest entry, or 0. */
+export function pop(deque: usize): u32 {
+  const bottom = load<u32>(deque + DEQUE_BOTTOM) - 1; // plain: owner only
+  // Top only grows, so "empty" is final for the owner: no need to announce a pop.
+  if (((bottom - load32(deque + DEQUE_TOP)) as i32) < 0) return 0;
+  // Announces the pop before the look at top. Pairs with the two loads in steal(): the thief sees the lower bottom, or we see its top.
+  store32(deque + DEQUE_BOTTOM, bottom);
+  const top = load32(deque + DEQUE_TOP);
+  if (((bottom - top) as i32) < 0) {
+    store32(deque + DEQUE_BOTTOM, bottom + 1);
+    return 0;
+  }
+  const slot = load<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom)); // plain: only the owner writes cells
+  if (bottom != top) return slot;
+  const won = cas32(deque + DEQUE_TOP, top, top + 1);
+  store32(deque + DEQUE_BOTTOM, bottom + 1);
+  return won ? slot : 0;
+}
+
+/** Owner: takes the newest entry if it is `slot`. */
+export function popIf(deque: usize, slot: u32): bool {
+  const bottom = load<u32>(deque + DEQUE_BOTTOM) - 1; // plain: owner only
+  if (load<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom)) != slot) return false; // plain: owner only
+  return pop(deque) == slot;
+}
+
+/**
+ * Anyone: takes the oldest entry. 0 when empty, STEAL_RETRY when another was faster. The entry is noted at `held` before it is taken, so
+ * that it is found again if the thief dies before it claims the slot.
+ */
+export function steal(deque: usize, held: usize): u32 {
+  const top = load32(deque + DEQUE_TOP);
+  const bottom = load32(deque + DEQUE_BOTTOM);
+  if (((bottom - top) as i32) <= 0) return 0;
+  // The buffer is read after bottom: an index below that bottom is in this buffer or in one published later.
+  const slot = load<u32>(cell(load32(deque + DEQUE_BUFFER), top)); // plain: if it is overwritten meanwhile, top moved and the CAS fails
+  store<u32>(held, slot); // plain: read only once this thread is dead
+  return cas32(deque + DEQUE_TOP, top, top + 1) ? slot : STEAL_RETRY;
+}
+
+/**
+ * A worker takes up to `most` entries (at most half, rounded up) of a deque whose owner never pops. Returns the oldest; the rest go
+ * to the bottom of the thief's own deque `into`, newest first, so that popping there goes on in order of age.
+ */
+export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32, held: usize): u32 {
+  const top = load32(deque + DEQUE_TOP);
+  const size = load32(deque + DEQUE_BOTTOM) - top;
+  if ((size as i32) <= 0) return 0;
+  let count = min(min(most, BATCH_MOST), (size + 1) >> 1);
+  if (count > 1 && !reserve(into, count, spanOwner)) count = 1;
+  const buffer = load32(deque + DEQUE_BUFFER);
+  const slot = load<u32>(cell(buffer, top)); // plain: as in steal()
+  const own = load<u32>(into + DEQUE_BUFFER); // plain: the thief owns `into`
+  const bottom = load<u32>(into + DEQUE_BOTTOM); // plain: as above
+  // Cells beyond the bottom of `into` are invisible until it moves, so losing the race leaves no trace.
+  for (let i: u32 = 1; i < count; i++) {
+    store<u32>(cell(own, bottom + count - 1 - i), load<u32>(cell(buffer, top + i)));
+  }
+  store<u32>(held, slot); // plain: as in steal()
+  if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY;
+  // A thief that dies here holds entries that are in no deque; recovery.ts finds them in the cells beyond the bottom (`beyond`).
+  if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1);
+  return slot;
+}
+
+/** Recovery: entry number `i` beyond the bottom of a dead thread's deque, where a pop or a batch leaves what it was taking. May be anything. */
+export function beyond(deque: usize, i: u32): u32 {
+  const buffer = load32(deque + DEQUE_BUFFER);
+  if (i > ((1 as u32) << (buffer & BUFFER_LOG2_MASK)) - 1) return 0;
+  return load<u32>(cell(buffer, load32(deque + DEQUE_BOTTOM) + i));
+}

@@ -1,0 +1,44 @@
+/** The kernel's exports. Addresses are unsigned 32-bit numbers; JavaScript sees those above 2^31 as negative and shifts them with >>>. */
+import { blockParked } from './parking';
+import { count, record } from './stats';
+
+export { agentAt, claimAgent, closePool, dequeOf, initMemory, joinAsSubmitter, joinAsWorker, openPool } from './agents';
+export { allocate, release, takeReturns } from './arena';
+export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
+export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
+export { isReferenced, reap, recover } from './recovery';
+export {
+  anyQueued,
+  claimFork,
+  enterIdle,
+  exitIdle,
+  finish,
+  fork,
+  hungry,
+  queueDepth,
+  search,
+  startSearch,
+  statusOf,
+  stopSearch,
+  submit,
+  take,
+  takeBack,
+} from './scheduler';
+export { addSlotSpan, cancel } from './slots';
+export { claimSpans, releaseSpans, usedSpans } from './spans';
+
+/** Adds to a counter of the calling thread's record. */
+export function addCounter(counter: usize, delta: f64): void {
+  count(counter, delta);
+}
+
+/** Counts `times` durations of `ns` nanoseconds in a histogram of the calling thread. */
+export function recordDuration(histogram: usize, ns: f64, times: u32): void {
+  record(histogram, ns, times);
+}
+
+/** Blocks the calling thread until it is unparked, at most `timeoutMs` (negative: for ever). Between preparePark() and finishPark(). */
+export function block(agent: usize, timeoutMs: f64): void {
+  blockParked(agent, timeoutMs < 0 ? -1 : (timeoutMs * 1e6) as i64);
+}

@@ -1,0 +1,114 @@
+/**
+ * A park word per agent, the idle and the searching set of a pool: who sleeps, who looks for work, and who must be woken.
+ *
+ * Park word:
+ * | value | meaning | set by | left by |
+ * | --- | --- | --- | --- |
+ * | EMPTY | awake, nothing pending | the agent | unpark -> TOKEN, preparePark -> PARKED |
+ * | TOKEN | told to look again | anyone (unpark) | the agent, before it looks |
+ * | PARKED | asleep, or about to be | the agent (preparePark) | unpark -> TOKEN (and notify), the agent itself -> EMPTY |
+ *
+ * Idle and searching sets are bitmaps rather than counts, so that a dead worker's part in them can be taken out.
+ *
+ * Waking is throttled, as in Go's scheduler and Tokio's: a new task wakes one idle worker, and only if nobody is searching; the
+ * last searcher that finds work wakes the next. What makes it safe:
+ *   1. A submitter publishes its task (store of bottom), then looks at the searching and the idle set.
+ *   2. A worker that found nothing enters the idle set, leaves the searching set, and if no other searcher is left looks at all queues
+ *      again, before it sleeps.
+ * Either the submitter sees the searcher, who will look at the queues after leaving the set; or it sees the idle bit and wakes; or the
+ * worker's second look comes after the task was published. If the submitter saw another searcher, that one takes step 2 later.
+ * Model: shared design, "park".
+ */
+import { and64, cas32, cas64, exchange32, load32, load64, notifyAll, or64, store32, wait32 } from './atomics';
+import { AGENT_PARK, AGENT_SIZE, AGENTS, POOL_IDLE, POOL_SEARCHING, POOL_WORKERS } from './layout';
+import { PARK_EMPTY, PARK_PARKED, PARK_TOKEN } from './status';
+
+/** Tells an agent to look again. Notifies only when it sleeps: V8 takes one lock for the whole process on every notify. */
+export function unpark(agent: usize): void {
+  if (exchange32(agent + AGENT_PARK, PARK_TOKEN) == PARK_PARKED) notifyAll(agent + AGENT_PARK);
+}
+
+/** As unpark(), for callers that know that only a sleeping agent cares. Pairs with preparePark(). */
+export function unparkIfParked(agent: usize): void {
+  if (load32(agent + AGENT_PARK) == PARK_PARKED) unpark(agent);
+}
+
+/** The agent says that it is about to sleep. False when a token was there: look again instead. */
+export function preparePark(agent: usize): bool {
+  if (cas32(agent + AGENT_PARK, PARK_EMPTY, PARK_PARKED)) return true;
+  store32(agent + AGENT_PARK, PARK_EMPTY);
+  return false;
+}
+
+/** Blocks the thread until unpark() or the timeout (nanoseconds; negative: none). After preparePark(). */
+export function blockParked(agent: usize, timeoutNs: i64): void {
+  wait32(agent + AGENT_PARK, PARK_PARKED, timeoutNs);
+}
+
+/** The agent is awake again and takes its token, if any. True when it was unparked. */
+export function finishPark(agent: usize): bool {
+  return exchange32(agent + AGENT_PARK, PARK_EMPTY) == PARK_TOKEN;
+}
+
+export function bit(index: u32): u64 {
+  return (1 as u64) << index;
+}
+
+/** Wakes one idle worker of the pool, unless somebody searches already. Called after a task was published (step 1 above). */
+export function wakeOne(pool: usize): void {
+  // The usual answers first: all busy, or a searcher that will find it. Pairs with announceIdle().
+  while (true) {
+    const idle = load64(pool + POOL_IDLE);
+    if (idle == 0 || load64(pool + POOL_SEARCHING) != 0) return;
+    if (wake(pool, ctz(idle))) return;
+  }
+}
+
+/** Makes idle worker `index` the searcher and unparks it. False when a race was lost and the caller should look again. */
+function wake(pool: usize, index: u64): bool {
+  const mask = (1 as u64) << index;
+  // The searching bit first: from here on the worker counts as searching, whoever wakes it.
+  if (!cas64(pool + POOL_SEARCHING, 0, mask)) return false;
+  const was = and64(pool + POOL_IDLE, ~mask);
+  if ((was & mask) == 0) {
+    // It woke by itself meanwhile. Withdraw the bit, even if the worker set it too: it looks again whenever it sees no other searcher.
+    and64(pool + POOL_SEARCHING, ~mask);
+    return false;
+  }
+  const agent = load32(pool + POOL_WORKERS + ((index as u32) << 2));
+  unpark(AGENTS + agent * AGENT_SIZE);
+  return true;
+}
+
+/** Tells every worker of the pool to look again. */
+export function wakeAll(pool: usize, high: u32): void {
+  for (let i: u32 = 0; i < high; i++) {
+    const agent = load32(pool + POOL_WORKERS + (i << 2));
+    if (agent != 0) unpark(AGENTS + agent * AGENT_SIZE);
+  }
+}
+
+/**
+ * A worker that found nothing enters the idle set and leaves the searching set. Returns true when no other searcher is left: it must
+ * look at the queues once more before it sleeps (step 2 above).
+ */
+export function announceIdle(pool: usize, mask: u64): bool {
+  or64(pool + POOL_IDLE, mask);
+  return (and64(pool + POOL_SEARCHING, ~mask) & ~mask) == 0;
+}
+
+/** The worker leaves the idle set and searches. */
+export function leaveIdle(pool: usize, mask: u64): void {
+  or64(pool + POOL_SEARCHING, mask);
+  and64(pool + POOL_IDLE, ~mask);
+}
+
+/** A searcher found work. True when no other searcher is left: it must wake the next. */
+export function endSearch(pool: usize, mask: u64): bool {
+  return (and64(pool + POOL_SEARCHING, ~mask) & ~mask) == 0;
+}
+
+/** A worker starts to search on its own account, unless others do already: one searcher finds what there is. */
+export function beginSearch(pool: usize, mask: u64): bool {
+  return cas64(pool + POOL_SEARCHING, 0, mask) || load64(pool + POOL_SEARCHING) == mask;
+}

@@ -1,0 +1,181 @@
+/**
+ * What is done when a thread is gone. Only the runtime's main thread recovers and reaps, one agent at a time, after the platform has said
+ * that the thread ended; everything here may run while other workers go on.
+ *
+ * `recover` makes whole at once what others wait for:
+ *   1. The agent leaves the pool's sets. The searching set is emptied altogether, because the dead may have set a bit for another in
+ *      the middle of waking it; step 5 makes up for a searcher that lost its bit.
+ *   2. Entries in its deques go on in the rescuer's lane; its own forks are forgotten, their parent is dead.
+ *   3. Entries that it had taken but not claimed are queued again: the word AGENT_HELD, and the cells beyond the bottom of its deques. A
+ *      slot that is queued twice is harmless (slots.ts), so "may have been lost" is enough.
+ *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
+ *      which looks through its slots after it drained its stack.)
+ *   5. All workers are told to look again: a wake-up that the dead had swallowed or not yet sent is sent.
+ *
+ * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
+ * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
+ */
+import { agentAt, dequeOf } from './agents';
+import { add32, and64, load32, store32 } from './atomics';
+import { beyond, push, STEAL_RETRY, steal } from './deque';
+import {
+  AGENT_BIT,
+  AGENT_HELD,
+  AGENT_ID,
+  AGENT_LANE,
+  AGENT_POOL,
+  AGENT_SLOT_SPANS,
+  AGENT_STATE,
+  BATCH_MOST,
+  CLASSES,
+  HEADER_RECOVERIES,
+  HEADER_SLOT_SPANS,
+  MAX_AGENTS,
+  META_CLASS_MASK,
+  META_CLASS_SHIFT,
+  META_FORK_BIT,
+  OWNER_POOL,
+  OWNER_SLOTS,
+  POOL_ID,
+  POOL_IDLE,
+  POOL_SEARCHING,
+  POOL_WORKER_HIGH,
+  POOL_WORKERS,
+  SLOT_META,
+  SLOT_SIZE,
+  SLOT_STATE,
+  SLOT_TAGS,
+  SLOT_VALUES,
+  SLOTS_PER_SPAN,
+  SPAN_SHIFT,
+  SPAN_SIZE,
+  SPAN_SLOTS_NEXT,
+  STATE_GENERATION_SHIFT,
+  STATE_STATUS_MASK,
+} from './layout';
+import { bit, wakeAll } from './parking';
+import { sendHome } from './scheduler';
+import { claimant, conclude, concludeCancelled, slotAt } from './slots';
+import { releaseAllOf, spanLimit, spanOwner } from './spans';
+import {
+  AGENT_DEAD,
+  AGENT_FREE,
+  SLOT_CANCELLED,
+  SLOT_DONE,
+  SLOT_DROPPED,
+  SLOT_EXITED,
+  SLOT_FAILED,
+  SLOT_QUEUED,
+  SLOT_RUNNING,
+  TAG_PACKED,
+} from './status';
+
+function status(slot: usize): u32 {
+  return load32(slot + SLOT_STATE) & STATE_STATUS_MASK;
+}
+
+/** Could this word be the address of a slot? Cells of a deque that were never written hold anything. */
+function isSlot(word: u32): bool {
+  if ((word & (SLOT_SIZE - 1)) != 0 || (word & (SPAN_SIZE - 1)) == 0) return false;
+  const span = word >> SPAN_SHIFT;
+  return span < spanLimit() && spanOwner(word) == OWNER_SLOTS;
+}
+
+/** Steps 1 to 5 above. `rescue` is a lane of the calling thread in the same pool, or 0 when the pool is being taken down. */
+export function recover(agent: usize, rescue: usize): void {
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  const lane: usize = load<u32>(agent + AGENT_LANE);
+  const id = load<u32>(agent + AGENT_ID);
+  store32(agent + AGENT_STATE, AGENT_DEAD);
+  const index = load<u32>(agent + AGENT_BIT);
+  store32(pool + POOL_WORKERS + (index << 2), 0);
+  and64(pool + POOL_IDLE, ~bit(index));
+  and64(pool + POOL_SEARCHING, 0);
+  for (let c: u32 = 0; c < CLASSES; c++) drain(dequeOf(lane, c, 0), pool, rescue);
+  rescueEntry(load<u32>(agent + AGENT_HELD), pool, rescue);
+  concludeClaimedBy(id);
+  add32(HEADER_RECOVERIES, 1);
+  wakeAll(pool, load32(pool + POOL_WORKER_HIGH));
+}
+
+function drain(deque: usize, pool: usize, rescue: usize): void {
+  // What a pop or a batch was taking comes first: the steals below do not move bottom.
+  for (let i: u32 = 0; i < BATCH_MOST; i++) rescueEntry(beyond(deque, i), pool, rescue);
+  while (true) {
+    // The null guard takes the note of what is held: nobody recovers the one who recovers.
+    const entry = steal(deque, 0);
+    if (entry == 0) return;
+    if (entry != STEAL_RETRY) rescueEntry(entry, pool, rescue);
+  }
+}
+
+/** Queues a slot again that may have been lost, or sends it home if it was cancelled meanwhile. Forks are their joiner's business. */
+function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
+  if (!isSlot(entry)) return;
+  const slot: usize = entry;
+  const meta = load<u32>(slot + SLOT_META);
+  if ((meta & META_FORK_BIT) != 0) return;
+  const now = status(slot);
+  if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) sendHome(slot);
+  if (now != SLOT_QUEUED || rescue == 0) return;
+  const qosClass = (meta >> META_CLASS_SHIFT) & META_CLASS_MASK;
+  // No room: the submitter's scan after every recovery fails the task rather than lose it.
+  push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID));
+}
+
+function concludeClaimedBy(id: u32): void {
+  for (let other: u32 = 1; other < MAX_AGENTS; other++) {
+    const agent = agentAt(other);
+    if (load32(agent + AGENT_STATE) == AGENT_FREE) continue;
+    for (let span: usize = load32(agent + AGENT_SLOT_SPANS); span != 0; span = load<u32>(span + SPAN_SLOTS_NEXT)) {
+      for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) {
+        const slot = slotAt(span, i);
+        if (status(slot) != SLOT_RUNNING || claimant(slot) != id) continue;
+        conclude(slot, SLOT_EXITED);
+        sendHome(slot);
+      }
+    }
+  }
+}
+
+/** Does anything still point into the memory of a dead agent? */
+export function isReferenced(agent: usize): u32 {
+  const id = load<u32>(agent + AGENT_ID);
+  for (let span: usize = load32(agent + AGENT_SLOT_SPANS); span != 0; span = load<u32>(span + SPAN_SLOTS_NEXT)) {
+    for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) if (status(slotAt(span, i)) == SLOT_RUNNING) return 1;
+  }
+  for (let other: u32 = 1; other < MAX_AGENTS; other++) {
+    const from = agentAt(other);
+    if (other == id || load32(from + AGENT_STATE) == AGENT_FREE) continue;
+    for (let span: usize = load32(from + AGENT_SLOT_SPANS); span != 0; span = load<u32>(span + SPAN_SLOTS_NEXT)) {
+      for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) if (hasResultOf(slotAt(span, i), id)) return 1;
+    }
+  }
+  return 0;
+}
+
+function hasResultOf(slot: usize, id: u32): bool {
+  const now = status(slot);
+  if (now != SLOT_DONE && now != SLOT_FAILED) return false;
+  if ((load<u32>(slot + SLOT_TAGS) & 0xff) != TAG_PACKED) return false;
+  return spanOwner(load<u32>(slot + SLOT_VALUES)) == id;
+}
+
+/** Gives back all memory of a dead agent, and its id. The caller has seen that isReferenced() says 0 and that the workers moved on. */
+export function reap(agent: usize): void {
+  let span: usize = load32(agent + AGENT_SLOT_SPANS);
+  while (span != 0) {
+    const next: usize = load<u32>(span + SPAN_SLOTS_NEXT);
+    // Free, but with their generations: a late look must never take an old task for a new one.
+    for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) {
+      const state = slotAt(span, i) + SLOT_STATE;
+      store32(state, (load32(state) >> STATE_GENERATION_SHIFT) << STATE_GENERATION_SHIFT);
+    }
+    store<u32>(span + SPAN_SLOTS_NEXT, load32(HEADER_SLOT_SPANS));
+    store32(HEADER_SLOT_SPANS, span as u32);
+    span = next;
+  }
+  store32(agent + AGENT_SLOT_SPANS, 0);
+  releaseAllOf(load<u32>(agent + AGENT_ID));
+  store32(agent + AGENT_STATE, AGENT_FREE);
+}

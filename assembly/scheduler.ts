@@ -1,0 +1,339 @@
+/**
+ * Which task a worker runs next, and how tasks enter and leave the queues.
+ *
+ * Order of a look (`take`): for each QoS class from the highest: the newest of the worker's own deque, then the oldest of a submitter's,
+ * then the oldest of another worker's. Every 61st look goes through the classes from the lowest, and to the submitters before the own
+ * deque: no class and no submitter waits for ever behind a busy one. Victims among workers: the last that had something, then the others
+ * from a random start, those on the worker's own node before those on others.
+ */
+import { dequeOf, noteClass } from './agents';
+import { load32, load64, store32 } from './atomics';
+import { pushCompletion, ringDoorbell } from './completions';
+import { pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './deque';
+import {
+  AGENT_BATCH,
+  AGENT_BIT,
+  AGENT_HELD,
+  AGENT_ID,
+  AGENT_LANE,
+  AGENT_NODE,
+  AGENT_POOL,
+  AGENT_RANDOM,
+  AGENT_SEARCHING,
+  AGENT_TICK,
+  AGENT_VICTIM,
+  CLASSES,
+  COUNTER_CANCELLED,
+  COUNTER_FORKS_STOLEN,
+  COUNTER_NUMA_CROSSINGS,
+  COUNTER_STEAL_ATTEMPTS,
+  COUNTER_STEAL_SUCCESSES,
+  LANE_AGENT,
+  LANE_NODE,
+  LANE_NODES,
+  META_FORK_BIT,
+  OWNER_POOL,
+  POOL_CLASS_MASK,
+  POOL_ID,
+  POOL_IDLE,
+  POOL_NODES,
+  POOL_SEARCHING,
+  POOL_SUBMITTER_HIGH,
+  POOL_SUBMITTER_LANES,
+  POOL_WORKER_HIGH,
+  POOL_WORKER_LANES,
+  SLOT_META,
+  SLOT_OWNER,
+  SLOT_STATE,
+  STATE_STATUS_MASK,
+} from './layout';
+import { announceIdle, beginSearch, bit, endSearch, leaveIdle, unparkIfParked, wakeOne } from './parking';
+import { claim, conclude, concludeCancelled, markQueued } from './slots';
+import { count } from './stats';
+import { SLOT_CANCELLED, SLOT_DROPPED, SLOT_RUNNING } from './status';
+
+/** Every how many looks the order is turned round (Go's number: prime, so it does not beat with a program's own rhythm). */
+const AGING: u32 = 61;
+
+/** Answers of submit(). */
+const ACCEPTED: u32 = 1;
+const NO_ROOM: u32 = 0;
+
+/** Answer of enterIdle(). */
+const ENTER_RETRY: u32 = 1;
+
+function spanOwnerOf(pool: usize): u32 {
+  return OWNER_POOL + load<u32>(pool + POOL_ID); // plain: written when the pool was opened
+}
+
+/** Submitter: queues a filled slot in its lane and wakes a worker if one must be. 0 when the queue cannot grow. */
+export function submit(pool: usize, lane: usize, qosClass: u32, node: u32, slot: usize): u32 {
+  noteClass(pool, qosClass);
+  markQueued(slot);
+  if (!push(dequeOf(lane, qosClass, node), slot as u32, spanOwnerOf(pool))) return NO_ROOM;
+  wakeOne(pool);
+  return ACCEPTED;
+}
+
+/** Worker: queues a fork in its own deque. 0 when the queue cannot grow. */
+export function fork(pool: usize, deque: usize, slot: usize): u32 {
+  markQueued(slot);
+  if (!push(deque, slot as u32, spanOwnerOf(pool))) return NO_ROOM;
+  wakeOne(pool);
+  return ACCEPTED;
+}
+
+/** Worker: takes back a fork that nobody stole, if it is its newest. */
+export function takeBack(deque: usize, slot: usize): u32 {
+  return popIf(deque, slot as u32) ? 1 : 0;
+}
+
+/** Claims what was taken from a queue; sends cancelled tasks home. True when `agent` runs it now. */
+function admit(agent: usize, slot: usize): bool {
+  const status = claim(slot, load<u32>(agent + AGENT_ID));
+  if (status == SLOT_RUNNING) return true;
+  if (status == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) {
+    count(agent + COUNTER_CANCELLED, 1);
+    sendHome(slot);
+  }
+  return false;
+}
+
+/** Tells a slot's submitter that it has an outcome. */
+export function sendHome(slot: usize): void {
+  const lane: usize = load<u32>(slot + SLOT_OWNER); // plain: written before the slot was queued
+  const owner: usize = load<u32>(lane + LANE_AGENT); // plain: written when the lane was taken over
+  if ((load<u32>(slot + SLOT_META) & META_FORK_BIT) != 0) {
+    // The joiner looks at the state word after it announced that it parks; we wrote the state before this look.
+    unparkIfParked(owner);
+  } else {
+    pushCompletion(lane, slot);
+    ringDoorbell(owner);
+  }
+}
+
+/** Worker: the outcome of a task it ran. Publishes the result, sends the slot home. */
+export function finish(slot: usize, status: u32): void {
+  conclude(slot, status);
+  sendHome(slot);
+}
+
+function takeOwn(agent: usize, lane: usize, qosClass: u32): usize {
+  const deque = dequeOf(lane, qosClass, 0);
+  while (true) {
+    const slot: usize = pop(deque);
+    if (slot == 0 || admit(agent, slot)) return slot;
+  }
+}
+
+function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): usize {
+  const high = load32(pool + POOL_SUBMITTER_HIGH);
+  const node = load<u32>(agent + AGENT_NODE);
+  const nodes = load<u32>(pool + POOL_NODES); // plain: written when the pool was opened
+  for (let n: u32 = 0; n < nodes; n++) {
+    const from = (node + n) % nodes;
+    for (let i: u32 = 0; i < high; i++) {
+      const victim: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+      if (victim == 0) continue;
+      const deque = dequeOf(victim, qosClass, from);
+      while (true) {
+        // Long tasks one at a time: a batch would wait behind the first.
+        const slot: usize = stealBatch(deque, dequeOf(lane, qosClass, 0), load<u32>(agent + AGENT_BATCH), spanOwnerOf(pool), agent + AGENT_HELD);
+        if (slot == 0) break;
+        if (slot == STEAL_RETRY || !admit(agent, slot)) continue;
+        if (n != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
+        return slot;
+      }
+    }
+  }
+  return 0;
+}
+
+function nextRandom(agent: usize): u32 {
+  let x = load<u32>(agent + AGENT_RANDOM); // plain: owner only. Xorshift32 (G. Marsaglia, 2003).
+  x ^= x << 13;
+  x ^= x >> 17;
+  x ^= x << 5;
+  store<u32>(agent + AGENT_RANDOM, x);
+  return x;
+}
+
+function stealFrom(agent: usize, pool: usize, index: u32, qosClass: u32, node: i32): usize {
+  const lane: usize = load32(pool + POOL_WORKER_LANES + (index << 2));
+  if (lane == 0) return 0;
+  const near = load<u32>(lane + LANE_NODE) == load<u32>(agent + AGENT_NODE); // plain: a stale node costs time only
+  if ((node == 0) != near) return 0;
+  const deque = dequeOf(lane, qosClass, 0);
+  while (true) {
+    const slot: usize = steal(deque, agent + AGENT_HELD);
+    if (slot == 0) return 0;
+    count(agent + COUNTER_STEAL_ATTEMPTS, 1);
+    if (slot == STEAL_RETRY || !admit(agent, slot)) continue;
+    count(agent + COUNTER_STEAL_SUCCESSES, 1);
+    if (!near) count(agent + COUNTER_NUMA_CROSSINGS, 1);
+    if ((load<u32>(slot + SLOT_META) & META_FORK_BIT) != 0) count(agent + COUNTER_FORKS_STOLEN, 1);
+    store<u32>(agent + AGENT_VICTIM, index); // plain: owner only
+    return slot;
+  }
+}
+
+function takeStolen(agent: usize, pool: usize, qosClass: u32): usize {
+  const high = load32(pool + POOL_WORKER_HIGH);
+  if (high < 2) return 0;
+  const self = load<u32>(agent + AGENT_BIT);
+  const last = load<u32>(agent + AGENT_VICTIM);
+  const far = load<u32>(pool + POOL_NODES) > 1 ? 1 : 0;
+  for (let pass: i32 = 0; pass <= far; pass++) {
+    if (last != self && last < high) {
+      const slot = stealFrom(agent, pool, last, qosClass, pass);
+      if (slot != 0) return slot;
+    }
+    const start = nextRandom(agent) % high;
+    for (let i: u32 = 0; i < high; i++) {
+      let index = start + i;
+      if (index >= high) index -= high;
+      if (index == self || index == last) continue;
+      const slot = stealFrom(agent, pool, index, qosClass, pass);
+      if (slot != 0) return slot;
+    }
+  }
+  return 0;
+}
+
+/** One look through all queues. Returns a claimed slot, or 0. */
+export function look(agent: usize): usize {
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  const lane: usize = load<u32>(agent + AGENT_LANE);
+  const tick = load<u32>(agent + AGENT_TICK) + 1;
+  // Atomic: recovery.ts reads it to know that this worker holds no entry from an earlier look.
+  store32(agent + AGENT_TICK, tick);
+  const classes = load32(pool + POOL_CLASS_MASK);
+  const turned = tick % AGING == 0;
+  for (let i: u32 = 0; i < CLASSES; i++) {
+    const qosClass = turned ? CLASSES - 1 - i : i;
+    if (((classes >> qosClass) & 1) == 0) continue;
+    let slot: usize = 0;
+    if (turned) slot = takeSubmitted(agent, pool, lane, qosClass);
+    if (slot == 0) slot = takeOwn(agent, lane, qosClass);
+    if (slot == 0 && !turned) slot = takeSubmitted(agent, pool, lane, qosClass);
+    if (slot == 0) slot = takeStolen(agent, pool, qosClass);
+    if (slot != 0) return slot;
+  }
+  return 0;
+}
+
+/** Worker: the next task, claimed, or 0. Ends the worker's search when it finds one, and wakes the next worker as parking.ts says. */
+export function take(agent: usize): usize {
+  const slot = look(agent);
+  if (slot != 0 && load<u32>(agent + AGENT_SEARCHING) != 0) foundWork(agent);
+  return slot;
+}
+
+function foundWork(agent: usize): void {
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && load64(pool + POOL_IDLE) != 0 && anyQueued(pool)) wakeOne(pool);
+}
+
+/** Worker: may it spin? Only one searcher at a time, others sleep at once. */
+export function startSearch(agent: usize): u32 {
+  if (load<u32>(agent + AGENT_SEARCHING) != 0) return 1;
+  if (!beginSearch(load<u32>(agent + AGENT_POOL), bit(load<u32>(agent + AGENT_BIT)))) return 0;
+  store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
+  return 1;
+}
+
+/** Worker: spins through at most `rounds` looks. Returns a claimed slot, or 0. */
+export function search(agent: usize, rounds: u32): usize {
+  for (let i: u32 = 0; i < rounds; i++) {
+    const slot = take(agent);
+    if (slot != 0) return slot;
+    pause();
+  }
+  return 0;
+}
+
+/** A short wait that reads only the worker's own line: looks at others' lines take them from who writes there. */
+function pause(): void {
+  for (let i: u32 = 0; i < 64; i++) load32(0);
+}
+
+/** Worker: about to sleep. 0: it may park. ENTER_RETRY: something was queued meanwhile, it is awake again and searching. */
+export function enterIdle(agent: usize): u32 {
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  const mask = bit(load<u32>(agent + AGENT_BIT));
+  store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  if (!announceIdle(pool, mask)) return 0;
+  if (!anyQueued(pool)) return 0;
+  leaveIdle(pool, mask);
+  store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
+  return ENTER_RETRY;
+}
+
+/** Worker: awake again, it searches. */
+export function exitIdle(agent: usize): void {
+  leaveIdle(load<u32>(agent + AGENT_POOL), bit(load<u32>(agent + AGENT_BIT)));
+  store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
+}
+
+/** Worker: gives up searching without having found or parked (it turns to its event loop, or leaves). */
+export function stopSearch(agent: usize): void {
+  if (load<u32>(agent + AGENT_SEARCHING) == 0) return;
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && anyQueued(pool)) wakeOne(pool);
+}
+
+/** Is anything queued anywhere in the pool? */
+export function anyQueued(pool: usize): bool {
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (lane != 0 && laneSize(lane) != 0) return true;
+  }
+  const workers = load32(pool + POOL_WORKER_HIGH);
+  for (let i: u32 = 0; i < workers; i++) {
+    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
+    if (lane != 0 && laneSize(lane) != 0) return true;
+  }
+  return false;
+}
+
+function laneSize(lane: usize): u32 {
+  let size: u32 = 0;
+  const deques = CLASSES * load<u32>(lane + LANE_NODES);
+  for (let i: u32 = 0; i < deques; i++) size += sizeOf(dequeOf(lane, i % CLASSES, i / CLASSES));
+  return size;
+}
+
+/** Entries in all queues of the pool. */
+export function queueDepth(pool: usize): u32 {
+  let size: u32 = 0;
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (lane != 0) size += laneSize(lane);
+  }
+  const workers = load32(pool + POOL_WORKER_HIGH);
+  for (let i: u32 = 0; i < workers; i++) {
+    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
+    if (lane != 0) size += laneSize(lane);
+  }
+  return size;
+}
+
+/** Are workers looking for work while this worker's deque is empty? Then it is worth splitting what it has. */
+export function hungry(pool: usize, deque: usize): u32 {
+  if (load64(pool + POOL_IDLE) == 0 && load64(pool + POOL_SEARCHING) == 0) return 0;
+  return sizeOf(deque) == 0 ? 1 : 0;
+}
+
+/** Status of a slot. */
+export function statusOf(slot: usize): u32 {
+  return load32(slot + SLOT_STATE) & STATE_STATUS_MASK;
+}
+
+/** Joiner: claims its own fork, whose entry somebody took but did not claim yet. */
+export function claimFork(agent: usize, slot: usize): u32 {
+  return claim(slot, load<u32>(agent + AGENT_ID)) == SLOT_RUNNING ? 1 : 0;
+}

@@ -1,0 +1,123 @@
+/**
+ * One task is one slot of 64 bytes that belongs to its submitter (picture: layout.ts). Its state word holds the status, the agent that
+ * claimed it and a generation, so one CAS says who runs it:
+ *
+ * | from | to | by | how |
+ * | --- | --- | --- | --- |
+ * | FREE | QUEUED | submitter | store, published by the push |
+ * | QUEUED | RUNNING(agent) | the worker that took it from a queue | CAS |
+ * | QUEUED | CANCELLED | submitter | CAS |
+ * | CANCELLED | DROPPED | whoever meets it in a queue | CAS |
+ * | RUNNING(agent) | DONE, FAILED | that agent | store |
+ * | RUNNING(agent) | EXITED | recovery, once that agent is dead | store |
+ * | DONE FAILED DROPPED EXITED | FREE | submitter | store |
+ *
+ * Queue entries are only hints: a slot may stand in several queues (recovery queues again what may be lost), because whoever loses the
+ * CAS drops its entry. Entries that outlive their task meet the slot FREE, RUNNING, or QUEUED for its next task, where claiming it early
+ * is as good as later. Memory of slots never becomes anything else, so such a late look is always at a state word.
+ *
+ * A fork that its own submitter pops runs in place and leaves QUEUED for FREE without a claim: it is in no other queue.
+ */
+import { cas32, load32, store32 } from './atomics';
+import {
+  AGENT_SLOT_SPANS,
+  HEADER_SLOT_SPANS,
+  OWNER_SLOTS,
+  SLOT_CANCEL,
+  SLOT_SIZE,
+  SLOT_STATE,
+  SPAN_SIZE,
+  SPAN_SLOTS_NEXT,
+  STATE_AGENT_MASK,
+  STATE_AGENT_SHIFT,
+  STATE_GENERATION_SHIFT,
+  STATE_STATUS_MASK,
+} from './layout';
+import { claimSpans } from './spans';
+import {
+  CANCEL_TOO_LATE,
+  CANCEL_WAS_QUEUED,
+  CANCEL_WAS_RUNNING,
+  SLOT_CANCELLED,
+  SLOT_QUEUED,
+  SLOT_RUNNING,
+} from './status';
+
+/** Owner: adds a span of fresh slots. Returns the address of its header (slot 0; the others follow), or 0 when the memory is full. */
+export function addSlotSpan(agent: usize): usize {
+  let span = takeReapedSpan();
+  if (span == 0) {
+    span = claimSpans(1, OWNER_SLOTS);
+    if (span == 0) return 0;
+    // A span may have held payloads: a slot's state must be well-formed before anyone can meet it.
+    memory.fill(span, 0, SPAN_SIZE);
+  }
+  store<u32>(span + SPAN_SLOTS_NEXT, load32(agent + AGENT_SLOT_SPANS));
+  // Publishes the span. Pairs with the walk in recovery.ts.
+  store32(agent + AGENT_SLOT_SPANS, span as u32);
+  return span;
+}
+
+function takeReapedSpan(): usize {
+  while (true) {
+    const span: usize = load32(HEADER_SLOT_SPANS);
+    // Only the runtime's main thread pushes and pops here (it makes agents and reaps them), so there is no ABA; the CAS guards the claim.
+    if (span == 0 || cas32(HEADER_SLOT_SPANS, span as u32, load<u32>(span + SPAN_SLOTS_NEXT))) return span;
+  }
+}
+
+/** Submitter: marks a free slot as queued, with its next generation. The push that follows publishes it. */
+export function markQueued(slot: usize): void {
+  const state = load<u32>(slot + SLOT_STATE); // plain: a free slot's state is its submitter's
+  store<u32>(slot + SLOT_STATE, (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED);
+}
+
+/** Status after trying to claim a slot that was met in a queue: SLOT_RUNNING when `agentId` now runs it. */
+export function claim(slot: usize, agentId: u32): u32 {
+  const state = load32(slot + SLOT_STATE);
+  const status = state & STATE_STATUS_MASK;
+  if (status != SLOT_QUEUED) return status;
+  // Pairs with the CAS in cancel(): one of the two happens.
+  return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT))
+    ? SLOT_RUNNING
+    : load32(slot + SLOT_STATE) & STATE_STATUS_MASK;
+}
+
+/** Moves a claimed slot to its outcome. Publishes the result written before. */
+export function conclude(slot: usize, status: u32): void {
+  const state = load<u32>(slot + SLOT_STATE); // plain: only the claiming agent may move a running slot
+  store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | status);
+}
+
+/** Moves a cancelled slot to `status` if nobody else did. */
+export function concludeCancelled(slot: usize, status: u32): bool {
+  const state = load32(slot + SLOT_STATE);
+  if ((state & STATE_STATUS_MASK) != SLOT_CANCELLED) return false;
+  return cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | status);
+}
+
+/** Submitter: cancels its own slot for `reason`. CANCEL_WAS_QUEUED: it will not run. CANCEL_WAS_RUNNING: its worker was told. */
+export function cancel(slot: usize, reason: u32): u32 {
+  while (true) {
+    const state = load32(slot + SLOT_STATE);
+    const status = state & STATE_STATUS_MASK;
+    if (status == SLOT_QUEUED) {
+      if (cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED)) return CANCEL_WAS_QUEUED;
+      continue;
+    }
+    if (status != SLOT_RUNNING) return CANCEL_TOO_LATE;
+    // Pairs with aborted(), and with the look at the word that a worker takes after it announced that it parks.
+    store32(slot + SLOT_CANCEL, reason);
+    return CANCEL_WAS_RUNNING;
+  }
+}
+
+/** Agent that claimed the slot, or 0. */
+export function claimant(slot: usize): u32 {
+  return (load32(slot + SLOT_STATE) >> STATE_AGENT_SHIFT) & STATE_AGENT_MASK;
+}
+
+/** Address of slot `index` (1..) of a span. */
+export function slotAt(span: usize, index: u32): usize {
+  return span + index * SLOT_SIZE;
+}

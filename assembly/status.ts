@@ -1,0 +1,90 @@
+/** Words with a small set of values. TypeScript gets them generated (build/generated/layout.ts). */
+
+// ---- agents: AGENT_STATE. FREE -> LIVE -> DEAD -> FREE; recovery.ts says who moves it --------------------------------------------------------
+export const AGENT_FREE: u32 = 0;
+export const AGENT_LIVE: u32 = 1;
+/** Its thread is gone; others may still point at its slots and blocks. */
+export const AGENT_DEAD: u32 = 2;
+
+export const KIND_SUBMITTER: u32 = 1;
+export const KIND_WORKER: u32 = 2;
+
+export const POOL_FREE: u32 = 0;
+export const POOL_OPEN: u32 = 1;
+export const POOL_CLOSED: u32 = 2;
+
+// ---- QoS classes, highest first -----------------------------------------------------------------------------------------------------------------
+export const CLASS_GUARANTEED: u32 = 0;
+export const CLASS_BURSTABLE: u32 = 1;
+export const CLASS_BEST_EFFORT: u32 = 2;
+
+// ---- slots: low bits of SLOT_STATE; the table of moves is in slots.ts ----------------------------------------------------------------------------
+export const SLOT_FREE: u32 = 0;
+export const SLOT_QUEUED: u32 = 1;
+export const SLOT_RUNNING: u32 = 2;
+/** Cancelled before it ran; whoever meets it in a queue sends it home. */
+export const SLOT_CANCELLED: u32 = 3;
+/** Outcomes: everything from here on is final until the submitter frees the slot. */
+export const SLOT_DONE: u32 = 4;
+export const SLOT_FAILED: u32 = 5;
+/** Sent home unrun after a cancel. */
+export const SLOT_DROPPED: u32 = 6;
+/** The worker that ran it is gone. */
+export const SLOT_EXITED: u32 = 7;
+
+// ---- values in a slot ------------------------------------------------------------------------------------------------------------------------------
+export const TAG_UNDEFINED: u32 = 0;
+export const TAG_NULL: u32 = 1;
+export const TAG_FALSE: u32 = 2;
+export const TAG_TRUE: u32 = 3;
+export const TAG_NUMBER: u32 = 4;
+/** Text of characters below 256, alone in the slot; its length is the second tag byte. */
+export const TAG_TEXT: u32 = 5;
+/** Packed: address and length of a payload block. */
+export const TAG_PACKED: u32 = 6;
+/** Sent by MessagePort. */
+export const TAG_PORT: u32 = 7;
+/** A typed array over the shared memory: byte offset and length; TAG_SHARED + index of its constructor. */
+export const TAG_SHARED: u32 = 16;
+
+export const CANCEL_NONE: u32 = 0;
+export const CANCEL_ABORTED: u32 = 1;
+export const CANCEL_TIMEOUT: u32 = 2;
+export const CANCEL_CLOSED: u32 = 3;
+
+/** Answers of cancel(). */
+export const CANCEL_TOO_LATE: u32 = 0;
+export const CANCEL_WAS_QUEUED: u32 = 1;
+export const CANCEL_WAS_RUNNING: u32 = 2;
+
+// ---- park word (parking.ts) and doorbell (completions.ts) ---------------------------------------------------------------------------------------------
+export const PARK_EMPTY: u32 = 0;
+export const PARK_TOKEN: u32 = 1;
+export const PARK_PARKED: u32 = 2;
+
+export const BELL_QUIET: u32 = 0;
+export const BELL_RUNG: u32 = 1;
+export const BELL_ARMED: u32 = 2;
+
+// ---- what a worker is doing -----------------------------------------------------------------------------------------------------------------------------
+export const WORKER_BOOTING: u32 = 0;
+export const WORKER_RUNNING: u32 = 1;
+export const WORKER_SEARCHING: u32 = 2;
+export const WORKER_PARKED: u32 = 3;
+export const WORKER_IDLE: u32 = 4;
+export const WORKER_AWAITING: u32 = 5;
+
+export const CELL_EMPTY: u32 = 0;
+export const CELL_BUSY: u32 = 0x10000;
+export const CELL_READY: u32 = 0x20000;
+export const CELL_INT32: u32 = 1;
+export const CELL_BOOL: u32 = 2;
+/** Answers of findCell() that are no address. */
+export const CELL_TABLE_FULL: u32 = 1;
+export const CELL_KIND_CLASH: u32 = 2;
+
+/** Trace events. */
+export const TRACE_TASK: u32 = 1;
+export const TRACE_STEAL: u32 = 2;
+export const TRACE_PARK: u32 = 3;
+export const TRACE_FORK: u32 = 4;
