@@ -1,0 +1,30 @@
+import { fileURLToPath } from 'node:url';
+import { installedVersion } from './version.mjs';
+
+const file = fileURLToPath(new URL('./workers/poolifier.mjs', import.meta.url));
+
+/** @returns {import('./contender.d.ts').Contender} */
+function contender(id, label, options) {
+  return {
+    id,
+    label,
+    library: 'poolifier',
+    version: installedVersion('poolifier'),
+    kind: 'pool',
+    async start({ threads }) {
+      const { FixedThreadPool } = await import('poolifier');
+      const pool = new FixedThreadPool(threads, file, options);
+      return {
+        run: (name, arg, transferList) => pool.execute(arg, name, undefined, transferList),
+        stop: () => pool.destroy(),
+      };
+    },
+  };
+}
+
+/** The best of a sweep over queue, strategy, events and tasks per worker; only its queue steals. */
+export const contenders = [
+  contender('poolifier', 'poolifier (defaults)', {}),
+  contender('poolifier-lean', 'poolifier (no events)', { enableEvents: false }),
+  contender('poolifier-queue', 'poolifier (queue, stealing)', { enableEvents: false, enableTasksQueue: true }),
+];

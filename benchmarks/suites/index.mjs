@@ -1,0 +1,6 @@
+import { pool } from './pool.mjs';
+
+export const suites = { pool };
+
+/** Every case of every suite: what an agent can be asked for. */
+export const cases = Object.values(suites).flatMap((suite) => suite.cases);
