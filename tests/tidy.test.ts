@@ -471,6 +471,33 @@ describe('kernel purity', () => {
   });
 });
 
+// ---- the lock file --------------------------------------------------------------------------------------------------------------------
+
+interface LockedPackage {
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+function unlocked(packages: Readonly<Record<string, LockedPackage>>): string[] {
+  return Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !(`${path}/node_modules/${name}` in packages || `node_modules/${name}` in packages),
+    ),
+  );
+}
+
+describe('package-lock.json', () => {
+  it('names the optional packages of every platform: if not, run .ci/complete-lock.mjs', () => {
+    const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+    expect(unlocked(lock.packages)).toEqual([]);
+  });
+
+  it('can fail: an optional package is left out', () => {
+    expect(unlocked({ 'node_modules/a': { optionalDependencies: { 'a-darwin-x64': '1.0.0' } } })).toEqual([
+      'a-darwin-x64',
+    ]);
+  });
+});
+
 // ---- what a browser loads -------------------------------------------------------------------------------------------------------------
 
 describe('browser build', () => {
