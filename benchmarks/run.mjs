@@ -20,7 +20,9 @@ async function main(options) {
   if (options.help) return void process.stdout.write(`${usage}\n`);
   const suite = suites[options.suite];
   if (suite === undefined)
-    throw new RangeError(`no suite ${options.suite ?? '(none given)'}; there are: ${Object.keys(suites).join(', ')}`);
+    throw new RangeError(
+      `no suite ${options.suite ?? '(none given)'}; there are: ${Object.keys(suites).join(', ')}`,
+    );
   if (options.list) return void process.stdout.write(listing(suite));
   const cases = pick(suite.cases, options.only, 'case');
   const taking = pick(contenders, options.contenders, 'contender');
@@ -45,7 +47,10 @@ async function main(options) {
 }
 
 function listing(suite) {
-  const lines = (title, list, text) => [title, ...list.map((item) => `  ${item.id.padEnd(16)} ${text(item)}`)];
+  const lines = (title, list, text) => [
+    title,
+    ...list.map((item) => `  ${item.id.padEnd(16)} ${text(item)}`),
+  ];
   return `${[...lines('cases', suite.cases, ({ title }) => title), ...lines('contenders', contenders, ({ label }) => label)].join('\n')}\n`;
 }
 

@@ -51,7 +51,11 @@ export function fileJob(path) {
 function countTokens(source) {
   let count = 0;
   try {
-    for (const _token of tokenizer(source, { ecmaVersion: 'latest', sourceType: 'module', allowHashBang: true }))
+    for (const _token of tokenizer(source, {
+      ecmaVersion: 'latest',
+      sourceType: 'module',
+      allowHashBang: true,
+    }))
       count++;
   } catch {
     // The count so far is the same in every contender, which is all that the comparison needs.

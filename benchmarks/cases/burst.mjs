@@ -9,7 +9,7 @@ export const burst = {
     { key: 'ms', label: 'all settled', unit: 'ms', better: 'lower' },
     { key: 'submit', label: 'submit', unit: 'us/task', better: 'lower' },
   ],
-  rounds: { quick: 1, full: 5 },
+  rounds: { quick: 1, full: 3 },
   timeoutMs: 60_000,
   variants: () => [{ key: 'burst', label: '', params: { tasks: 50_000, warmUp: 5000 } }],
   includes: () => true,

@@ -8,7 +8,7 @@ export const bytes = {
   title: 'Bytes: copied, moved, shared',
   note: 'The task reads three of the bytes. Eight in flight. Copied: a plain Uint8Array; moved: its buffer in the transfer list (made before the clock starts); shared: a SharedArrayBuffer, or `rt.alloc` for heddle.',
   metrics: [{ key: 'cost', label: 'cost', unit: 'us/task', better: 'lower' }],
-  rounds: { quick: 2, full: 5 },
+  rounds: { quick: 1, full: 3 },
   timeoutMs: 30_000,
   matrix: true,
   variants: (mode) => {
@@ -17,8 +17,16 @@ export const bytes = {
     return [
       { key: 'copied', label: '1 MB copied', params: { how: 'copied', length: megabyte, batches } },
       { key: 'moved', label: '1 MB moved', params: { how: 'moved', length: megabyte, batches } },
-      { key: 'shared', label: '1 MB shared', params: { how: 'shared', length: megabyte, batches: batches * 10 } },
-      { key: 'shared-1k', label: '1 kB shared', params: { how: 'shared', length: 1024, batches: batches * 10 } },
+      {
+        key: 'shared',
+        label: '1 MB shared',
+        params: { how: 'shared', length: megabyte, batches: batches * 10 },
+      },
+      {
+        key: 'shared-1k',
+        label: '1 kB shared',
+        params: { how: 'shared', length: 1024, batches: batches * 10 },
+      },
     ];
   },
   includes: ({ kind }) => kind !== 'inline',

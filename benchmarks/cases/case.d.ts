@@ -14,6 +14,8 @@ export interface Variant {
   label: string;
   /** Sent to the process that takes the turn. */
   params: Record<string, unknown>;
+  /** Instead of the case's own. */
+  rounds?: number;
   /** Instead of `--threads`. */
   threads?: number;
 }
@@ -30,8 +32,11 @@ export interface Case {
   rounds: Record<Mode, number>;
   timeoutMs: number;
   variants(mode: Mode, threads: number): Variant[];
-  /** Which contenders take part; `bestPeer` is the fastest pool of the case named by `needsBestPeerOf`. */
-  includes(contender: { id: string; kind: string }, bestPeer: string): boolean;
+  /** Which contenders take part; `bestPeer` is the fastest pool in the case 'in-flight'. */
+  includes(
+    contender: { id: string; kind: string },
+    context: { bestPeer: string; mode: Mode; variant: Variant },
+  ): boolean;
   /** Independent processes take a turn in each round as well: the machine's limit. */
   usesLimit?: boolean;
   /** The metrics of a turn are named freely and all in this unit; rows are their names. */
@@ -47,5 +52,9 @@ export interface Case {
   /** Runs in the agent. Throws on a wrong result. */
   turn(pool: StartedPool, params: any, context: { threads: number; contenderId: string }): Promise<Metrics>;
   /** Adds what follows from several contenders of one round; throwing fails that contender's sample. */
-  derive?(metrics: Metrics, round: Map<string, Metrics>, context: { threads: number; contenderId: string }): Metrics;
+  derive?(
+    metrics: Metrics,
+    round: Map<string, Metrics>,
+    context: { threads: number; contenderId: string },
+  ): Metrics;
 }

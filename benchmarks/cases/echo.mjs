@@ -10,9 +10,11 @@ export const echo = {
     { key: 'p50', label: 'p50', unit: 'us', better: 'lower' },
     { key: 'p99', label: 'p99', unit: 'us', better: 'lower' },
   ],
-  rounds: { quick: 3, full: 7 },
+  rounds: { quick: 2, full: 5 },
   timeoutMs: 30_000,
-  variants: (mode) => [{ key: 'echo', label: '', params: { warmUp: 1000, tasks: mode === 'quick' ? 2000 : 6000 } }],
+  variants: (mode) => [
+    { key: 'echo', label: '', params: { warmUp: 1000, tasks: mode === 'quick' ? 2000 : 6000 } },
+  ],
   includes: () => true,
   async turn(pool, { warmUp, tasks }) {
     for (let i = 0; i < warmUp; i++) expectSame(await pool.run('echo', i), i, 'echo');

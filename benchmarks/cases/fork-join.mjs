@@ -12,7 +12,7 @@ export const forkJoin = {
     { key: 'forked', label: 'forked', unit: 'ns/node', better: 'lower' },
     { key: 'plain', label: 'plain', unit: 'ns/node', better: 'lower' },
   ],
-  rounds: { quick: 3, full: 7 },
+  rounds: { quick: 2, full: 7 },
   timeoutMs: 60_000,
   startOptions: { tasksFile: new URL('../tasks-fork.mjs', import.meta.url) },
   variants: () => [{ key: 'fork-join', label: '', threads: 1, params: {} }],

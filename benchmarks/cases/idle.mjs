@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 const probe = fileURLToPath(new URL('../lib/idle-probe.mjs', import.meta.url));
 const exitMs = 5_000;
+const few = ['heddle', 'inline'];
+const many = [...few, 'piscina', 'tinypool', 'workerpool', 'poolifier', 'raw'];
 
 /** @type {import('./case.d.ts').Case} */
 export const idle = {
@@ -15,14 +17,16 @@ export const idle = {
     { key: 'waits', label: 'waits', unit: '', better: 'higher' },
     { key: 'exit', label: 'exit', unit: 'ms', better: 'lower' },
   ],
-  rounds: { quick: 1, full: 2 },
+  rounds: { quick: 1, full: 1 },
   timeoutMs: 20_000,
   isolate: true,
   ownProcess: true,
   variants: () => [{ key: 'idle', label: '', params: {} }],
-  includes: ({ id }) => ['heddle', 'piscina', 'tinypool', 'workerpool', 'poolifier', 'raw', 'inline'].includes(id),
+  includes: ({ id }, { mode }) => (mode === 'quick' ? few : many).includes(id),
   async turn(_pool, _params, { threads, contenderId }) {
-    const child = spawn(process.execPath, [probe, contenderId, String(threads)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [probe, contenderId, String(threads)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let output = '';
     let settledAt;
     let timer;

@@ -11,10 +11,14 @@ export const inFlight = {
   title: 'Echo, 1000 in flight',
   note: 'A thousand callers, each of which sends its next number when the last one is back.',
   metrics: [{ key: 'rate', label: 'rate', unit: 'tasks/s', better: 'higher' }],
-  rounds: { quick: 3, full: 7 },
+  rounds: { quick: 2, full: 5 },
   timeoutMs: 30_000,
   variants: (mode) => [
-    { key: 'in-flight', label: '', params: mode === 'quick' ? { warmUpMs: 100, ms: 150 } : { warmUpMs: 250, ms: 500 } },
+    {
+      key: 'in-flight',
+      label: '',
+      params: mode === 'quick' ? { warmUpMs: 100, ms: 150 } : { warmUpMs: 250, ms: 500 },
+    },
   ],
   includes: () => true,
   async turn(pool, { warmUpMs, ms }) {
@@ -33,7 +37,7 @@ export const workers = {
   title: 'Cost per task from 1 to 32 workers',
   note: 'Echo with 1000 in flight, wall time divided by tasks. More workers than cores gain nothing here: the question is what they cost.',
   metrics: [{ key: 'cost', label: 'cost', unit: 'us/task', better: 'lower' }],
-  rounds: { quick: 1, full: 3 },
+  rounds: { quick: 1, full: 2 },
   timeoutMs: 60_000,
   matrix: true,
   variants: (mode) =>
@@ -43,7 +47,7 @@ export const workers = {
       threads,
       params: mode === 'quick' ? { warmUpMs: 100, ms: 150 } : { warmUpMs: 250, ms: 500 },
     })),
-  includes: ({ id, kind }, bestPeer) => kind === 'heddle' || kind === 'raw' || id === bestPeer,
+  includes: ({ id, kind }, { bestPeer }) => kind === 'heddle' || kind === 'raw' || id === bestPeer,
   async turn(pool, params, context) {
     const { rate } = await inFlight.turn(pool, params, context);
     return { cost: 1e6 / rate };

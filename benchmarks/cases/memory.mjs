@@ -1,12 +1,13 @@
 import { expectSame } from '../lib/verify.mjs';
 
-const drainMs = 30_000;
+const few = ['heddle', 'piscina', 'raw', 'inline'];
+const many = [...few, 'tinypool', 'workerpool', 'poolifier', 'poolifier-queue'];
 
 /** @type {import('./case.d.ts').Case} */
 export const memory = {
   id: 'memory',
   title: 'Memory per queued task',
-  note: "All workers are blocked, then the tasks are submitted. Growth after a full collection, less that of as many bare promises with a retained resolver in a process of its own. 'heap' is the JavaScript heap and external memory, 'rss' is the whole process. Then the workers are released and every result is checked.",
+  note: "All workers are blocked, then the tasks are submitted. Growth after a full collection, less that of as many bare promises with a retained resolver in a process of its own. 'heap' is the JavaScript heap and external memory, 'rss' is the whole process. Then the workers are released and every result is checked. The row 'no pool' is the bare promises themselves.",
   metrics: [
     { key: 'rss', label: 'rss', unit: 'bytes/task', better: 'lower' },
     { key: 'heap', label: 'heap', unit: 'bytes/task', better: 'lower' },
@@ -16,13 +17,17 @@ export const memory = {
   timeoutMs: 120_000,
   isolate: true,
   variants: (mode) => {
-    const variant = (tasks, label) => ({ key: String(tasks), label, params: { tasks } });
-    const small = variant(100_000, '100,000 queued');
-    return mode === 'quick' ? [small] : [small, variant(1_000_000, '1,000,000 queued')];
+    const variant = (tasks, label, drainMs, rounds) => ({
+      key: String(tasks),
+      label,
+      params: { tasks, drainMs },
+      rounds,
+    });
+    const small = variant(100_000, '100,000 queued', 20_000);
+    return mode === 'quick' ? [small] : [small, variant(1_000_000, '1,000,000 queued', 10_000, 1)];
   },
-  includes: ({ id }) =>
-    ['heddle', 'piscina', 'tinypool', 'workerpool', 'poolifier', 'poolifier-queue', 'raw', 'inline'].includes(id),
-  async turn(pool, { tasks }, { threads, contenderId }) {
+  includes: ({ id }, { mode }) => (mode === 'quick' ? few : many).includes(id),
+  async turn(pool, { tasks, drainMs }, { threads, contenderId }) {
     // The promises of the contender without a pool are the yardstick: bare ones with a retained resolver.
     if (contenderId === 'inline') return measure(tasks, bareQueue(tasks));
     for (let i = 0; i < 100; i++) await pool.run('echo', i);

@@ -52,7 +52,8 @@ function heddleOperations({ runtime, pool }) {
 /** @returns nanoseconds for each operation */
 function measure(operations, maxTime) {
   const suite = new Benchmark.Suite();
-  for (const [name, run] of Object.entries(operations)) suite.add(name, run, { maxTime, minTime: maxTime / 4 });
+  for (const [name, run] of Object.entries(operations))
+    suite.add(name, run, { maxTime, minTime: maxTime / 4 });
   suite.run({ async: false });
   return Object.fromEntries(
     suite.map((bench) => {

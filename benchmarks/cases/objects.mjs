@@ -29,10 +29,14 @@ function objectCase({ id, title, inFlight, make }) {
     title: `${title}, ${inFlight} in flight`,
     note: `An object of ${bytes} bytes (as JSON) goes there and back. Every result's id is checked, and all of every 256th result.`,
     metrics: [{ key: 'rate', label: 'rate', unit: 'tasks/s', better: 'higher' }],
-    rounds: { quick: 2, full: 5 },
+    rounds: { quick: 1, full: 4 },
     timeoutMs: 30_000,
     variants: (mode) => [
-      { key: id, label: '', params: mode === 'quick' ? { warmUpMs: 100, ms: 150 } : { warmUpMs: 250, ms: 500 } },
+      {
+        key: id,
+        label: '',
+        params: mode === 'quick' ? { warmUpMs: 100, ms: 150 } : { warmUpMs: 250, ms: 500 },
+      },
     ],
     includes: ({ kind }) => kind !== 'inline',
     async turn(pool, { warmUpMs, ms }) {
@@ -40,7 +44,8 @@ function objectCase({ id, title, inFlight, make }) {
       const start = (index) => pool.run('echo', { ...pattern, id: index });
       const check = (value, index) => {
         if (value.id !== index) expectSame(value.id, index, 'id of the object');
-        if ((index & 255) === 0 && !isDeepStrictEqual(value, make(index))) expectSame(value, make(index), 'object');
+        if ((index & 255) === 0 && !isDeepStrictEqual(value, make(index)))
+          expectSame(value, make(index), 'object');
       };
       await keepInFlight(inFlight, warmUpMs, start, check);
       const done = await keepInFlight(inFlight, ms, start, check);
@@ -57,4 +62,9 @@ export const object200 = objectCase({
   make: smallObject,
 });
 
-export const object10k = objectCase({ id: 'object-10k', title: '10 kB object', inFlight: 256, make: largeObject });
+export const object10k = objectCase({
+  id: 'object-10k',
+  title: '10 kB object',
+  inFlight: 256,
+  make: largeObject,
+});

@@ -11,7 +11,7 @@ export const uneven = {
     { key: 'overIdeal', label: 'makespan / ideal', unit: 'x', better: 'lower' },
     { key: 'makespan', label: 'makespan', unit: 'ms', better: 'lower' },
   ],
-  rounds: { quick: 2, full: 7 },
+  rounds: { quick: 1, full: 5 },
   timeoutMs: 60_000,
   variants(mode, threads) {
     const perMs = iterationsPerMs();
@@ -21,19 +21,27 @@ export const uneven = {
     const alternating = Array.from({ length: 200 * scale }, (_, i) => (i % 2 === 0 ? 10 : 0.1));
     const variant = (key, label, durations) => {
       const costs = durations.map((ms) => Math.round(ms * perMs));
-      return { key, label, params: { costs, parts: evenParts(costs, threads), expected: checksum(costs.map(burn)) } };
+      return {
+        key,
+        label,
+        params: { costs, parts: evenParts(costs, threads), expected: checksum(costs.map(burn)) },
+      };
     };
     return [
       variant('random', 'random order, 0.1 to 20 ms', logUniform),
       variant('alternating', 'alternating 10 ms and 0.1 ms', alternating),
     ];
   },
-  includes: () => true,
+  // Tasks sent ahead to a worker wait there behind long ones, so those configurations stand no chance here.
+  includes: ({ id }) => !id.endsWith('-512') && id !== 'poolifier-lean',
   usesLimit: true,
   async turn(pool, { costs, parts, expected }, { threads }) {
     const warmUp = Array.from({ length: 20 * threads }, () => 100_000);
     if (pool.runParts !== undefined) {
-      await pool.runParts('burn', parts.map(() => warmUp));
+      await pool.runParts(
+        'burn',
+        parts.map(() => warmUp),
+      );
       const done = await pool.runParts('burn', parts);
       expectSame(checksum(done.flatMap(({ results }) => results)), expected, 'checksum');
       const busy = done.map(({ busyMs }) => busyMs);

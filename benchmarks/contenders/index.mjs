@@ -7,4 +7,12 @@ import { contenders as tinypool } from './tinypool.mjs';
 import { contenders as workerpool } from './workerpool.mjs';
 
 /** Every contender in the order of the tables. */
-export const contenders = [...heddle, ...piscina, ...tinypool, ...workerpool, ...poolifier, ...raw, ...inline];
+export const contenders = [
+  ...heddle,
+  ...piscina,
+  ...tinypool,
+  ...workerpool,
+  ...poolifier,
+  ...raw,
+  ...inline,
+];

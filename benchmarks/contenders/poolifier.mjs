@@ -13,10 +13,19 @@ function contender(id, label, options) {
     kind: 'pool',
     async start({ threads }) {
       const { FixedThreadPool } = await import('poolifier');
-      const pool = new FixedThreadPool(threads, file, options);
+      let running = threads;
+      let allExited;
+      const exited = new Promise((resolve) => {
+        allExited = resolve;
+      });
+      const exitHandler = () => {
+        if (--running === 0) allExited();
+      };
+      const pool = new FixedThreadPool(threads, file, { ...options, exitHandler });
       return {
         run: (name, arg, transferList) => pool.execute(arg, name, undefined, transferList),
-        stop: () => pool.destroy(),
+        // destroy() never settles when a worker is gone before it starts to wait for the worker's end.
+        stop: () => Promise.race([pool.destroy(), exited]),
       };
     },
   };
@@ -26,5 +35,8 @@ function contender(id, label, options) {
 export const contenders = [
   contender('poolifier', 'poolifier (defaults)', {}),
   contender('poolifier-lean', 'poolifier (no events)', { enableEvents: false }),
-  contender('poolifier-queue', 'poolifier (queue, stealing)', { enableEvents: false, enableTasksQueue: true }),
+  contender('poolifier-queue', 'poolifier (queue, stealing)', {
+    enableEvents: false,
+    enableTasksQueue: true,
+  }),
 ];

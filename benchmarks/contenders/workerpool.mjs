@@ -15,7 +15,8 @@ function contender(id, label, options) {
       const { default: workerpool } = await import('workerpool');
       const pool = workerpool.pool(script, { minWorkers: threads, maxWorkers: threads, ...options });
       return {
-        run: (name, arg, transfer) => pool.exec(name, [arg], transfer === undefined ? undefined : { transfer }),
+        run: (name, arg, transfer) =>
+          pool.exec(name, [arg], transfer === undefined ? undefined : { transfer }),
         stop: async () => {
           await pool.terminate();
         },

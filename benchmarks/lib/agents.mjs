@@ -38,8 +38,12 @@ export class Agents {
 }
 
 function spawn() {
+  // A contender arms timers beyond 2 ** 31 ms, each with a warning that would drown the progress line.
   // 'advanced' so that typed arrays in parameters arrive as such.
-  return fork(file, { execArgv: ['--expose-gc'], serialization: 'advanced' });
+  return fork(file, {
+    execArgv: ['--expose-gc', '--disable-warning=TimeoutOverflowWarning'],
+    serialization: 'advanced',
+  });
 }
 
 function ask(agent, message, timeoutMs) {

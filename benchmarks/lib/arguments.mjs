@@ -28,7 +28,8 @@ export function readArguments(argv) {
     },
   });
   const threads = Number(values.threads);
-  if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`--threads ${values.threads}: not a count`);
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new RangeError(`--threads ${values.threads}: not a count`);
   if (positionals.length > 1) throw new TypeError(`one suite at a time, got: ${positionals.join(' ')}`);
   return { ...values, threads, suite: positionals[0] };
 }
@@ -39,6 +40,8 @@ export function pick(list, ids, what) {
   const wanted = ids.split(',');
   const unknown = wanted.filter((id) => !list.some((item) => item.id === id));
   if (unknown.length > 0)
-    throw new RangeError(`no ${what} ${unknown.join(', ')}; there are: ${list.map(({ id }) => id).join(', ')}`);
+    throw new RangeError(
+      `no ${what} ${unknown.join(', ')}; there are: ${list.map(({ id }) => id).join(', ')}`,
+    );
   return list.filter(({ id }) => wanted.includes(id));
 }

@@ -34,12 +34,18 @@ function howToRead({ reference }) {
 
 /** Losses stand here as plainly as wins. */
 function goalTable(goals, results) {
-  const rows = goals.map(({ goal, target, measure }) => {
-    const verdict = measure(results);
+  const rows = goals.map(({ goal, target, where, measure }) => {
+    const verdict = measure(results) ?? failed(where, results);
     if (verdict === undefined) return [goal, target, 'not measured in this run', '-'];
     return [goal, target, verdict.value, verdict.reached ? 'yes' : '**no**'];
   });
   return `## Goals\n\n${table(['goal', 'target', 'measured', 'reached'], rows)}`;
+}
+
+/** A case that heddle took part in without a figure is a goal missed, not one left out. */
+function failed([caseId, variant], results) {
+  const failure = results.failure(caseId, variant, 'heddle');
+  return failure === undefined ? undefined : { value: `failed: ${failure}`, reached: false };
 }
 
 function caseSection(entry, results) {
@@ -58,14 +64,18 @@ function variantTable(definition, variant, results) {
   const reference = referenceOf(definition.id, variant.key, results);
   const header = ['contender', ...definition.metrics.map(heading), `${reference.label} is better by`];
   const rows = results.contendersOf(definition.id, variant.key).map(({ id, label }) => {
-    const cells = definition.metrics.map(({ key }) => figure(results.summary(definition.id, variant.key, id, key)));
-    const failure = results.failure(definition.id, variant.key, id);
-    const failed = results.failedRounds(definition.id, variant.key, id);
-    const total = results.samples(definition.id, variant.key, id).length;
-    if (failure !== undefined) cells[cells.length - 1] += ` ${failed === 0 ? '' : `failed ${failed}/${total}: `}${failure}`;
-    return [label, ...cells, times(definition, variant, id, reference, results)];
+    const cells = definition.metrics.map(({ key }) =>
+      figure(results.summary(definition.id, variant.key, id, key)),
+    );
+    const ratio = times(definition, variant, id, reference, results);
+    return [label, ...cells, ratio, remark(definition, variant, id, results)];
   });
-  return table(header, rows);
+  if (rows.every((row) => row.at(-1) === ''))
+    return table(
+      header,
+      rows.map((row) => row.slice(0, -1)),
+    );
+  return table([...header, 'remark'], rows);
 }
 
 function matrixTable({ definition, variants }, results) {
@@ -79,7 +89,9 @@ function matrixTable({ definition, variants }, results) {
       const failure = results.failure(definition.id, variant.key, id);
       const ratio = id === reference.id ? '' : `, ${times(definition, variant, id, reference, results)}`;
       const summary = results.summary(definition.id, variant.key, id, metric.key);
-      return summary === undefined ? `failed: ${failure}` : `${figure(summary)}${ratio}${failure ? ` (${failure})` : ''}`;
+      return summary === undefined
+        ? `failed: ${failure}`
+        : `${figure(summary)}${ratio}${failure ? ` (${failure})` : ''}`;
     }),
   ]);
   return table([`${metric.label}, ${metric.unit}`, ...columns.map(({ label }) => label)], rows);
@@ -94,10 +106,22 @@ function listTable({ definition, variants }, results) {
     const failed = failure === undefined ? [] : [[label, 'failed', failure]];
     return [
       ...failed,
-      ...names.filter((name) => name !== 'note').map((name) => [label, name, figure(results.summary(definition.id, variant.key, id, name))]),
+      ...names
+        .filter((name) => name !== 'note')
+        .map((name) => [label, name, figure(results.summary(definition.id, variant.key, id, name))]),
     ];
   });
   return table(['', 'operation', definition.listUnit], rows);
+}
+
+/** What went wrong and how often; empty when nothing did. */
+function remark(definition, variant, id, results) {
+  const failure = results.failure(definition.id, variant.key, id);
+  if (failure === undefined) return '';
+  const failed = results.failedRounds(definition.id, variant.key, id);
+  return failed === 0
+    ? failure
+    : `failed ${failed} of ${results.samples(definition.id, variant.key, id).length}: ${failure}`;
 }
 
 /** heddle, or the first contender that has figures when a run leaves heddle out. */
@@ -119,10 +143,13 @@ function heading({ label, unit }) {
 function figure(summary) {
   if (summary === undefined) return '-';
   const { median, min, max, count } = summary;
-  return count === 1 ? significant(median) : `${significant(median)} (${significant(min)}-${significant(max)})`;
+  return count === 1
+    ? significant(median)
+    : `${significant(median)} (${significant(min)}-${significant(max)})`;
 }
 
 function table(header, rows) {
-  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  const line = (cells) =>
+    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
 }

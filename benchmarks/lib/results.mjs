@@ -49,7 +49,9 @@ export class Results {
     );
     const ratios = this.#values(caseId, variantKey, first, metricKey)
       .filter(({ round }) => others.has(round))
-      .map(({ round, value }) => (metric.better === 'higher' ? value / others.get(round) : others.get(round) / value));
+      .map(({ round, value }) =>
+        metric.better === 'higher' ? value / others.get(round) : others.get(round) / value,
+      );
     return summarize(ratios);
   }
 
@@ -71,7 +73,9 @@ export class Results {
   /** Why a contender has no figure, or what is to be said about it. */
   failure(caseId, variantKey, contender) {
     const samples = this.samples(caseId, variantKey, contender);
-    const texts = samples.map(({ error, metrics }) => error ?? metrics?.note).filter((text) => text !== undefined);
+    const texts = samples
+      .map(({ error, metrics }) => error ?? metrics?.note)
+      .filter((text) => text !== undefined);
     return texts.length === 0 ? undefined : [...new Set(texts)].join('; ');
   }
 

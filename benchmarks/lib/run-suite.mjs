@@ -16,11 +16,14 @@ export async function runSuite({ cases, contenders, mode, threads, progress }) {
   try {
     for (const definition of cases) {
       const bestPeer = results.best('in-flight', 'in-flight', 'rate') ?? defaultBestPeer;
-      const taking = contenders.filter((contender) => definition.includes(contender, bestPeer));
-      if (definition.usesLimit) taking.push(limit);
-      if (taking.length === 0) continue;
+      const takingIn = (variant) => [
+        ...contenders.filter((contender) => definition.includes(contender, { bestPeer, mode, variant })),
+        ...(definition.usesLimit ? [limit] : []),
+      ];
       progress.startCase(definition);
       for (const variant of definition.variants(mode, threads)) {
+        const taking = takingIn(variant);
+        if (taking.length === 0) continue;
         const samples = results.addVariant(definition, variant);
         await runVariant({ definition, variant, taking, mode, threads, progress, agents, samples });
       }
@@ -34,13 +37,14 @@ export async function runSuite({ cases, contenders, mode, threads, progress }) {
 }
 
 async function runVariant({ definition, variant, taking, mode, threads, progress, agents, samples }) {
-  const rounds = definition.rounds[mode];
+  const rounds = variant.rounds ?? definition.rounds[mode];
   const givenUp = new Map();
   for (let round = 0; round < rounds; round++) {
     const answers = new Map();
     for (const contender of rotate(taking, round, rounds)) {
       progress.turn({ definition, variant, round, rounds, contender });
-      const answer = givenUp.get(contender.id) ?? (await takeTurn(agents, definition, variant, contender, threads));
+      const answer =
+        givenUp.get(contender.id) ?? (await takeTurn(agents, definition, variant, contender, threads));
       // A second hang would only cost the time of another limit.
       if (answer.error?.startsWith('no result within')) givenUp.set(contender.id, answer);
       answers.set(contender.id, answer);

@@ -15,6 +15,20 @@ export const pool = {
   id: 'pool',
   title: 'Task pools',
   // 'workers' takes the best peer from 'in-flight', which therefore comes before it.
-  cases: [echo, inFlight, burst, object200, object10k, bytes, uneven, files, forkJoin, memory, workers, idle, micro],
+  cases: [
+    echo,
+    inFlight,
+    burst,
+    object200,
+    object10k,
+    bytes,
+    uneven,
+    files,
+    forkJoin,
+    memory,
+    workers,
+    idle,
+    micro,
+  ],
   goals: poolGoals,
 };
