@@ -8,6 +8,7 @@ export const burst = {
   metrics: [
     { key: 'ms', label: 'all settled', unit: 'ms', better: 'lower' },
     { key: 'submit', label: 'submit', unit: 'us/task', better: 'lower' },
+    { key: 'map', label: 'through its own map', unit: 'ms', better: 'lower' },
   ],
   rounds: { quick: 1, full: 3 },
   timeoutMs: 60_000,
@@ -16,7 +17,8 @@ export const burst = {
   async turn(pool, { tasks, warmUp }) {
     await submitAll(pool, warmUp);
     globalThis.gc();
-    return submitAll(pool, tasks);
+    const submitted = await submitAll(pool, tasks);
+    return pool.map === undefined ? submitted : { ...submitted, map: await mapAll(pool, tasks) };
   },
 };
 
@@ -27,6 +29,21 @@ async function submitAll(pool, tasks) {
   const submitted = performance.now();
   const values = await Promise.all(promises);
   const settled = performance.now();
-  for (let i = 0; i < tasks; i++) if (values[i] !== i) expectSame(values[i], i, 'echo');
+  checkAll(values, tasks);
   return { ms: settled - begin, submit: ((submitted - begin) / tasks) * 1000 };
+}
+
+/** The same tasks through the contender's own call for a list of them. */
+async function mapAll(pool, tasks) {
+  const args = Array.from({ length: tasks }, (_, i) => i);
+  const begin = performance.now();
+  const values = await pool.map('echo', args);
+  const ms = performance.now() - begin;
+  checkAll(values, tasks);
+  return ms;
+}
+
+function checkAll(values, tasks) {
+  expectSame(values.length, tasks, 'number of results');
+  for (let i = 0; i < tasks; i++) if (values[i] !== i) expectSame(values[i], i, 'echo');
 }

@@ -19,6 +19,11 @@ export const contenders = [
       return {
         run: (name, arg, transferList) =>
           transferList === undefined ? pool.run(name, [arg]) : pool.run(name, [arg], { transferList }),
+        async map(name, args) {
+          const values = [];
+          for await (const value of pool.map(name, args)) values.push(value);
+          return values;
+        },
         sharedBytes: (length) => runtime.alloc(Uint8Array, length),
         sharedCells: (length) => runtime.alloc(Int32Array, length),
         extra: { runtime, pool },

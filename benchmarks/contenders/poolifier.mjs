@@ -24,6 +24,7 @@ function contender(id, label, options) {
       const pool = new FixedThreadPool(threads, file, { ...options, exitHandler });
       return {
         run: (name, arg, transferList) => pool.execute(arg, name, undefined, transferList),
+        map: (name, args) => pool.mapExecute(args, name),
         // destroy() never settles when a worker is gone before it starts to wait for the worker's end.
         stop: () => Promise.race([pool.destroy(), exited]),
       };
