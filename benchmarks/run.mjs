@@ -25,8 +25,11 @@ async function main(options) {
     );
   if (options.list) return void process.stdout.write(listing(suite));
   const cases = pick(suite.cases, options.only, 'case');
-  const taking = pick(contenders, options.contenders, 'contender');
   const mode = options.quick ? 'quick' : 'full';
+  const all = contenders.filter(
+    ({ fullOnly }) => mode === 'full' || options.contenders !== undefined || !fullOnly,
+  );
+  const taking = pick(all, options.contenders, 'contender');
   const machine = describeMachine();
   const begin = performance.now();
   const progress = new Progress(cases.length);

@@ -32,7 +32,13 @@ function contender(id, label, options) {
 /** The best of a sweep over `atomics` x tasks per worker (1, 16, 64, 512): one for latency, one for throughput. */
 export const contenders = [
   contender('piscina', 'piscina (defaults)', {}),
-  contender('piscina-port', "piscina (atomics 'disabled')", { atomics: 'disabled', recordTiming: false }),
+  {
+    ...contender('piscina-port', "piscina (atomics 'disabled')", {
+      atomics: 'disabled',
+      recordTiming: false,
+    }),
+    fullOnly: true,
+  },
   contender('piscina-512', "piscina (atomics 'async', 512 a worker)", {
     atomics: 'async',
     concurrentTasksPerWorker: 512,
