@@ -80,7 +80,7 @@ function nativeOptions(options: HeddleErrorOptions): ErrorOptions | undefined {
  */
 export class HeddleError extends Error {
   static {
-    describeClass(this.prototype, 'HeddleError');
+    describeClass(HeddleError.prototype, 'HeddleError');
   }
 
   /** Stable, for programs: one of {@link ErrorCode}. */
@@ -114,7 +114,7 @@ export class HeddleError extends Error {
  */
 export class TaskAbortedError extends HeddleError {
   static {
-    describeClass(this.prototype, 'AbortError');
+    describeClass(TaskAbortedError.prototype, 'AbortError');
   }
 
   /** @param message - action, state, what was wanted */
@@ -126,7 +126,7 @@ export class TaskAbortedError extends HeddleError {
 /** The task did not finish within its `timeoutMs`. `name` is `'TimeoutError'`, `code` is `ERR_TASK_TIMEOUT`. */
 export class TaskTimeoutError extends HeddleError {
   static {
-    describeClass(this.prototype, 'TimeoutError');
+    describeClass(TaskTimeoutError.prototype, 'TimeoutError');
   }
 
   /** @param message - action, state, what was wanted: with the limit in milliseconds */
@@ -149,7 +149,7 @@ export interface WorkerExitedOptions extends HeddleErrorOptions {
  */
 export class WorkerExitedError extends HeddleError {
   static {
-    describeClass(this.prototype, 'WorkerExitedError');
+    describeClass(WorkerExitedError.prototype, 'WorkerExitedError');
   }
 
   /** The worker's exit code; `undefined` where the platform tells none. */
@@ -168,7 +168,7 @@ export class WorkerExitedError extends HeddleError {
 /** The queue holds `maxQueue` tasks; wait for `drain`, or raise `maxQueue`. `code` is `ERR_QUEUE_FULL`. */
 export class QueueFullError extends HeddleError {
   static {
-    describeClass(this.prototype, 'QueueFullError');
+    describeClass(QueueFullError.prototype, 'QueueFullError');
   }
 
   /** @param message - action, state (how many are queued), what was wanted */
@@ -180,7 +180,7 @@ export class QueueFullError extends HeddleError {
 /** The pool or its runtime was shut down, so it takes no tasks and drops the queued ones. `code` is `ERR_POOL_CLOSED`. */
 export class PoolClosedError extends HeddleError {
   static {
-    describeClass(this.prototype, 'PoolClosedError');
+    describeClass(PoolClosedError.prototype, 'PoolClosedError');
   }
 
   /** @param message - action, state, what was wanted */
@@ -192,7 +192,7 @@ export class PoolClosedError extends HeddleError {
 /** Shared memory has no room for the value; raise `memoryBytes` of `createRuntime`. `code` is `ERR_MEMORY_FULL`. */
 export class MemoryFullError extends HeddleError {
   static {
-    describeClass(this.prototype, 'MemoryFullError');
+    describeClass(MemoryFullError.prototype, 'MemoryFullError');
   }
 
   /** @param message - action, state (bytes wanted, bytes free), what was wanted */
@@ -207,7 +207,7 @@ export class MemoryFullError extends HeddleError {
  */
 export class NotIsolatedError extends HeddleError {
   static {
-    describeClass(this.prototype, 'NotIsolatedError');
+    describeClass(NotIsolatedError.prototype, 'NotIsolatedError');
   }
 
   /** @param message - action, state, what was wanted */
@@ -226,7 +226,7 @@ export class NotIsolatedError extends HeddleError {
  */
 export class DataCloneFailure extends HeddleError {
   static {
-    describeClass(this.prototype, 'DataCloneError');
+    describeClass(DataCloneFailure.prototype, 'DataCloneError');
   }
 
   /** Where the value sits, such as `args[0].user.onClick` or `result`. */
@@ -249,7 +249,7 @@ export class DataCloneFailure extends HeddleError {
 /** An option or argument of the wrong type. A `TypeError`, and `instanceof HeddleError`; `code` is `ERR_INVALID_ARGUMENT`. */
 export class InvalidTypeError extends TypeError {
   static {
-    describeClass(this.prototype, 'TypeError');
+    describeClass(InvalidTypeError.prototype, 'TypeError');
   }
 
   /** Always `ERR_INVALID_ARGUMENT`. */
@@ -267,7 +267,7 @@ export class InvalidTypeError extends TypeError {
 /** An option or argument out of range. A `RangeError`, and `instanceof HeddleError`; `code` is `ERR_INVALID_ARGUMENT`. */
 export class InvalidRangeError extends RangeError {
   static {
-    describeClass(this.prototype, 'RangeError');
+    describeClass(InvalidRangeError.prototype, 'RangeError');
   }
 
   /** Always `ERR_INVALID_ARGUMENT`. */
