@@ -107,7 +107,7 @@ function importsOf({ path, text }: Source): Import[] {
 
 /** Lowest first. A file imports its own layer and those below; the longest matching path says which layer a file is in. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['build/generated', 'ts/errors.ts', 'ts/clock.ts', 'ts/options.ts'],
+  ['build/generated', 'ts/errors.ts', 'ts/clock.ts', 'ts/qos.ts', 'ts/options.ts'],
   ['ts/kernel', 'ts/codec'],
   ['ts/platform/port.ts'],
   ['ts/pool', 'ts/runtime', 'ts/worker', 'ts/platform', 'ts/task.ts'],

@@ -101,7 +101,7 @@ export class HeddleError extends Error {
 
   /** Lets `instanceof HeddleError` see the argument errors; subclasses keep the ordinary rule. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // biome-ignore lint/complexity/noThisInStatic: the class on the right of instanceof, which may be a subclass
+    // `this` is the class on the right of instanceof, which may be a subclass.
     return this === HeddleError
       ? isHeddleError(value)
       : Function.prototype[Symbol.hasInstance].call(this, value);
