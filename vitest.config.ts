@@ -12,6 +12,6 @@ export default defineConfig({
     reporters: ['default', 'json'],
     outputFile: { json: 'build/test-report.json' },
     // The package under test is loaded by Node itself, as its users load it, and not transformed.
-    server: { deps: { external: [/\/build\//] } },
+    server: { deps: { external: [/\/build\/.*\.js$/] } },
   },
 });
