@@ -41,7 +41,6 @@ const known = new Map<unknown, Kind>([
   [WeakSet.prototype, Kind.REFUSED],
   [WeakRef.prototype, Kind.REFUSED],
   [FinalizationRegistry.prototype, Kind.REFUSED],
-  [Object.prototype, Kind.RECORD],
 ]);
 // A page that is not cross-origin isolated has no SharedArrayBuffer.
 if (typeof SharedArrayBuffer !== 'undefined')
@@ -58,9 +57,13 @@ function ownValue(prototype: object, key: PropertyKey): unknown {
 }
 
 function classify(prototype: object): Kind {
-  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    const kind = known.get(at);
-    if (kind !== undefined) return kind;
+  const chain: object[] = [];
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null)
+    chain.push(at);
+  const kind = known.get(chain.find((at) => at !== Object.prototype && known.has(at)));
+  if (kind !== undefined) return kind;
+  for (const at of chain) {
+    if (at === Object.prototype) break;
     const tag = ownValue(at, Symbol.toStringTag);
     if (typeof tag === 'string' && ENGINE_TAG.test(tag)) return Kind.REFUSED;
     const maker = ownValue(at, 'constructor');
