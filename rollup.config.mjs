@@ -100,16 +100,26 @@ function entryUrls(entries) {
   const MARK = 'heddle-entry:';
   return {
     name: 'entry-urls',
+    // After the types are gone, so that rollup can parse it.
     transform(code, id) {
-      if (!id.startsWith(join(ROOT, 'ts'))) return null;
-      const marked = code.replace(
-        /new URL\(\s*(['"])(\.{1,2}\/[^'"]*)\1,\s*import\.meta\.url\s*\)/g,
-        (_, quote, path) => {
-          const output = outputOf.get(resolve(dirname(id), path).replace(/\.js$/, '.ts'));
-          if (output === undefined) this.error(`${path} is not the source of an entry of this build`);
-          return `new URL(${quote}${MARK}${output}${quote}, import.meta.url)`;
-        },
-      );
+      if (!id.startsWith(join(ROOT, 'ts')) || !code.includes('import.meta.url')) return null;
+      let marked = code;
+      const visit = (node) => {
+        const path = relativeUrl(node);
+        if (path !== undefined) {
+          const output = outputOf.get(resolve(dirname(id), path.value).replace(/\.js$/, '.ts'));
+          if (output === undefined)
+            this.error(`${path.value} is not the source of an entry of this build`, path.start);
+          marked = marked.replace(
+            code.slice(node.start, node.end),
+            `new URL('${MARK}${output}', import.meta.url)`,
+          );
+        }
+        for (const child of Object.values(node)) {
+          for (const each of Array.isArray(child) ? child : [child]) if (each?.type) visit(each);
+        }
+      };
+      visit(this.parse(code));
       return { code: marked, map: null };
     },
     renderChunk(code, chunk) {
@@ -121,6 +131,16 @@ function entryUrls(entries) {
       return { code: placed, map: null };
     },
   };
+}
+
+/** The string in `new URL('./relative', import.meta.url)`, if the node is that. */
+function relativeUrl({ type, callee, arguments: args }) {
+  if (type !== 'NewExpression' || callee.name !== 'URL' || args.length !== 2) return undefined;
+  const [path, base] = args;
+  const isRelative = path.type === 'Literal' && typeof path.value === 'string' && path.value.startsWith('.');
+  const isHere =
+    base.type === 'MemberExpression' && base.object.type === 'MetaProperty' && base.property.name === 'url';
+  return isRelative && isHere ? path : undefined;
 }
 
 /** Fails the build when a file that a browser loads would import a Node module. */
@@ -164,7 +184,7 @@ const node = {
   input: NODE_ENTRIES,
   output: output('chunks'),
   external: (id) => isBuiltin(id) || isPackage(id),
-  plugins: [entryUrls(NODE_ENTRIES), ...transpile(), makeExecutable('build/cli.js')],
+  plugins: [...transpile(), entryUrls(NODE_ENTRIES), makeExecutable('build/cli.js')],
 };
 
 // A worker has no import map, so what a browser loads brings its packages along.
@@ -172,7 +192,7 @@ const browser = {
   input: BROWSER_ENTRIES,
   output: output('chunks/browser'),
   external: isBuiltin,
-  plugins: [nodeResolve({ browser: true }), entryUrls(BROWSER_ENTRIES), ...transpile(), noBuiltins()],
+  plugins: [nodeResolve({ browser: true }), ...transpile(), entryUrls(BROWSER_ENTRIES), noBuiltins()],
 };
 
 const types = {

@@ -107,11 +107,18 @@ function importsOf({ path, text }: Source): Import[] {
 
 /** Lowest first. A file imports its own layer and those below; the longest matching path says which layer a file is in. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['build/generated', 'ts/errors.ts', 'ts/clock.ts', 'ts/qos.ts', 'ts/options.ts'],
+  [
+    'build/generated',
+    'ts/comlink-node-adapter.d.ts',
+    'ts/errors.ts',
+    'ts/clock.ts',
+    'ts/qos.ts',
+    'ts/options.ts',
+  ],
   ['ts/kernel', 'ts/codec'],
   ['ts/platform/port.ts'],
-  ['ts/pool', 'ts/runtime', 'ts/worker', 'ts/platform', 'ts/task.ts'],
-  ['ts/index.node.ts', 'ts/index.browser.ts', 'ts/worker.node.ts', 'ts/worker.browser.ts'],
+  ['ts/pool', 'ts/runtime', 'ts/worker', 'ts/platform', 'ts/task-contract.ts', 'ts/task.ts'],
+  ['ts/surface.ts', 'ts/index.node.ts', 'ts/index.browser.ts', 'ts/worker.node.ts', 'ts/worker.browser.ts'],
   ['ts/cli'],
 ];
 
@@ -249,7 +256,7 @@ const BANS: readonly Ban[] = [
   },
   {
     in: /^ts\//,
-    except: /^ts\/(cli|platform)\//,
+    except: /^ts\/(cli|platform)\/|\.node\.ts$/,
     call: /\bprocess\s*\.\s*\w+/,
     instead: 'the port of ts/platform',
     sample: { path: 'ts/pool/pool.ts', text: 'process.exit(1);' },
