@@ -11,7 +11,8 @@
 
 import { MAX_SHAPE_KEYS, MAX_SHAPE_WORDS } from './format.ts';
 
-const TABLE_SIZE = 256;
+/** Slots come in pairs: the newest of its pair first, so that two shapes that fall together do not drive each other out. */
+const TABLE_SIZE = 512;
 const MAX_KEY_CHARS = 127;
 const WIDE_KEY_BIT = 0x80;
 
@@ -79,26 +80,38 @@ export class PackShapes {
    * @param stack - property names, as the engine gave them
    */
   find(stack: readonly string[], base: number, count: number): PackShape | undefined {
-    const first = stack[base] as string;
-    const last = stack[base + count - 1] as string;
     const mix =
-      count * 31 +
-      first.length * 17 +
-      last.length * 5 +
-      first.charCodeAt(0) * 3 +
-      last.charCodeAt(last.length - 1);
-    const slot = mix & (TABLE_SIZE - 1);
-    const known = this.#table[slot];
-    if (known !== undefined && known.keys.length === count) {
-      const keys = known.keys;
-      let i = 0;
-      while (i < count && keys[i] === stack[base + i]) i++;
-      if (i === count) return known;
-    }
+      Math.imul(endOf(stack[base] as string), 31) +
+      Math.imul(endOf(stack[base + (count >> 1)] as string), 131) +
+      Math.imul(endOf(stack[base + count - 1] as string), 7) +
+      count;
+    const slot = ((mix ^ (mix >>> 9)) << 1) & (TABLE_SIZE - 1);
+    const table = this.#table;
+    const newest = table[slot];
+    if (newest !== undefined && hasKeys(newest, stack, base, count)) return newest;
+    const older = table[slot + 1];
+    if (older !== undefined && hasKeys(older, stack, base, count)) return older;
     const made = makeShape(stack.slice(base, base + count));
-    if (made !== undefined) this.#table[slot] = made;
+    if (made !== undefined) {
+      table[slot + 1] = newest;
+      table[slot] = made;
+    }
     return made;
   }
+}
+
+/** Tells keys such as `id7` and `id8` apart. */
+function endOf(key: string): number {
+  const length = key.length;
+  if (length < 2) return length === 0 ? 0 : key.charCodeAt(0);
+  return Math.imul(key.charCodeAt(length - 1), 17) + Math.imul(key.charCodeAt(length - 2), 5) + length;
+}
+
+function hasKeys(shape: PackShape, stack: readonly string[], base: number, count: number): boolean {
+  const keys = shape.keys;
+  if (keys.length !== count) return false;
+  for (let i = 0; i < count; i++) if (keys[i] !== stack[base + i]) return false;
+  return true;
 }
 
 /** The unpacker's table. */
@@ -107,18 +120,24 @@ export class ReadShapes {
 
   /** The shape in `count` words of `view` at `pos`. The bytes decide; the hash only says where to look. */
   find(view: DataView, pos: number, count: number, hash: number): ReadShape {
-    const slot = hash & (TABLE_SIZE - 1);
-    const known = this.#table[slot];
-    if (known !== undefined && known.hash === hash && known.words.length === count) {
-      const words = known.words;
-      let i = 0;
-      while (i < count && words[i] === view.getInt32(pos + i * 4, true)) i++;
-      if (i === count) return known;
-    }
+    const slot = (hash << 1) & (TABLE_SIZE - 1);
+    const table = this.#table;
+    const newest = table[slot];
+    if (newest !== undefined && hasWords(newest, view, pos, count, hash)) return newest;
+    const older = table[slot + 1];
+    if (older !== undefined && hasWords(older, view, pos, count, hash)) return older;
     const made = parseShape(view, pos, count, hash);
-    this.#table[slot] = made;
+    table[slot + 1] = newest;
+    table[slot] = made;
     return made;
   }
+}
+
+function hasWords(shape: ReadShape, view: DataView, pos: number, count: number, hash: number): boolean {
+  const words = shape.words;
+  if (shape.hash !== hash || words.length !== count) return false;
+  for (let i = 0; i < count; i++) if (words[i] !== view.getInt32(pos + i * 4, true)) return false;
+  return true;
 }
 
 function parseShape(view: DataView, start: number, count: number, hash: number): ReadShape {
