@@ -10,11 +10,13 @@ export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {
   anyQueued,
-  claimFork,
   enterIdle,
+  enterJoin,
   exitIdle,
+  exitJoin,
   finish,
   fork,
+  help,
   hungry,
   queueDepth,
   search,
@@ -26,7 +28,7 @@ export {
   takeBack,
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
-export { claimSpans, releaseSpans, usedSpans } from './spans';
+export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';
 
 /** Adds to a counter of the calling thread's record. */
 export function addCounter(counter: usize, delta: f64): void {

@@ -126,7 +126,7 @@ export const CLASSES: u32 = 3;
 
 /*
  *   line 0    state id node-count worker-high submitter-high class-mask
- *   line 1    idle set       i64, bit = worker
+ *   line 1    idle set, joining set       i64 each, bit = worker
  *   line 2    searching set  i64, bit = worker
  *   192       agent of each worker       64 x u32
  *   512       lane of each worker        64 x u32
@@ -141,6 +141,8 @@ export const POOL_SUBMITTER_HIGH: u32 = 16;
 /** Bit c set: a task of QoS class c was submitted at least once, so class c is worth a look. */
 export const POOL_CLASS_MASK: u32 = 20;
 export const POOL_IDLE: u32 = 64;
+/** Workers that sleep in a join: forks may wake them, submitted tasks may not (they would start foreign work under a join). */
+export const POOL_JOINING: u32 = 72;
 export const POOL_SEARCHING: u32 = 128;
 export const POOL_WORKERS: u32 = 192;
 export const POOL_WORKER_LANES: u32 = 512;

@@ -20,7 +20,7 @@
  * Model: shared design, "park".
  */
 import { and64, cas32, cas64, exchange32, load32, load64, notifyAll, or64, store32, wait32 } from './atomics';
-import { AGENT_PARK, AGENT_SIZE, AGENTS, POOL_IDLE, POOL_SEARCHING, POOL_WORKERS } from './layout';
+import { AGENT_PARK, AGENT_SIZE, AGENTS, POOL_IDLE, POOL_JOINING, POOL_SEARCHING, POOL_WORKERS } from './layout';
 import { PARK_EMPTY, PARK_PARKED, PARK_TOKEN } from './status';
 
 /** Tells an agent to look again. Notifies only when it sleeps: V8 takes one lock for the whole process on every notify. */
@@ -78,6 +78,18 @@ function wake(pool: usize, index: u64): bool {
   const agent = load32(pool + POOL_WORKERS + ((index as u32) << 2));
   unpark(AGENTS + agent * AGENT_SIZE);
   return true;
+}
+
+/** Called after a fork was published: wakes an idle worker, or one that sleeps in a join. Pairs with enterJoin() in scheduler.ts. */
+export function wakeForFork(pool: usize): void {
+  if (load64(pool + POOL_IDLE) != 0) wakeOne(pool);
+  const joining = load64(pool + POOL_JOINING);
+  if (joining == 0) return;
+  const mask = joining & (0 - joining);
+  // Whoever takes the bit out wakes: one notify for each sleep.
+  if ((and64(pool + POOL_JOINING, ~mask) & mask) == 0) return;
+  const agent = load32(pool + POOL_WORKERS + ((ctz(mask) as u32) << 2));
+  unpark(AGENTS + agent * AGENT_SIZE);
 }
 
 /** Tells every worker of the pool to look again. */

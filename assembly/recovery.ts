@@ -38,6 +38,7 @@ import {
   OWNER_SLOTS,
   POOL_ID,
   POOL_IDLE,
+  POOL_JOINING,
   POOL_SEARCHING,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
@@ -55,7 +56,7 @@ import {
 } from './layout';
 import { bit, wakeAll } from './parking';
 import { sendHome } from './scheduler';
-import { claimant, conclude, concludeCancelled, slotAt } from './slots';
+import { claimant, conclude, concludeCancelled, markLost, slotAt } from './slots';
 import { releaseAllOf, spanLimit, spanOwner } from './spans';
 import {
   AGENT_DEAD,
@@ -90,6 +91,7 @@ export function recover(agent: usize, rescue: usize): void {
   const index = load<u32>(agent + AGENT_BIT);
   store32(pool + POOL_WORKERS + (index << 2), 0);
   and64(pool + POOL_IDLE, ~bit(index));
+  and64(pool + POOL_JOINING, ~bit(index));
   and64(pool + POOL_SEARCHING, 0);
   for (let c: u32 = 0; c < CLASSES; c++) drain(dequeOf(lane, c, 0), pool, rescue);
   rescueEntry(load<u32>(agent + AGENT_HELD), pool, rescue);
@@ -109,12 +111,16 @@ function drain(deque: usize, pool: usize, rescue: usize): void {
   }
 }
 
-/** Queues a slot again that may have been lost, or sends it home if it was cancelled meanwhile. Forks are their joiner's business. */
+/** Queues a slot again that may have been lost, or sends it home if it was cancelled meanwhile. A fork is left to its joiner. */
 function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
   if (!isSlot(entry)) return;
   const slot: usize = entry;
   const meta = load<u32>(slot + SLOT_META);
-  if ((meta & META_FORK_BIT) != 0) return;
+  if ((meta & META_FORK_BIT) != 0) {
+    // It may stand in its owner's deque after all: then its owner pops it, or a thief drops it and the owner finds it lost. Both are right.
+    markLost(slot);
+    return;
+  }
   const now = status(slot);
   if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) sendHome(slot);
   if (now != SLOT_QUEUED || rescue == 0) return;

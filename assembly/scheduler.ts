@@ -7,7 +7,7 @@
  * from a random start, those on the worker's own node before those on others.
  */
 import { dequeOf, noteClass } from './agents';
-import { load32, load64, store32 } from './atomics';
+import { and64, load32, load64, or64, store32 } from './atomics';
 import { pushCompletion, ringDoorbell } from './completions';
 import { pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './deque';
 import {
@@ -36,6 +36,7 @@ import {
   POOL_CLASS_MASK,
   POOL_ID,
   POOL_IDLE,
+  POOL_JOINING,
   POOL_NODES,
   POOL_SEARCHING,
   POOL_SUBMITTER_HIGH,
@@ -47,7 +48,7 @@ import {
   SLOT_STATE,
   STATE_STATUS_MASK,
 } from './layout';
-import { announceIdle, beginSearch, bit, endSearch, leaveIdle, unparkIfParked, wakeOne } from './parking';
+import { announceIdle, beginSearch, bit, endSearch, leaveIdle, unparkIfParked, wakeForFork, wakeOne } from './parking';
 import { claim, conclude, concludeCancelled, markQueued } from './slots';
 import { count } from './stats';
 import { SLOT_CANCELLED, SLOT_DROPPED, SLOT_RUNNING } from './status';
@@ -79,7 +80,7 @@ export function submit(pool: usize, lane: usize, qosClass: u32, node: u32, slot:
 export function fork(pool: usize, deque: usize, slot: usize): u32 {
   markQueued(slot);
   if (!push(deque, slot as u32, spanOwnerOf(pool))) return NO_ROOM;
-  wakeOne(pool);
+  wakeForFork(pool);
   return ACCEPTED;
 }
 
@@ -276,6 +277,36 @@ export function exitIdle(agent: usize): void {
   store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
 }
 
+/** A worker in a join: its own newest task or another worker's oldest, claimed, or 0. Never a submitter's: a join starts no foreign call. */
+export function help(agent: usize): usize {
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  const lane: usize = load<u32>(agent + AGENT_LANE);
+  store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);
+  const classes = load32(pool + POOL_CLASS_MASK);
+  for (let c: u32 = 0; c < CLASSES; c++) {
+    if (((classes >> c) & 1) == 0) continue;
+    let slot = takeOwn(agent, lane, c);
+    if (slot == 0) slot = takeStolen(agent, pool, c);
+    if (slot != 0) return slot;
+  }
+  return 0;
+}
+
+/** A worker in a join is about to sleep. 0: it may park. 1: a worker has something to steal, it is awake again. */
+export function enterJoin(agent: usize): u32 {
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  // Pairs with wakeForFork(): the forker sees the bit, or we see its fork.
+  or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT)));
+  if (!anyWorkerQueued(pool)) return 0;
+  exitJoin(agent);
+  return 1;
+}
+
+/** A worker in a join is awake again. */
+export function exitJoin(agent: usize): void {
+  and64((load<u32>(agent + AGENT_POOL) as usize) + POOL_JOINING, ~bit(load<u32>(agent + AGENT_BIT)));
+}
+
 /** Worker: gives up searching without having found or parked (it turns to its event loop, or leaves). */
 export function stopSearch(agent: usize): void {
   if (load<u32>(agent + AGENT_SEARCHING) == 0) return;
@@ -291,6 +322,10 @@ export function anyQueued(pool: usize): bool {
     const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
     if (lane != 0 && laneSize(lane) != 0) return true;
   }
+  return anyWorkerQueued(pool);
+}
+
+function anyWorkerQueued(pool: usize): bool {
   const workers = load32(pool + POOL_WORKER_HIGH);
   for (let i: u32 = 0; i < workers; i++) {
     const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
@@ -324,16 +359,11 @@ export function queueDepth(pool: usize): u32 {
 
 /** Are workers looking for work while this worker's deque is empty? Then it is worth splitting what it has. */
 export function hungry(pool: usize, deque: usize): u32 {
-  if (load64(pool + POOL_IDLE) == 0 && load64(pool + POOL_SEARCHING) == 0) return 0;
+  if ((load64(pool + POOL_IDLE) | load64(pool + POOL_SEARCHING) | load64(pool + POOL_JOINING)) == 0) return 0;
   return sizeOf(deque) == 0 ? 1 : 0;
 }
 
 /** Status of a slot. */
 export function statusOf(slot: usize): u32 {
   return load32(slot + SLOT_STATE) & STATE_STATUS_MASK;
-}
-
-/** Joiner: claims its own fork, whose entry somebody took but did not claim yet. */
-export function claimFork(agent: usize, slot: usize): u32 {
-  return claim(slot, load<u32>(agent + AGENT_ID)) == SLOT_RUNNING ? 1 : 0;
 }

@@ -10,13 +10,17 @@
  * | CANCELLED | DROPPED | whoever meets it in a queue | CAS |
  * | RUNNING(agent) | DONE, FAILED | that agent | store |
  * | RUNNING(agent) | EXITED | recovery, once that agent is dead | store |
+ * | QUEUED (a fork) | LOST | recovery, for what a dead thief may have held | CAS |
  * | DONE FAILED DROPPED EXITED | FREE | submitter | store |
  *
  * Queue entries are only hints: a slot may stand in several queues (recovery queues again what may be lost), because whoever loses the
  * CAS drops its entry. Entries that outlive their task meet the slot FREE, RUNNING, or QUEUED for its next task, where claiming it early
  * is as good as later. Memory of slots never becomes anything else, so such a late look is always at a state word.
  *
- * A fork that its own submitter pops runs in place and leaves QUEUED for FREE without a claim: it is in no other queue.
+ * A fork that its own submitter pops runs in place and leaves QUEUED for FREE without a claim: it is in no other queue. That is why a joiner
+ * must never claim a fork that somebody else took from the deque, not even one that stays unclaimed for long: the taker may wake up when
+ * the slot stands for the next fork, claim that, and both would run it. Only when the taker is dead recovery makes the slot LOST, which
+ * nobody can claim and only its joiner runs.
  */
 import { cas32, load32, store32 } from './atomics';
 import {
@@ -39,6 +43,7 @@ import {
   CANCEL_WAS_QUEUED,
   CANCEL_WAS_RUNNING,
   SLOT_CANCELLED,
+  SLOT_LOST,
   SLOT_QUEUED,
   SLOT_RUNNING,
 } from './status';
@@ -94,6 +99,12 @@ export function concludeCancelled(slot: usize, status: u32): bool {
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) != SLOT_CANCELLED) return false;
   return cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | status);
+}
+
+/** Recovery: takes a queued fork out of everybody's reach but its joiner's. */
+export function markLost(slot: usize): void {
+  const state = load32(slot + SLOT_STATE);
+  if ((state & STATE_STATUS_MASK) == SLOT_QUEUED) cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_LOST);
 }
 
 /** Submitter: cancels its own slot for `reason`. CANCEL_WAS_QUEUED: it will not run. CANCEL_WAS_RUNNING: its worker was told. */

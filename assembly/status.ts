@@ -31,6 +31,8 @@ export const SLOT_FAILED: u32 = 5;
 export const SLOT_DROPPED: u32 = 6;
 /** The worker that ran it is gone. */
 export const SLOT_EXITED: u32 = 7;
+/** A fork that a thief took from the deque and died before it claimed: its joiner runs it. */
+export const SLOT_LOST: u32 = 8;
 
 // ---- values in a slot ------------------------------------------------------------------------------------------------------------------------------
 export const TAG_UNDEFINED: u32 = 0;
@@ -51,6 +53,8 @@ export const CANCEL_NONE: u32 = 0;
 export const CANCEL_ABORTED: u32 = 1;
 export const CANCEL_TIMEOUT: u32 = 2;
 export const CANCEL_CLOSED: u32 = 3;
+/** Added to the reason when the worker will be ended by force if the task does not stop: the task must not be given up before. */
+export const CANCEL_GRACED: u32 = 16;
 
 /** Answers of cancel(). */
 export const CANCEL_TOO_LATE: u32 = 0;

@@ -1,0 +1,128 @@
+import { Buffer } from 'node:buffer';
+import { availableParallelism } from 'node:os';
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type TransferListItem, Worker } from 'node:worker_threads';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { setStringCodec } from '../codec/pack.ts';
+import { InvalidTypeError } from '../errors.ts';
+import { describe } from '../options.ts';
+import type { Platform, PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from './port.ts';
+
+/** Far enough in the future that the timer never fires; it is only there to be held on to. */
+const NEVER_MS = 2 ** 31 - 1;
+/** Fork/join recursion lives on the worker's stack: 10,000 outstanding forks need more than V8's default of 4 MiB. */
+const STACK_MIB = 16;
+
+/** Offset of `performance.now()` to the monotonic clock that all threads of the process share. */
+export function clockOffset(): number {
+  return Number(process.hrtime.bigint()) / 1e6 - performance.now();
+}
+
+/** Lets the codec read and write text with Node's native routines, on shared memory too. */
+export function useNativeStrings(): void {
+  setStringCodec(nativeStrings);
+}
+
+let lastBytes: Uint8Array | undefined;
+let lastBuffer: Buffer;
+
+/** The same few arrays come again and again, so the view over the last one is kept. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes;
+    lastBuffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  return lastBuffer;
+}
+
+const nativeStrings = {
+  latin1Slice: (bytes: Uint8Array, start: number, end: number): string => asBuffer(bytes).toString('latin1', start, end),
+  utf8Slice: (bytes: Uint8Array, start: number, end: number): string => asBuffer(bytes).toString('utf8', start, end),
+};
+
+/** A port of node:worker_threads as heddle uses it. */
+export function openPort(port: MessagePort): ValuePort {
+  return {
+    post: (message, transfer) => port.postMessage(message, transfer as unknown as TransferListItem[]),
+    listen(receive) {
+      port.on('message', receive);
+      port.unref();
+    },
+    poll: () => receiveMessageOnPort(port) as { message: unknown } | undefined,
+    close: () => port.close(),
+  };
+}
+
+function startWorker(
+  factory: (() => unknown) | undefined,
+  options: WorkerThreadOptions,
+  events: WorkerEvents,
+): PlatformWorker {
+  const worker = factory === undefined ? defaultWorker(options) : factory();
+  if (!(worker instanceof Worker)) {
+    throw new InvalidTypeError(`the 'worker' factory must return a Worker of node:worker_threads, not ${describe(worker)}`);
+  }
+  const { threadId } = worker;
+  let failure: unknown;
+  worker.on('error', (error) => {
+    failure ??= error;
+  });
+  worker.on('exit', (exitCode) => events.onExit(exitCode, failure));
+  // The pool holds on to the process while calls are outstanding; its threads do not.
+  worker.unref();
+  return {
+    threadId,
+    endpoint: nodeEndpoint(worker),
+    terminate: async () => {
+      await worker.terminate();
+    },
+  };
+}
+
+function defaultWorker(options: WorkerThreadOptions): Worker {
+  return new Worker(new URL('../worker.node.ts', import.meta.url), {
+    name: options.name,
+    workerData: options.workerData,
+    resourceLimits: { stackSizeMb: STACK_MIB, ...options.resourceLimits },
+    ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
+    ...(options.argv === undefined ? {} : { argv: [...options.argv] }),
+    ...(options.env === undefined ? {} : { env: options.env as NodeJS.Dict<string> }),
+    ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
+    ...(options.stderr === undefined ? {} : { stderr: options.stderr }),
+  });
+}
+
+/** Node as the host of pools. */
+export const nodePlatform: Platform = {
+  name: 'node',
+  parallelism: availableParallelism,
+  defaultMemoryBytes: 2 ** 30,
+  clockOffset,
+  turn: setImmediate,
+  keepAlive() {
+    const timer = setInterval(() => undefined, NEVER_MS).unref();
+    return { ref: () => timer.ref(), unref: () => timer.unref() };
+  },
+  timer(callback, ms) {
+    const timer = setTimeout(callback, Math.min(ms, NEVER_MS)).unref();
+    return () => clearTimeout(timer);
+  },
+  startWorker,
+  channel() {
+    const { port1, port2 } = new MessageChannel();
+    return { local: openPort(port1), remote: port2 as unknown as Transferable };
+  },
+  warn(what, error) {
+    process.emitWarning(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 'HeddleWarning');
+  },
+  moduleUrl(module) {
+    if (module instanceof URL) return module.href;
+    if (typeof module !== 'string') throw new InvalidTypeError(`'tasks' must be a URL or a string, not ${describe(module)}`);
+    if (isAbsolute(module)) return pathToFileURL(module).href;
+    if (URL.canParse(module)) return module;
+    throw new InvalidTypeError(
+      `'tasks' must be a URL or an absolute path, not ${describe(module)}; write new URL('./tasks.js', import.meta.url)`,
+    );
+  },
+};

@@ -1,0 +1,99 @@
+import type { Endpoint } from 'comlink';
+
+/** What the host must tell about a worker thread that it started. */
+export interface WorkerEvents {
+  /** The thread is gone. `error` is what ended it, if something did. Called exactly once. */
+  onExit(exitCode: number, error: unknown): void;
+}
+
+/** Options for the thread itself; hosts that do not know one ignore it (docs/ARCHITECTURE.md lists them). */
+export interface WorkerThreadOptions {
+  readonly name: string;
+  readonly workerData?: unknown;
+  readonly resourceLimits?: ResourceLimitsOption;
+  readonly execArgv?: readonly string[];
+  readonly argv?: readonly string[];
+  readonly env?: Record<string, string | undefined>;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+}
+
+/** V8 limits of one worker, in MiB, as Node's `Worker` takes them. */
+export interface ResourceLimitsOption {
+  readonly maxOldGenerationSizeMb?: number;
+  readonly maxYoungGenerationSizeMb?: number;
+  readonly codeRangeSizeMb?: number;
+  readonly stackSizeMb?: number;
+}
+
+/** A worker thread as the pool sees it. */
+export interface PlatformWorker {
+  /** The host's id of the thread. */
+  readonly threadId: number;
+  /** Control plane: what comlink talks through. */
+  readonly endpoint: Endpoint;
+  /** Ends the thread now, wherever it is. Resolves when it is gone. */
+  terminate(): Promise<void>;
+}
+
+/** One end of a channel for values that shared memory cannot carry. Messages are taken one by one or by callback. */
+export interface ValuePort {
+  post(message: unknown, transfer: readonly Transferable[]): void;
+  /** Calls back for each message. Keeps no process alive. */
+  listen(receive: (message: unknown) => void): void;
+  /** Takes a message that has arrived but was not delivered yet, where the host can; undefined otherwise. */
+  poll(): { message: unknown } | undefined;
+  close(): void;
+}
+
+/** What the main side needs from the host: Node or a browser. */
+export interface Platform {
+  readonly name: 'node' | 'browser';
+  /** Threads that can run at once, at least 1. */
+  parallelism(): number;
+  /** Bytes of shared memory that a runtime reserves by default. */
+  readonly defaultMemoryBytes: number;
+  /** Milliseconds to add to `performance.now()` so that all threads of the process read one clock. */
+  clockOffset(): number;
+  /** Runs `callback` in a new turn of the event loop, after I/O that is ready. */
+  turn(callback: () => void): void;
+  /** A handle that keeps the process alive between `ref` and `unref`. */
+  keepAlive(): { ref(): void; unref(): void };
+  /** A timer that keeps no process alive. Returns a function that cancels it. */
+  timer(callback: () => void, ms: number): () => void;
+  /** Starts a thread with heddle's worker entry, or with `factory`. */
+  startWorker(factory: (() => unknown) | undefined, options: WorkerThreadOptions, events: WorkerEvents): PlatformWorker;
+  /** A channel: our end, and the end to transfer to the worker. */
+  channel(): { local: ValuePort; remote: Transferable };
+  /** Tells a person of a failure that nobody listens for. */
+  warn(what: string, error: unknown): void;
+  /** The importable URL of a task module given as URL, `file:` / `http:` string or absolute path. */
+  moduleUrl(module: string | URL): string;
+}
+
+/** What the worker side needs from the host. */
+export interface WorkerPlatform {
+  readonly name: 'node' | 'browser';
+  readonly threadId: number;
+  readonly workerData: unknown;
+  /** Where the control plane is exposed. Keeps the thread alive. */
+  readonly endpoint: Endpoint;
+  clockOffset(): number;
+  turn(callback: () => void): void;
+  /** Turns the end of a channel that arrived with the boot message into a port. */
+  openPort(remote: unknown): ValuePort;
+  /** A store that follows async code, where the host has one. */
+  readonly asyncStore: AsyncStore | undefined;
+  /** Errors that no task caught: timers, late rejections. The thread goes on. */
+  onUncaught(report: (error: unknown, origin: 'exception' | 'rejection') => void): void;
+  /** Bytes of JavaScript heap in use, where the host tells. */
+  heapUsedBytes(): number | undefined;
+  /** Ends this thread. */
+  exit(): void;
+}
+
+/** A value that follows a call and everything asynchronous that comes of it. */
+export interface AsyncStore {
+  run<R>(value: unknown, fn: () => R): R;
+  get(): unknown;
+}

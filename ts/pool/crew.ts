@@ -1,0 +1,515 @@
+import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
+import {
+  AGENT_ID,
+  AGENT_PARK,
+  AGENT_TICK,
+  AGENT_TRACE,
+  COUNTER_BORN_MS,
+  KIND_WORKER,
+  MAX_WORKERS,
+  OWNER_SHARED,
+  PARK_PARKED,
+  SPAN_SIZE,
+  TRACE_CAPACITY,
+} from '../../build/generated/layout.ts';
+import { reviveError } from '../codec/error-codec.ts';
+import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
+import type { PlatformWorker, ValuePort } from '../platform/port.ts';
+import type { Agent } from '../runtime/agent.ts';
+import type { BootReply, WorkerControl } from '../worker/messages.ts';
+import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
+import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
+import type { PoolOptions, TraceEvent, WorkerExit, WorkerMetrics } from './types.ts';
+
+/** What the crew asks of its pool. */
+export interface CrewHost {
+  readonly agent: Agent;
+  readonly epoch: number;
+  readonly pool: number;
+  /** Lane of the pool's own thread, which takes over what a dead worker had queued. */
+  readonly lane: number;
+  readonly name: string;
+  readonly options: PoolOptions;
+  readonly tasksUrl: string;
+  readonly traceCapacity: number;
+  /** The channel of a new worker; the crew detaches it when the worker is gone. */
+  attach(agentId: number, port: ValuePort): void;
+  detach(agentId: number): void;
+  /** Outcomes of a dead worker that only the submitter can find. */
+  sweep(agentId: number): void;
+  /** The module is loaded in a first worker: these are its tasks. */
+  learnTasks(names: readonly string[]): void;
+  onExit(exit: WorkerExit): void;
+  /** A worker that was wanted could not start. `fatal`: none can. */
+  onStartFailure(error: unknown, fatal: boolean): void;
+}
+
+type State = 'booting' | 'ready' | 'stopping';
+
+interface Member {
+  readonly id: number;
+  readonly agent: number;
+  readonly agentId: number;
+  readonly worker: PlatformWorker;
+  readonly control: Remote<WorkerControl>;
+  readonly ring: number;
+  state: State;
+  /** The pool wanted it to end. */
+  expected: boolean;
+  readonly gone: Promise<void>;
+  setGone: () => void;
+  failBoot: (error: unknown) => void;
+  /** For the idle timeout: completed tasks at the last look. */
+  seen: number;
+}
+
+/** An agent whose thread is gone, and what the other workers were doing then: recovery.ts says when its memory may be given back. */
+interface Zombie {
+  readonly agent: number;
+  readonly ticks: ReadonlyMap<number, number>;
+}
+
+/** Starts that may fail in a row before the pool gives up. */
+const START_FAILURES_MOST = 3;
+/** How long there must be something queued before another worker is started. */
+const GROW_AFTER_MS = 2;
+
+/** The worker threads of one pool: starting, stopping, scaling, and burying. */
+export class Crew {
+  readonly #host: CrewHost;
+  readonly #members = new Map<number, Member>();
+  readonly #exits = new Map<number, { exitCode: number; threadId: number; error: unknown }>();
+  readonly #ended: Tally = emptyTally();
+  readonly #endedEvents: TraceEvent[] = [];
+  readonly #changed = new Set<() => void>();
+  readonly #keepAlive: { ref(): void; unref(): void };
+  #held = 0;
+  #zombies: Zombie[] = [];
+  #names: readonly string[] = [];
+  #startFailures = 0;
+  #closing = false;
+  #growTimer: (() => void) | undefined;
+  #idleTimer: (() => void) | undefined;
+  minThreads: number;
+  maxThreads: number;
+  idleTimeout: number;
+  concurrency: number;
+
+  constructor(host: CrewHost) {
+    this.#host = host;
+    const { options } = host;
+    const parallelism = host.agent.platform.parallelism();
+    this.maxThreads = options.maxThreads ?? Math.min(MAX_WORKERS, Math.max(parallelism, options.minThreads ?? 1));
+    this.minThreads = options.minThreads ?? Math.min(1, this.maxThreads);
+    this.idleTimeout = options.idleTimeout ?? 5000;
+    this.concurrency = options.concurrentTasksPerWorker ?? 1;
+    this.#keepAlive = host.agent.platform.keepAlive();
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  get readyCount(): number {
+    let count = 0;
+    for (const member of this.#members.values()) if (member.state === 'ready') count++;
+    return count;
+  }
+
+  /** Could another worker be started? */
+  get mayGrow(): boolean {
+    return !this.#closing && this.#members.size < this.maxThreads;
+  }
+
+  exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined {
+    return this.#exits.get(agentId);
+  }
+
+  /** Starts the first worker, waits for it, then starts the rest of `minThreads`. */
+  async open(): Promise<void> {
+    await this.#hold(this.#start());
+    for (let i = 1; i < this.minThreads; i++) void this.#startLater();
+    this.#watchIdle();
+  }
+
+  /** Keeps the process alive while it waits. */
+  async #hold<T>(promise: Promise<T>): Promise<T> {
+    if (this.#held++ === 0) this.#keepAlive.ref();
+    try {
+      return await promise;
+    } finally {
+      if (--this.#held === 0) this.#keepAlive.unref();
+    }
+  }
+
+  async #startLater(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      if (!this.#closing) this.#host.onStartFailure(error, this.#members.size === 0 && this.#startFailures >= START_FAILURES_MOST);
+    }
+  }
+
+  /**
+   * Starts a worker. Resolves when it takes tasks.
+   *
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT, ERR_MEMORY_FULL, ERR_INVALID_ARGUMENT for a module that cannot be loaded, ERR_WORKER_EXITED.
+   */
+  async #start(): Promise<void> {
+    const { agent, pool, options, epoch } = this.#host;
+    const { kernel, platform } = agent;
+    this.#reapZombies();
+    const id = this.#freeId();
+    const address = kernel.calls.claimAgent(KIND_WORKER, 0);
+    if (address === 0) throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot start a worker: 255 threads take part in the runtime');
+    const lane = kernel.calls.joinAsWorker(address, pool, id);
+    const ring = this.#traceRing(address);
+    if (lane === 0 || ring < 0) throw new MemoryFullError('cannot start a worker: the shared memory is full');
+    const agentId = kernel.i32[(address + AGENT_ID) >>> 2]!;
+    kernel.f64[(address + COUNTER_BORN_MS) >>> 3] = agent.clock.now();
+    const channel = platform.channel();
+    let member: Member | undefined;
+    let setGone = (): void => undefined;
+    const gone = new Promise<void>((resolve) => {
+      setGone = resolve;
+    });
+    const worker = platform.startWorker(
+      options.worker,
+      {
+        name: `${this.#host.name}-${id}`,
+        workerData: options.workerData,
+        ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
+        ...(options.execArgv === undefined ? {} : { execArgv: options.execArgv }),
+        ...(options.argv === undefined ? {} : { argv: options.argv }),
+        ...(options.env === undefined ? {} : { env: options.env }),
+        ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
+        ...(options.stderr === undefined ? {} : { stderr: options.stderr }),
+      },
+      { onExit: (exitCode, error) => member !== undefined && this.#bury(member, exitCode, error) },
+    );
+    let failBoot!: (error: unknown) => void;
+    const died = new Promise<never>((_, reject) => {
+      failBoot = reject;
+    });
+    member = {
+      id,
+      agent: address,
+      agentId,
+      worker,
+      control: wrap<WorkerControl>(worker.endpoint),
+      ring,
+      state: 'booting',
+      expected: false,
+      gone,
+      setGone,
+      failBoot,
+      seen: 0,
+    };
+    this.#members.set(id, member);
+    this.#exits.delete(agentId);
+    this.#host.attach(agentId, channel.local);
+    const booted = this.#boot(member, lane, channel.remote, epoch);
+    booted.catch(() => undefined);
+    try {
+      const reply = await Promise.race([booted, died]);
+      if (!reply.ok) throw this.#moduleError(reviveError(reply.error));
+      if (this.#names.length === 0) {
+        this.#names = reply.names;
+        this.#host.learnTasks(reply.names);
+      }
+      this.#startFailures = 0;
+      if (member.state === 'booting') member.state = 'ready';
+      this.#notifyChanged();
+    } catch (error) {
+      this.#startFailures++;
+      member.expected = true;
+      await member.worker.terminate();
+      throw error;
+    }
+  }
+
+  #boot(member: Member, lane: number, remote: Transferable, epoch: number): Promise<BootReply> {
+    const { agent, pool, name, options, tasksUrl } = this.#host;
+    const { kernel, platform } = agent;
+    return member.control.boot(
+      transfer(
+        {
+          module: kernel.module,
+          memory: kernel.memory,
+          epoch,
+          agent: member.agent,
+          pool,
+          lane,
+          id: member.id,
+          poolName: name,
+          tasks: tasksUrl,
+          workerData: options.workerData,
+          concurrency: this.concurrency,
+          maySpin: platform.parallelism() > 1,
+          traced: member.ring !== 0,
+          port: remote,
+        },
+        [remote],
+      ),
+    ) as Promise<BootReply>;
+  }
+
+  #moduleError(cause: unknown): InvalidTypeError {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new InvalidTypeError(`cannot load the task module ${this.#host.tasksUrl}: ${why}`, {
+      resource: this.#host.tasksUrl,
+      cause,
+    });
+  }
+
+  #freeId(): number {
+    for (let id = 0; id < MAX_WORKERS; id++) if (!this.#members.has(id)) return id;
+    throw new HeddleError('ERR_RESOURCE_LIMIT', `cannot start a worker: a pool has at most ${MAX_WORKERS}`);
+  }
+
+  /** Address of a fresh ring, 0 when nothing is traced, -1 when the memory is full. */
+  #traceRing(agent: number): number {
+    const { traceCapacity } = this.#host;
+    const { kernel } = this.#host.agent;
+    if (traceCapacity === 0) return 0;
+    const spans = Math.ceil(traceRingBytes(traceCapacity) / SPAN_SIZE);
+    const ring = kernel.calls.claimSpans(spans, OWNER_SHARED);
+    if (ring === 0) return -1;
+    kernel.u8.fill(0, ring >>> 0, (ring >>> 0) + 64);
+    kernel.i32[(ring + TRACE_CAPACITY) >>> 2] = traceCapacity;
+    kernel.i32[(agent + AGENT_TRACE) >>> 2] = ring;
+    return ring;
+  }
+
+  /** Wakes whoever waits for the crew to change. */
+  #notifyChanged(): void {
+    for (const check of [...this.#changed]) check();
+  }
+
+  /** Resolves when `condition` holds, which is asked whenever a worker came or went. */
+  async until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
+    await this.#hold(
+      new Promise<void>((resolve, reject) => {
+        const onAbort = (): void => {
+          this.#changed.delete(check);
+          reject(signal!.reason);
+        };
+        const check = (): void => {
+          if (!condition()) return;
+          this.#changed.delete(check);
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        };
+        this.#changed.add(check);
+        signal?.addEventListener('abort', onAbort, { once: true });
+        check();
+      }),
+    );
+  }
+
+  // ---- scaling -------------------------------------------------------------------------------------------------------------------------
+
+  /** There is more work than workers: starts another one soon, unless the queue has emptied by then. */
+  wantMore(): void {
+    if (this.#growTimer !== undefined || !this.mayGrow) return;
+    this.#growTimer = this.#host.agent.platform.timer(() => {
+      this.#growTimer = undefined;
+      if (!this.mayGrow || this.#host.agent.kernel.calls.anyQueued(this.#host.pool) === 0) return;
+      void this.#startLater();
+      this.#watchIdle();
+      this.wantMore();
+    }, GROW_AFTER_MS);
+  }
+
+  /** Brings the crew within its limits, now. */
+  adjust(): void {
+    if (this.#closing) return;
+    for (let n = this.#living().length; n < this.minThreads; n++) void this.#startLater();
+    const surplus = this.#living().length - this.maxThreads;
+    if (surplus > 0) {
+      for (const member of this.#living().slice(-surplus)) this.#stop(member);
+    }
+    this.#watchIdle();
+  }
+
+  #living(): Member[] {
+    return [...this.#members.values()].filter((member) => member.state !== 'stopping');
+  }
+
+  #stop(member: Member): void {
+    if (member.state === 'stopping') return;
+    const booted = member.state === 'ready';
+    member.state = 'stopping';
+    member.expected = true;
+    if (!booted) {
+      void member.worker.terminate();
+      return;
+    }
+    member.control.stop().catch(() => undefined);
+    // It may be blocked; the message waits until it looks.
+    this.#host.agent.kernel.calls.unpark(member.agent);
+  }
+
+  /** Looks from time to time for workers that had nothing to do, while there are more than `minThreads`. */
+  #watchIdle(): void {
+    if (this.#idleTimer !== undefined || !Number.isFinite(this.idleTimeout) || this.#closing) return;
+    if (this.#members.size <= this.minThreads) return;
+    for (const member of this.#members.values()) member.seen = this.#activityOf(member);
+    this.#idleTimer = this.#host.agent.platform.timer(() => {
+      this.#idleTimer = undefined;
+      const idle = this.#living().filter(
+        (member) => member.state === 'ready' && this.#isIdle(member) && member.seen === this.#activityOf(member),
+      );
+      const surplus = this.#living().length - this.minThreads;
+      if (surplus > 0) for (const member of idle.slice(0, surplus)) this.#stop(member);
+      this.#watchIdle();
+    }, this.idleTimeout);
+  }
+
+  #isIdle(member: Member): boolean {
+    const metrics = this.#metricsOf(member);
+    return metrics.state === 'idle' || metrics.state === 'parked';
+  }
+
+  #activityOf(member: Member): number {
+    return this.#host.agent.kernel.i32[(member.agent + AGENT_TICK) >>> 2]!;
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------------------------------------------------
+
+  /** Ends the worker that is agent `agentId`, wherever it is. */
+  terminate(agentId: number): void {
+    for (const member of this.#members.values()) {
+      if (member.agentId !== agentId) continue;
+      member.expected = true;
+      void member.worker.terminate();
+    }
+  }
+
+  #bury(member: Member, exitCode: number, error: unknown): void {
+    const { agent, lane } = this.#host;
+    const { kernel } = agent;
+    this.#members.delete(member.id);
+    this.#exits.set(member.agentId, { exitCode, threadId: member.worker.threadId, error });
+    addAgent(this.#ended, kernel, member.agent);
+    if (member.ring !== 0) {
+      this.#endedEvents.push(...readTraceRing(kernel, member.ring, member.id, this.#names));
+      kernel.calls.releaseSpans(member.ring, Math.ceil(traceRingBytes(this.#host.traceCapacity) / SPAN_SIZE));
+    }
+    const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
+    this.#host.detach(member.agentId);
+    kernel.calls.recover(member.agent, this.#closing ? 0 : lane);
+    this.#zombies.push({ agent: member.agent, ticks });
+    this.#host.sweep(member.agentId);
+    member.control[releaseProxy]();
+    const booting = member.state === 'booting';
+    member.failBoot(
+      new WorkerExitedError(`a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`, {
+        exitCode,
+        threadId: member.worker.threadId,
+        cause: error,
+      }),
+    );
+    member.setGone();
+    this.#host.onExit({
+      id: member.id,
+      threadId: member.worker.threadId,
+      exitCode,
+      expected: member.expected,
+      ...(error === undefined ? {} : { error }),
+    });
+    this.#reapZombies();
+    this.#notifyChanged();
+    if (this.#closing || (booting && this.#startFailures >= START_FAILURES_MOST)) return;
+    if (this.#names.length === 0) return;
+    this.adjust();
+    if (kernel.calls.anyQueued(this.#host.pool) !== 0) {
+      if (this.#living().length === 0 && this.maxThreads > 0) void this.#startLater();
+      else this.wantMore();
+    }
+  }
+
+  #reapZombies(): void {
+    const { kernel } = this.#host.agent;
+    this.#zombies = this.#zombies.filter(({ agent, ticks }) => {
+      for (const [other, tick] of ticks) {
+        const lives = [...this.#members.values()].some((member) => member.agent === other);
+        if (!lives) continue;
+        const parked = Atomics.load(kernel.i32, (other + AGENT_PARK) >>> 2) === PARK_PARKED;
+        if (!parked && Atomics.load(kernel.i32, (other + AGENT_TICK) >>> 2) === tick) return true;
+      }
+      if (kernel.calls.isReferenced(agent) !== 0) return true;
+      kernel.calls.reap(agent);
+      return false;
+    });
+  }
+
+  /** Lets every worker finish what it runs and end. */
+  async stopAll(): Promise<void> {
+    this.#close();
+    const members = [...this.#members.values()];
+    for (const member of members) this.#stop(member);
+    await this.#hold(Promise.all(members.map((member) => member.gone)));
+  }
+
+  /** Ends every worker, wherever it is. */
+  async terminateAll(): Promise<void> {
+    this.#close();
+    const members = [...this.#members.values()];
+    for (const member of members) {
+      member.expected = true;
+      void member.worker.terminate();
+    }
+    await this.#hold(Promise.all(members.map((member) => member.gone)));
+  }
+
+  #close(): void {
+    this.#closing = true;
+    this.#growTimer?.();
+    this.#idleTimer?.();
+  }
+
+  /** After the last worker is gone and no call is open: gives back what is left. */
+  release(): void {
+    const { kernel } = this.#host.agent;
+    for (const { agent } of this.#zombies) kernel.calls.reap(agent);
+    this.#zombies = [];
+  }
+
+  // ---- looking ------------------------------------------------------------------------------------------------------------------------------
+
+  #metricsOf(member: Member): WorkerMetrics {
+    return readWorker(this.#host.agent.kernel, member.agent, {
+      id: member.id,
+      threadId: member.worker.threadId,
+      booting: member.state === 'booting',
+      now: this.#host.agent.clock.now(),
+    });
+  }
+
+  /** Counters of all workers, ended ones included. */
+  tally(): Tally {
+    const tally = emptyTally();
+    const { kernel } = this.#host.agent;
+    for (const member of this.#members.values()) addAgent(tally, kernel, member.agent);
+    for (const key of Object.keys(tally) as (keyof Tally)[]) {
+      const ended = this.#ended[key];
+      if (typeof ended === 'number') (tally[key] as number) += ended;
+      else for (const [i, n] of ended.entries()) (tally[key] as Float64Array)[i]! += n;
+    }
+    return tally;
+  }
+
+  metrics(): WorkerMetrics[] {
+    return [...this.#members.values()].sort((a, b) => a.id - b.id).map((member) => this.#metricsOf(member));
+  }
+
+  trace(): TraceEvent[] {
+    const { kernel } = this.#host.agent;
+    const events = [...this.#endedEvents];
+    for (const member of this.#members.values()) {
+      if (member.ring !== 0) events.push(...readTraceRing(kernel, member.ring, member.id, this.#names));
+    }
+    return events.sort((a, b) => a.startMs - b.startMs);
+  }
+}

@@ -1,0 +1,144 @@
+import { InvalidTypeError, TaskAbortedError } from '../errors.ts';
+import { describe } from '../options.ts';
+import type { MapOptions, RunOptions, Settled } from './types.ts';
+
+/** What `mapOver` needs of its pool. */
+export interface MapHost {
+  run(input: unknown, options: RunOptions | undefined): Promise<unknown>;
+  readonly defaultConcurrency: number;
+}
+
+type Source<I> = Iterable<I> | AsyncIterable<I>;
+
+interface Entry<I> {
+  readonly index: number;
+  readonly input: I;
+  outcome: { ok: true; value: unknown } | { ok: false; reason: unknown } | undefined;
+}
+
+/**
+ * Runs a task over every item of an iterable, at most `concurrency` at once. The source is asked for the next item only when there is room, and
+ * the consumer's pace is the pace of it all. When the consumer stops early, the signal fires, or (without `settle`) a task fails, what is
+ * under way is cancelled and the source is closed.
+ */
+export async function* mapOver<I>(
+  host: MapHost,
+  source: Source<I>,
+  options: MapOptions,
+): AsyncGenerator<unknown, void, undefined> {
+  const { ordered = true, concurrency = host.defaultConcurrency, settle = false, signal } = options;
+  const iterator = iteratorOf(source);
+  const stop = new AbortController();
+  const runOptions: RunOptions = {
+    signal: stop.signal,
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    ...(options.qos === undefined ? {} : { qos: options.qos }),
+    ...(options.idempotent === undefined ? {} : { idempotent: options.idempotent }),
+    ...(options.abortGraceMs === undefined ? {} : { abortGraceMs: options.abortGraceMs }),
+  };
+  const running = new Set<Entry<I>>();
+  const finished: Entry<I>[] = [];
+  let next = 0;
+  let exhausted = false;
+  let pulling = false;
+  let sourceError: { reason: unknown } | undefined;
+  let wake: (() => void) | undefined;
+  // One sleeper, woken by whatever happens: promises raced again and again would pile up on the slow ones.
+  const changed = (): void => wake?.();
+  signal?.addEventListener('abort', changed, { once: true });
+
+  const start = (input: I): void => {
+    const entry: Entry<I> = { index: next++, input, outcome: undefined };
+    const end = (outcome: Entry<I>['outcome']): void => {
+      entry.outcome = outcome;
+      if (!ordered) finished.push(entry);
+      changed();
+    };
+    running.add(entry);
+    host.run(input, runOptions).then(
+      (value) => end({ ok: true, value }),
+      (reason) => end({ ok: false, reason }),
+    );
+  };
+
+  const accept = (step: IteratorResult<I>): void => {
+    if (step.done) exhausted = true;
+    else start(step.value);
+  };
+
+  /** Takes items while there is room. Returns when it would have to wait for the source. */
+  const fill = (): void => {
+    while (!exhausted && !pulling && running.size < concurrency) {
+      const step = iterator.next();
+      if (!(step instanceof Promise)) {
+        accept(step);
+        continue;
+      }
+      pulling = true;
+      step.then(accept, (reason) => {
+        exhausted = true;
+        sourceError = { reason };
+      }).then(() => {
+        pulling = false;
+        changed();
+      });
+    }
+  };
+
+  const takeEnded = (): Entry<I> | undefined => {
+    if (!ordered) return finished.shift();
+    for (const oldest of running) return oldest.outcome === undefined ? undefined : oldest;
+    return undefined;
+  };
+
+  try {
+    for (;;) {
+      if (signal?.aborted) throw new TaskAbortedError('map() was aborted', { cause: signal.reason });
+      if (sourceError !== undefined) throw sourceError.reason;
+      fill();
+      const entry = takeEnded();
+      if (entry !== undefined) {
+        running.delete(entry);
+        yield present(entry, settle);
+      } else if (running.size === 0 && exhausted) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        wake = undefined;
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', changed);
+    if (running.size > 0) stop.abort(new TaskAbortedError('map() ended early'));
+    if (!exhausted) await iterator.return?.();
+  }
+}
+
+function present<I>(entry: Entry<I>, settle: boolean): unknown {
+  const { index, input } = entry;
+  const outcome = entry.outcome!;
+  if (!settle) {
+    if (!outcome.ok) throw outcome.reason;
+    return outcome.value;
+  }
+  const record: Settled<I, unknown> = outcome.ok
+    ? { index, input, status: 'fulfilled', value: outcome.value }
+    : { index, input, status: 'rejected', reason: outcome.reason };
+  return record;
+}
+
+interface AnyIterator<I> {
+  next(): IteratorResult<I> | Promise<IteratorResult<I>>;
+  return?(): unknown;
+}
+
+function iteratorOf<I>(source: Source<I>): AnyIterator<I> {
+  const iterable = source as { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown } | null | undefined;
+  if (iterable !== null && iterable !== undefined) {
+    if (typeof iterable[Symbol.asyncIterator] === 'function') return (source as AsyncIterable<I>)[Symbol.asyncIterator]();
+    if (typeof iterable[Symbol.iterator] === 'function') return (source as Iterable<I>)[Symbol.iterator]();
+  }
+  throw new InvalidTypeError(`map() takes an iterable or an async iterable, not ${describe(source)}`);
+}

@@ -1,0 +1,127 @@
+import {
+  AGENT_ACTIVITY,
+  AGENT_RUN_HISTOGRAM,
+  AGENT_WAIT_HISTOGRAM,
+  COUNTER_BORN_MS,
+  COUNTER_BUSY_MS,
+  COUNTER_COMPLETED,
+  COUNTER_FAILED,
+  COUNTER_FORKS,
+  COUNTER_FORKS_STOLEN,
+  COUNTER_NUMA_CROSSINGS,
+  COUNTER_PARKS,
+  COUNTER_STEAL_ATTEMPTS,
+  COUNTER_STEAL_SUCCESSES,
+  COUNTER_WAKEUPS,
+  HISTOGRAM_BUCKETS,
+  HISTOGRAM_FLOOR_NS,
+} from '../../build/generated/layout.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Histogram, WorkerMetrics } from './types.ts';
+
+const STATES: readonly WorkerMetrics['state'][] = ['booting', 'running', 'searching', 'parked', 'idle', 'awaiting'];
+
+/** The counters of one worker, or of all that ended, added up. */
+export interface Tally {
+  completed: number;
+  failed: number;
+  stealAttempts: number;
+  stealSuccesses: number;
+  numaCrossings: number;
+  forks: number;
+  forksStolen: number;
+  parks: number;
+  wakeups: number;
+  readonly wait: Float64Array;
+  readonly run: Float64Array;
+}
+
+/** All zero. */
+export function emptyTally(): Tally {
+  return {
+    completed: 0,
+    failed: 0,
+    stealAttempts: 0,
+    stealSuccesses: 0,
+    numaCrossings: 0,
+    forks: 0,
+    forksStolen: 0,
+    parks: 0,
+    wakeups: 0,
+    wait: new Float64Array(HISTOGRAM_BUCKETS),
+    run: new Float64Array(HISTOGRAM_BUCKETS),
+  };
+}
+
+/** Adds an agent's counters to a tally. One read of shared memory each. */
+export function addAgent(tally: Tally, kernel: Kernel, agent: number): void {
+  const { f64, u32 } = kernel;
+  const counter = (offset: number): number => f64[(agent + offset) >>> 3]!;
+  tally.completed += counter(COUNTER_COMPLETED);
+  tally.failed += counter(COUNTER_FAILED);
+  tally.stealAttempts += counter(COUNTER_STEAL_ATTEMPTS);
+  tally.stealSuccesses += counter(COUNTER_STEAL_SUCCESSES);
+  tally.numaCrossings += counter(COUNTER_NUMA_CROSSINGS);
+  tally.forks += counter(COUNTER_FORKS);
+  tally.forksStolen += counter(COUNTER_FORKS_STOLEN);
+  tally.parks += counter(COUNTER_PARKS);
+  tally.wakeups += counter(COUNTER_WAKEUPS);
+  for (let i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    tally.wait[i]! += u32[((agent + AGENT_WAIT_HISTOGRAM) >>> 2) + i]!;
+    tally.run[i]! += u32[((agent + AGENT_RUN_HISTOGRAM) >>> 2) + i]!;
+  }
+}
+
+/** What one living worker did. */
+export function readWorker(
+  kernel: Kernel,
+  agent: number,
+  facts: { id: number; threadId: number; booting: boolean; now: number },
+): WorkerMetrics {
+  const { f64, i32 } = kernel;
+  const counter = (offset: number): number => f64[(agent + offset) >>> 3]!;
+  const age = facts.now - counter(COUNTER_BORN_MS);
+  return {
+    id: facts.id,
+    threadId: facts.threadId,
+    state: facts.booting ? 'booting' : (STATES[i32[(agent + AGENT_ACTIVITY) >>> 2]!] ?? 'booting'),
+    utilization: age > 0 ? Math.min(1, counter(COUNTER_BUSY_MS) / age) : 0,
+    completed: counter(COUNTER_COMPLETED),
+    failed: counter(COUNTER_FAILED),
+    stealAttempts: counter(COUNTER_STEAL_ATTEMPTS),
+    stealSuccesses: counter(COUNTER_STEAL_SUCCESSES),
+    forks: counter(COUNTER_FORKS),
+    parks: counter(COUNTER_PARKS),
+    wakeups: counter(COUNTER_WAKEUPS),
+  };
+}
+
+/** Lower bound of a bucket in milliseconds (assembly/stats.ts). */
+function bucketStart(bucket: number): number {
+  if (bucket === 0) return 0;
+  const half = (bucket - 1) & 1;
+  return (HISTOGRAM_FLOOR_NS * 2 ** ((bucket - 1) >> 1) * (half === 1 ? 1.5 : 1)) / 1e6;
+}
+
+/** A histogram as users see it. */
+export function toHistogram(counts: Float64Array): Histogram {
+  let count = 0;
+  const buckets: { fromMs: number; toMs: number; count: number }[] = [];
+  for (const [i, n] of counts.entries()) {
+    if (n === 0) continue;
+    count += n;
+    buckets.push({ fromMs: bucketStart(i), toMs: i === HISTOGRAM_BUCKETS - 1 ? Infinity : bucketStart(i + 1), count: n });
+  }
+  return {
+    count,
+    buckets,
+    quantile(q) {
+      let left = q * count;
+      for (const bucket of buckets) {
+        left -= bucket.count;
+        if (left <= 0) return bucket.toMs;
+      }
+      return Number.NaN;
+    },
+  };
+}

@@ -1,0 +1,599 @@
+import {
+  CANCEL_ABORTED,
+  CANCEL_CLOSED,
+  CANCEL_TIMEOUT,
+  CANCEL_WAS_RUNNING,
+  META_CLASS_SHIFT,
+  META_COUNT_SHIFT,
+  META_FUNCTION_MASK,
+  META_PORT_BIT,
+  META_RANGE_BIT,
+  SLOT_CANCEL,
+  SLOT_DONE,
+  SLOT_DROPPED,
+  SLOT_EXITED,
+  SLOT_FAILED,
+  SLOT_FREE,
+  SLOT_LINK,
+  SLOT_META,
+  SLOT_OWNER,
+  SLOT_QUEUED_AT,
+  SLOT_STATE,
+  SLOT_TAGS,
+  STATE_AGENT_MASK,
+  STATE_AGENT_SHIFT,
+  STATE_STATUS_MASK,
+  TAG_PORT,
+} from '../../build/generated/layout.ts';
+import { appendStack, type PlainError, reviveError } from '../codec/error-codec.ts';
+import { NEEDS_PORT, NO_MEMORY } from '../codec/slot-values.ts';
+import { MemoryFullError, PoolClosedError, TaskAbortedError, TaskTimeoutError, WorkerExitedError } from '../errors.ts';
+import { classOf } from '../qos.ts';
+import type { Agent } from '../runtime/agent.ts';
+import type { Drainable } from '../runtime/pump.ts';
+import type { PortValues } from './port-values.ts';
+import type { RetryPolicy } from './retry.ts';
+import type { SignalHub } from './signals.ts';
+import type { RunOptions } from './types.ts';
+
+type Resolve = (value: unknown) => void;
+
+/** What a call needs beyond its slot; most calls need nothing. */
+interface Extra {
+  readonly name: string;
+  readonly options: RunOptions;
+  /** Kept only where the call may be run again, or its arguments travel by port. */
+  readonly args: readonly unknown[] | undefined;
+  readonly range: boolean;
+  readonly submitStack: Error | undefined;
+  resolve: Resolve;
+  attempt: number;
+  settled: boolean;
+  slot: number;
+  stopTimer: (() => void) | undefined;
+  stopSignal: (() => void) | undefined;
+  stopGrace: (() => void) | undefined;
+}
+
+/** What the pool lends to its submissions. */
+export interface SubmissionHost {
+  readonly agent: Agent;
+  readonly pool: number;
+  readonly lane: number;
+  readonly poolName: string;
+  readonly taskNames: readonly string[];
+  readonly errorTypes: ReadonlyMap<string, ErrorConstructor>;
+  readonly portValues: PortValues;
+  readonly retry: RetryPolicy;
+  readonly signals: SignalHub;
+  readonly submitStacks: 'always' | 'sampled' | 'never';
+  defaultClass: number;
+  abortGraceMs: number | undefined;
+  /** A task did not stop within its grace: end its worker. */
+  terminateWorker(agentId: number): void;
+  /** Called after outcomes came home. */
+  onSettled(): void;
+  /** Exit facts of the worker that was this agent, for the error of its tasks. */
+  exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined;
+}
+
+/** The executor is shared: a closure for each call would cost more than the call. */
+let captured: Resolve;
+const capture = (resolve: Resolve): void => {
+  captured = resolve;
+};
+
+const NO_OPTIONS: RunOptions = Object.freeze({});
+/** Least time between two stacks in mode 'sampled'. */
+const STACK_INTERVAL_MS = 1;
+
+/** A promise that is rejected with what `make` returns. */
+async function rejection(make: () => unknown): Promise<never> {
+  throw make();
+}
+
+/**
+ * The calls of one pool from one thread: from `run` to the settled promise. A call's promise is kept as its resolve function at the ordinal of
+ * its slot; it is rejected by resolving it with a rejected promise, so a call that succeeds never makes a reject function live on.
+ */
+export class Submissions implements Drainable {
+  readonly #host: SubmissionHost;
+  readonly #agent: Agent;
+  readonly #lane: number;
+  readonly #pool: number;
+  readonly #resolves: (Resolve | undefined)[] = [];
+  readonly #extras: (Extra | undefined)[] = [];
+  /** Calls that found the shared memory full, in order. They are written when outcomes have freed some. */
+  readonly #waiting: { extra: Extra; functionId: number; classNumber: number }[] = [];
+  #outstanding = 0;
+  #submitted = 0;
+  #completed = 0;
+  #failed = 0;
+  #cancelled = 0;
+  #now = 0;
+  #sinceStamp = 0;
+  #lastStackAt = Number.NEGATIVE_INFINITY;
+
+  constructor(host: SubmissionHost) {
+    this.#host = host;
+    this.#agent = host.agent;
+    this.#lane = host.lane;
+    this.#pool = host.pool;
+    this.#now = host.agent.clock.now();
+  }
+
+  /** Calls accepted and not settled. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  get counts(): { submitted: number; completed: number; failed: number; cancelled: number } {
+    return {
+      submitted: this.#submitted,
+      completed: this.#completed,
+      failed: this.#failed,
+      cancelled: this.#cancelled,
+    };
+  }
+
+  /** A call without options: the hot path. */
+  run(functionId: number, args: readonly unknown[]): Promise<unknown> {
+    // The clock is read for every call of a slow stream, and for one in 32 of a fast one.
+    if (this.#outstanding < 32 || (++this.#sinceStamp & 31) === 0) this.#now = this.#agent.clock.now();
+    if (this.#host.submitStacks !== 'never' && this.#now - this.#lastStackAt >= STACK_INTERVAL_MS) {
+      return this.runWith(functionId, args, NO_OPTIONS, false);
+    }
+    const slot = this.#agent.slots.take();
+    if (slot === 0) return this.runWith(functionId, args, NO_OPTIONS, false);
+    let count: number;
+    try {
+      count = this.#agent.codec.writeArguments(slot, args);
+    } catch (error) {
+      this.#agent.slots.put(slot);
+      return rejection(() => error);
+    }
+    if (count < 0) {
+      this.#agent.slots.put(slot);
+      return this.runWith(functionId, args, NO_OPTIONS, false);
+    }
+    const promise = new Promise<unknown>(capture as never);
+    this.#resolves[this.#agent.slots.ordinal(slot)] = captured;
+    const classNumber = this.#host.defaultClass;
+    this.#fill(slot, functionId | (classNumber << META_CLASS_SHIFT) | (count << META_COUNT_SHIFT));
+    this.#enqueue(slot, classNumber, 0);
+    return promise;
+  }
+
+  #fill(slot: number, meta: number): void {
+    const { i32, u32 } = this.#agent.kernel;
+    i32[(slot + SLOT_OWNER) >>> 2] = this.#lane;
+    i32[(slot + SLOT_META) >>> 2] = meta;
+    i32[(slot + SLOT_CANCEL) >>> 2] = 0;
+    u32[(slot + SLOT_QUEUED_AT) >>> 2] = this.#now * 1000;
+  }
+
+  #enqueue(slot: number, classNumber: number, node: number): void {
+    this.#submitted++;
+    this.#outstanding++;
+    if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0) this.#noRoom(slot);
+    this.#agent.pump.start();
+  }
+
+  /** The queue could not grow: the memory is full of other things. */
+  #noRoom(slot: number): void {
+    const { i32 } = this.#agent.kernel;
+    i32[(slot + SLOT_STATE) >>> 2] = (i32[(slot + SLOT_STATE) >>> 2]! & ~STATE_STATUS_MASK) | SLOT_FREE;
+    this.#settleWith(slot, () => new MemoryFullError(`cannot queue a task of pool '${this.#host.poolName}': the shared memory is full`));
+  }
+
+  /** A call with options, or one that did not fit the hot path. `range`: a piece of pool.range. */
+  runWith(functionId: number, args: readonly unknown[], options: RunOptions, range: boolean): Promise<unknown> {
+    this.#now = this.#agent.clock.now();
+    const name = this.#host.taskNames[functionId]!;
+    const { signal } = options;
+    if (signal?.aborted) return rejection(() => this.#abortError(name, signal.reason));
+    const promise = new Promise<unknown>(capture as never);
+    const extra: Extra = {
+      name,
+      options,
+      args,
+      range,
+      submitStack: this.#submitStack(),
+      resolve: captured,
+      attempt: 1,
+      settled: false,
+      slot: 0,
+      stopTimer: undefined,
+      stopSignal: undefined,
+      stopGrace: undefined,
+    };
+    const classNumber = options.qos === undefined ? this.#host.defaultClass : classOf(options.qos);
+    try {
+      if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
+    } catch (error) {
+      return rejection(() => error);
+    }
+    if (!extra.settled) this.#watch(extra);
+    return promise;
+  }
+
+  #submitStack(): Error | undefined {
+    const { submitStacks } = this.#host;
+    if (submitStacks === 'never' || (submitStacks === 'sampled' && this.#now - this.#lastStackAt < STACK_INTERVAL_MS)) {
+      return undefined;
+    }
+    this.#lastStackAt = this.#now;
+    return new Error('submitted');
+  }
+
+  /** Puts a call into a slot and queues it. False when the memory is full. */
+  #write(extra: Extra, functionId: number, classNumber: number): boolean {
+    const { slots, codec } = this.#agent;
+    const slot = slots.take();
+    if (slot === 0) return false;
+    const args = extra.args!;
+    let count: number;
+    let meta = functionId | (classNumber << META_CLASS_SHIFT);
+    try {
+      count = extra.options.transferList === undefined ? codec.writeArguments(slot, args) : NEEDS_PORT;
+      if (count === NEEDS_PORT) this.#host.portValues.offer(slot, args, extra.options.transferList);
+    } catch (error) {
+      slots.put(slot);
+      throw error;
+    }
+    if (count === NO_MEMORY) {
+      slots.put(slot);
+      return false;
+    }
+    if (count === NEEDS_PORT) meta |= META_PORT_BIT;
+    else meta |= count << META_COUNT_SHIFT;
+    if (extra.range) meta |= META_RANGE_BIT;
+    const ordinal = slots.ordinal(slot);
+    this.#resolves[ordinal] = extra.resolve;
+    this.#extras[ordinal] = extra;
+    extra.slot = slot;
+    this.#fill(slot, meta);
+    this.#enqueue(slot, classNumber, 0);
+    return true;
+  }
+
+  /** Back-pressure: with calls under way memory will come back; with none it will not. */
+  #wait(extra: Extra, functionId: number, classNumber: number): void {
+    if (this.#outstanding === this.#waiting.length) {
+      throw new MemoryFullError(
+        `cannot run task '${extra.name}': its arguments do not fit the shared memory (${this.#agent.kernel.memory.buffer.byteLength} bytes); raise memoryBytes`,
+      );
+    }
+    this.#outstanding++;
+    this.#waiting.push({ extra, functionId, classNumber });
+  }
+
+  #stopWaiting(extra: Extra): void {
+    const index = this.#waiting.findIndex((entry) => entry.extra === extra);
+    if (index < 0) return;
+    this.#waiting.splice(index, 1);
+    this.#outstanding--;
+  }
+
+  #retryWaiting(): void {
+    while (this.#waiting.length > 0) {
+      const { extra, functionId, classNumber } = this.#waiting[0]!;
+      if (extra.settled) {
+        this.#waiting.shift();
+        this.#outstanding--;
+        continue;
+      }
+      let written: boolean;
+      try {
+        this.#outstanding--;
+        written = this.#write(extra, functionId, classNumber);
+        if (!written && this.#outstanding === this.#waiting.length - 1) {
+          throw new MemoryFullError(`cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`);
+        }
+      } catch (error) {
+        this.#waiting.shift();
+        this.#settleExtra(extra, () => error);
+        continue;
+      }
+      if (!written) {
+        this.#outstanding++;
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+
+  #watch(extra: Extra): void {
+    const { signal, timeoutMs } = extra.options;
+    if (signal !== undefined) {
+      extra.stopSignal = this.#host.signals.add(signal, () =>
+        this.#cancelExtra(extra, CANCEL_ABORTED, () => this.#abortError(extra.name, signal.reason)),
+      );
+    }
+    if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) {
+      extra.stopTimer = this.#agent.platform.timer(
+        () =>
+          this.#cancelExtra(
+            extra,
+            CANCEL_TIMEOUT,
+            () => new TaskTimeoutError(`task '${extra.name}' did not finish within ${timeoutMs} ms`, { resource: extra.name }),
+          ),
+        timeoutMs,
+      );
+    }
+  }
+
+  #abortError(name: string, cause: unknown): TaskAbortedError {
+    return new TaskAbortedError(`task '${name}' was aborted`, { resource: name, cause });
+  }
+
+  /** The cancel ladder: settle at once; drop what is queued; tell what runs; end its worker after the grace, if asked. */
+  #cancelExtra(extra: Extra, reason: number, error: () => unknown): void {
+    if (extra.settled) return;
+    this.#cancelled++;
+    const { slot } = extra;
+    this.#settleExtra(extra, error);
+    if (slot === 0) {
+      this.#stopWaiting(extra);
+      return;
+    }
+    const { kernel } = this.#agent;
+    if (kernel.calls.cancel(slot, reason) !== CANCEL_WAS_RUNNING) return;
+    const claimant = this.#claimant(slot);
+    if (claimant === 0) return;
+    kernel.calls.unpark(kernel.calls.agentAt(claimant));
+    const graceMs = extra.options.abortGraceMs ?? this.#host.abortGraceMs;
+    if (graceMs === undefined) return;
+    extra.stopGrace = this.#agent.platform.timer(() => this.#host.terminateWorker(claimant), graceMs);
+  }
+
+  /** Id of the agent that claimed a slot, or 0. */
+  claimantOf(slot: number): number {
+    return this.#claimant(slot);
+  }
+
+  #claimant(slot: number): number {
+    const state = Atomics.load(this.#agent.kernel.i32, (slot + SLOT_STATE) >>> 2);
+    return (state >>> STATE_AGENT_SHIFT) & STATE_AGENT_MASK;
+  }
+
+  /** Rejects a call; its slot, if it has one, comes home later. */
+  #settleExtra(extra: Extra, error: () => unknown): void {
+    extra.settled = true;
+    extra.stopTimer?.();
+    extra.stopSignal?.();
+    if (extra.slot !== 0) this.#resolves[this.#agent.slots.ordinal(extra.slot)] = undefined;
+    this.#failed++;
+    extra.resolve(rejection(() => this.#withSubmitStack(extra, error())));
+  }
+
+  #withSubmitStack(extra: Extra | undefined, error: unknown): unknown {
+    if (extra?.submitStack !== undefined) appendStack(error, 'submitted', extra.submitStack.stack ?? '');
+    return error;
+  }
+
+  /** Takes outcomes home. */
+  drain(): number {
+    const { kernel } = this.#agent;
+    const { i32 } = kernel;
+    let slot = kernel.calls.takeCompletions(this.#lane);
+    let count = 0;
+    while (slot !== 0) {
+      const next = i32[(slot + SLOT_LINK) >>> 2]!;
+      this.#home(slot);
+      slot = next;
+      count++;
+    }
+    if (count > 0) {
+      if (this.#waiting.length > 0) this.#retryWaiting();
+      this.#host.onSettled();
+    }
+    return count;
+  }
+
+  #home(slot: number): void {
+    const { kernel, slots, codec } = this.#agent;
+    const status = kernel.i32[(slot + SLOT_STATE) >>> 2]! & STATE_STATUS_MASK;
+    const ordinal = slots.ordinal(slot);
+    const resolve = this.#resolves[ordinal];
+    const extra = this.#extras[ordinal];
+    if (status === SLOT_DONE && extra === undefined && resolve !== undefined && kernel.i32[(slot + SLOT_TAGS) >>> 2] !== TAG_PORT) {
+      this.#resolves[ordinal] = undefined;
+      codec.releaseArguments(slot, kernel.i32[(slot + SLOT_META) >>> 2]!);
+      const value = codec.readResult(slot);
+      slots.put(slot);
+      this.#outstanding--;
+      this.#completed++;
+      resolve(value);
+      return;
+    }
+    this.#homeSlow(slot, status, extra, resolve);
+  }
+
+  #homeSlow(slot: number, status: number, extra: Extra | undefined, resolve: Resolve | undefined): void {
+    const { kernel, slots, codec } = this.#agent;
+    const ordinal = slots.ordinal(slot);
+    const meta = kernel.i32[(slot + SLOT_META) >>> 2]!;
+    const functionId = meta & META_FUNCTION_MASK;
+    const tag = kernel.i32[(slot + SLOT_TAGS) >>> 2];
+    if ((status === SLOT_DONE || status === SLOT_FAILED) && tag === TAG_PORT && this.#host.portValues.isDue(slot, this.#claimant(slot))) {
+      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone.
+      this.#host.portValues.whenHere(slot, () => this.#homeSlow(slot, status, extra, resolve));
+      return;
+    }
+    const claimant = this.#claimant(slot);
+    this.#resolves[ordinal] = undefined;
+    this.#extras[ordinal] = undefined;
+    let outcome: { ok: boolean; value: unknown };
+    try {
+      outcome = this.#outcome(slot, status, tag === TAG_PORT, functionId, claimant);
+    } catch (error) {
+      outcome = { ok: false, value: error };
+    }
+    codec.releaseArguments(slot, meta);
+    this.#host.portValues.forget(slot);
+    slots.put(slot);
+    this.#outstanding--;
+    extra?.stopGrace?.();
+    if (resolve === undefined || status === SLOT_DROPPED) return;
+    if (outcome.ok) {
+      extra?.stopTimer?.();
+      extra?.stopSignal?.();
+      if (extra !== undefined) extra.settled = true;
+      this.#completed++;
+      resolve(outcome.value);
+      return;
+    }
+    if (extra !== undefined && this.#mayRetry(extra, outcome.value)) {
+      this.#runAgain(extra, functionId, (meta >>> META_CLASS_SHIFT) & 3);
+      return;
+    }
+    if (extra !== undefined) {
+      this.#settleExtra({ ...extra, slot: 0 }, () => outcome.value);
+      extra.settled = true;
+      return;
+    }
+    this.#failed++;
+    resolve(rejection(() => outcome.value));
+  }
+
+  #outcome(slot: number, status: number, byPort: boolean, functionId: number, claimant: number): { ok: boolean; value: unknown } {
+    const { codec } = this.#agent;
+    const name = this.#host.taskNames[functionId] ?? '?';
+    if (status === SLOT_EXITED) return { ok: false, value: this.#exitError(name, claimant) };
+    if (status !== SLOT_DONE && status !== SLOT_FAILED) return { ok: false, value: undefined };
+    if (byPort) {
+      const arrived = this.#host.portValues.take(slot);
+      if (arrived === undefined) return { ok: false, value: this.#exitError(name, claimant) };
+      return status === SLOT_DONE
+        ? { ok: true, value: arrived.value }
+        : { ok: false, value: reviveError(arrived.value as PlainError, this.#host.errorTypes) };
+    }
+    const value = codec.readResult(slot);
+    return status === SLOT_DONE ? { ok: true, value } : { ok: false, value: reviveError(value as PlainError, this.#host.errorTypes) };
+  }
+
+  #exitError(name: string, agentId: number): WorkerExitedError {
+    const exit = this.#host.exitOf(agentId);
+    const why = exit === undefined ? '' : ` (exit code ${exit.exitCode})`;
+    return new WorkerExitedError(`the worker that ran task '${name}' exited before the task ended${why}`, {
+      resource: name,
+      exitCode: exit?.exitCode,
+      threadId: exit?.threadId,
+      cause: exit?.error,
+    });
+  }
+
+  #mayRetry(extra: Extra, error: unknown): boolean {
+    return extra.options.idempotent === true && !extra.settled && this.#host.retry.allows(extra.attempt, error);
+  }
+
+  #runAgain(extra: Extra, functionId: number, classNumber: number): void {
+    extra.attempt++;
+    extra.slot = 0;
+    // The call stays outstanding while it waits for its next run.
+    this.#outstanding++;
+    const again = (): void => {
+      this.#outstanding--;
+      if (extra.settled) {
+        this.#host.onSettled();
+        return;
+      }
+      try {
+        if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
+        else this.#submitted--;
+      } catch (error) {
+        this.#settleExtra(extra, () => error);
+      }
+    };
+    const waitMs = this.#host.retry.waitMs(extra.attempt);
+    if (waitMs > 0) this.#agent.platform.timer(again, waitMs);
+    else again();
+  }
+
+  #settleWith(slot: number, error: () => unknown): void {
+    const ordinal = this.#agent.slots.ordinal(slot);
+    const resolve = this.#resolves[ordinal];
+    const extra = this.#extras[ordinal];
+    this.#resolves[ordinal] = undefined;
+    this.#extras[ordinal] = undefined;
+    this.#agent.codec.releaseArguments(slot, this.#agent.kernel.i32[(slot + SLOT_META) >>> 2]!);
+    this.#agent.slots.put(slot);
+    this.#outstanding--;
+    if (extra !== undefined) {
+      extra.slot = 0;
+      this.#settleExtra(extra, error);
+    } else if (resolve !== undefined) {
+      this.#failed++;
+      resolve(rejection(error));
+    }
+  }
+
+  /**
+   * After a recovery: outcomes that a dead worker had stored but not sent home, and tasks that could not be queued again. The stack has
+   * been drained, so a slot that has an outcome and still an open call is one of those.
+   */
+  sweep(deadAgentId: number): void {
+    this.drain();
+    const { kernel, slots } = this.#agent;
+    for (const slot of slots.all()) {
+      if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane) continue;
+      const status = kernel.i32[(slot + SLOT_STATE) >>> 2]! & STATE_STATUS_MASK;
+      const ordinal = slots.ordinal(slot);
+      if (status !== SLOT_DONE && status !== SLOT_FAILED) continue;
+      if (this.#claimant(slot) !== deadAgentId) continue;
+      if (this.#resolves[ordinal] === undefined && this.#extras[ordinal] === undefined) continue;
+      if (this.#host.portValues.isAwaited(slot)) continue;
+      this.#home(slot);
+    }
+    this.#host.onSettled();
+  }
+
+  /** Settles every open call with `error`, for a pool that closes: nothing stays pending. Slots that are queued are dropped. */
+  rejectAll(error: () => unknown): void {
+    const { kernel, slots } = this.#agent;
+    for (const slot of slots.all()) {
+      const ordinal = slots.ordinal(slot);
+      const resolve = this.#resolves[ordinal];
+      const extra = this.#extras[ordinal];
+      if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane || (resolve === undefined && extra === undefined)) continue;
+      kernel.calls.cancel(slot, CANCEL_CLOSED);
+      if (resolve === undefined) continue;
+      this.#resolves[ordinal] = undefined;
+      if (extra !== undefined) {
+        if (!extra.settled) this.#settleExtra(extra, error);
+      } else {
+        this.#failed++;
+        resolve(rejection(error));
+      }
+    }
+    for (const { extra } of this.#waiting) if (!extra.settled) this.#settleExtra(extra, error);
+    this.#outstanding -= this.#waiting.length;
+    this.#waiting.length = 0;
+  }
+
+  /** After all workers are gone and recovered: gives back every slot that is still out. The calls are settled. */
+  abandon(): void {
+    const { kernel, slots, codec } = this.#agent;
+    for (const slot of slots.all()) {
+      if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane) continue;
+      const state = (slot + SLOT_STATE) >>> 2;
+      const status = kernel.i32[state]! & STATE_STATUS_MASK;
+      kernel.i32[(slot + SLOT_OWNER) >>> 2] = 0;
+      if (status === SLOT_FREE) continue;
+      const ordinal = slots.ordinal(slot);
+      const wasOut = this.#resolves[ordinal] !== undefined || this.#extras[ordinal] !== undefined || status < SLOT_DONE;
+      this.#resolves[ordinal] = undefined;
+      this.#extras[ordinal] = undefined;
+      if (!wasOut) continue;
+      codec.releaseArguments(slot, kernel.i32[(slot + SLOT_META) >>> 2]!);
+      kernel.i32[state] = kernel.i32[state]! & ~STATE_STATUS_MASK;
+      slots.put(slot);
+    }
+    this.#outstanding = 0;
+  }
+}
+
+export const closedError = (poolName: string): PoolClosedError =>
+  new PoolClosedError(`cannot run the task: pool '${poolName}' is closed`, { resource: poolName });
+

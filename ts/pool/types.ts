@@ -1,0 +1,229 @@
+import type { ResourceLimitsOption } from '../platform/port.ts';
+import type { QoSLevel } from '../qos.ts';
+
+/** A module of tasks whose types are not known. */
+// biome-ignore lint/suspicious/noExplicitAny: an untyped pool takes and gives anything
+export type AnyTasks = Record<string, (...args: any[]) => any>;
+
+/** Names of the tasks in a module: its exported functions. */
+export type TaskName<M> = {
+  // biome-ignore lint/suspicious/noExplicitAny: any function is a task
+  [K in keyof M]: M[K] extends (...args: any[]) => any ? K : never;
+}[keyof M] &
+  string;
+
+/** Arguments of a task. */
+// biome-ignore lint/suspicious/noExplicitAny: any function is a task
+export type TaskArguments<M, K extends keyof M> = M[K] extends (...args: infer A) => any ? A : never;
+
+/** What a task's promise resolves with. */
+// biome-ignore lint/suspicious/noExplicitAny: any function is a task
+export type TaskResult<M, K extends keyof M> = M[K] extends (...args: any[]) => infer R ? Awaited<R> : never;
+
+/** What applies to one call; all optional. */
+export interface RunOptions {
+  /** Cancels the task: dropped at once while it is queued, told (`aborted()`, `signal()`) while it runs. */
+  readonly signal?: AbortSignal;
+  /** Rejects with ERR_TASK_TIMEOUT after so many milliseconds from now, queueing included, and cancels as `signal` does. Default: none. */
+  readonly timeoutMs?: number;
+  /** QoS class. Default: the pool's. */
+  readonly qos?: QoSLevel;
+  /** NUMA node whose workers should run it first. Default: any. */
+  readonly numaNode?: number;
+  /** Objects in the arguments to transfer rather than copy; they are detached here. */
+  readonly transferList?: readonly Transferable[];
+  /** May run more than once: the pool's `retry` policy applies to it. Default false. */
+  readonly idempotent?: boolean;
+  /** May run on another machine, where a cluster coordinator is registered. Default false. */
+  readonly shareable?: boolean;
+  /** Terminates the worker when the task still runs so many milliseconds after it was cancelled. Default: the pool's; without one, never. */
+  readonly abortGraceMs?: number;
+}
+
+/** Options of `pool.map`. */
+export interface MapOptions {
+  /** Yield results in the order of the inputs. Default true. */
+  readonly ordered?: boolean;
+  /** Most inputs taken and not yet yielded. Default: 4 per thread, at least 16. */
+  readonly concurrency?: number;
+  /** Yield `{ status, ... }` records rather than fail on the first failure. Default false. */
+  readonly settle?: boolean;
+  /** Ends the iteration with an AbortError, and cancels what is under way. */
+  readonly signal?: AbortSignal;
+  /** Limit of each task, as in {@link RunOptions}. */
+  readonly timeoutMs?: number;
+  readonly qos?: QoSLevel;
+  readonly idempotent?: boolean;
+  readonly abortGraceMs?: number;
+}
+
+/** What `pool.map` yields with `settle: true`. */
+export type Settled<I, R> =
+  | { readonly index: number; readonly input: I; readonly status: 'fulfilled'; readonly value: R }
+  | { readonly index: number; readonly input: I; readonly status: 'rejected'; readonly reason: unknown };
+
+/** The half-open interval of `pool.range`. */
+export interface RangeBounds {
+  readonly from: number;
+  readonly to: number;
+  /** Most iterations that one call of the task gets, and the least that is split off. Default: about 64 pieces a thread. */
+  readonly grain?: number;
+}
+
+/** When a failed task marked `idempotent` is run again. */
+export interface RetryOptions {
+  /** Most runs of one task, the first included. */
+  readonly attempts: number;
+  /** Wait before the second run, in milliseconds; doubled for each further one. Default 0. */
+  readonly backoffMs?: number;
+  /** The wait varies by up to so many percent at random. Default 0. */
+  readonly jitterPercent?: number;
+}
+
+/** A call, as plain data. */
+export interface Runnable<N extends string = string> {
+  readonly name: N;
+  readonly args?: readonly unknown[];
+}
+
+/** Options of a pool. */
+export interface PoolOptions {
+  /** The module whose exported functions are the tasks: a URL, a `file:` or `http:` string, or an absolute path. */
+  readonly tasks: URL | string;
+  /** Name for errors, metrics and thread names. Default 'pool'. */
+  readonly name?: string;
+  /** Workers that always stand ready, at least 0. Default 1. */
+  readonly minThreads?: number;
+  /** Most workers, at most 64. Default: what the machine runs at once. */
+  readonly maxThreads?: number;
+  /** Milliseconds after which an idle worker above `minThreads` ends. Default 5000; Infinity: never. */
+  readonly idleTimeout?: number;
+  /** Most tasks accepted beyond those that can run; one more is rejected with ERR_QUEUE_FULL. Default Infinity. */
+  readonly maxQueue?: number;
+  /** Queue length at which `needsDrain` is emitted; `drain` follows at half of it. Default: `maxQueue`, at most 16384. */
+  readonly highWaterMark?: number;
+  /** Async tasks that one worker has under way at once. Default 1. */
+  readonly concurrentTasksPerWorker?: number;
+  /** QoS class of calls that name none. Default 'Burstable'. */
+  readonly qos?: QoSLevel;
+  /** For tasks marked idempotent. Default: no retry. */
+  readonly retry?: RetryOptions;
+  /** See {@link RunOptions.abortGraceMs}. Default: a cancelled task is never ended by force. */
+  readonly abortGraceMs?: number;
+  /** Error classes of yours that come back from a task as themselves (`instanceof` holds), by `name`. */
+  readonly errorTypes?: readonly (new (...args: never[]) => Error)[];
+  /** Records what workers do, for `pool.trace()`: true, or how many events each worker keeps (default 65536). */
+  readonly trace?: boolean | { readonly capacity: number };
+  /**
+   * Whether the error of a failed task also shows where it was submitted. A stack costs microseconds, so 'sampled' (default) takes one for at
+   * most one call each millisecond: every call of a slow stream, some of a fast one.
+   */
+  readonly submitStacks?: 'always' | 'sampled' | 'never';
+  /** Cloned into every worker: `workerData` of node:worker_threads, and `context().workerData`. */
+  readonly workerData?: unknown;
+  /** V8 limits of each worker, in MiB (Node). Default: V8's, with 16 MiB of stack for deep fork/join. */
+  readonly resourceLimits?: ResourceLimitsOption;
+  /** As in `new Worker` of node:worker_threads. */
+  readonly execArgv?: readonly string[];
+  readonly argv?: readonly string[];
+  readonly env?: Record<string, string | undefined>;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  /** Makes the worker thread, for bundlers: `() => new Worker(new URL('heddle/worker', import.meta.url), { type: 'module' })`. */
+  readonly worker?: () => unknown;
+}
+
+/** What `setConfig` may change while the pool runs. */
+export type PoolConfig = Pick<
+  PoolOptions,
+  'minThreads' | 'maxThreads' | 'idleTimeout' | 'maxQueue' | 'highWaterMark' | 'retry' | 'abortGraceMs' | 'qos'
+>;
+
+/** Durations in logarithmic buckets. */
+export interface Histogram {
+  /** Values counted. Tasks shorter than a few microseconds are timed in groups, each of which counts as its mean. */
+  readonly count: number;
+  /** Buckets that hold something, by rising bound. */
+  readonly buckets: readonly { readonly fromMs: number; readonly toMs: number; readonly count: number }[];
+  /** Upper bound, in milliseconds, of the bucket that holds this quantile (0..1); NaN when nothing was counted. */
+  quantile(q: number): number;
+}
+
+/** What one worker did. */
+export interface WorkerMetrics {
+  /** Its place in the pool, 0..63. */
+  readonly id: number;
+  readonly threadId: number;
+  readonly state: 'booting' | 'running' | 'searching' | 'parked' | 'idle' | 'awaiting';
+  /** Share of its life in which it ran tasks, 0..1. */
+  readonly utilization: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly stealAttempts: number;
+  readonly stealSuccesses: number;
+  readonly forks: number;
+  readonly parks: number;
+  readonly wakeups: number;
+}
+
+/** One read of shared memory; no worker is asked. Counts are since the pool began and include workers that ended. */
+export interface PoolMetrics {
+  /** Mean share of time in which living workers ran tasks, 0..1. */
+  readonly workerUtilization: number;
+  /** Tasks in queues now, forks included. */
+  readonly queueDepth: number;
+  /** Looks into another worker's queue that found something, and those that got it. */
+  readonly stealAttempts: number;
+  readonly stealSuccesses: number;
+  /** Tasks ended by signal or timeout. */
+  readonly contextCancels: number;
+  /** Tasks taken from the queue of another NUMA node. */
+  readonly numaCrossings: number;
+  /** Calls accepted, and how they ended. */
+  readonly submitted: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** Calls accepted and not settled yet. */
+  readonly outstanding: number;
+  /** Forks made inside tasks, and those that another worker took. */
+  readonly forks: number;
+  readonly forksStolen: number;
+  readonly parks: number;
+  readonly wakeups: number;
+  readonly threads: number;
+  readonly workers: readonly WorkerMetrics[];
+  /** From submission to start. */
+  readonly waitHistogram: Histogram;
+  /** From start to end. */
+  readonly runHistogram: Histogram;
+}
+
+/** One thing that a worker did, in milliseconds since the runtime began. */
+export interface TraceEvent {
+  readonly type: 'task' | 'steal' | 'park' | 'fork';
+  readonly worker: number;
+  readonly name?: string;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Why a worker ended. */
+export interface WorkerExit {
+  readonly id: number;
+  readonly threadId: number;
+  readonly exitCode: number;
+  /** True when the pool wanted it: scaled down, shut down, or a task outlived its grace. */
+  readonly expected: boolean;
+  readonly error?: unknown;
+}
+
+/** Events of a pool and what their listeners get. */
+export interface PoolEvents {
+  /** The queue has fallen to half of `highWaterMark` after it had reached it. */
+  drain: [];
+  /** The queue has reached `highWaterMark`. */
+  needsDrain: [];
+  workerExit: [WorkerExit];
+  /** A failure that belongs to no promise: of a `submit`, of a timer or late rejection in a worker, of a worker's start. */
+  error: [unknown];
+}

@@ -1,0 +1,125 @@
+import {
+  CELL_BOOL,
+  CELL_INT32,
+  CELL_KIND_CLASH,
+  CELL_NAME_CAPACITY,
+  CELL_TABLE_FULL,
+  MAX_CELLS,
+} from '../../build/generated/layout.ts';
+import { HeddleError, InvalidRangeError, InvalidTypeError } from '../errors.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { describe } from '../options.ts';
+
+/** A 32-bit integer that all threads of a runtime share. Sequentially consistent; no method blocks. */
+export interface AtomicInt32 {
+  /** Adds `delta` (an int32; sums wrap around) and returns the **new** value. */
+  add(delta: number): number;
+  /** Stores `replacement` if the cell holds `expected`. True when it did. */
+  compareAndSwap(expected: number, replacement: number): boolean;
+  load(): number;
+  store(value: number): void;
+  /** Stores `value` and returns the value before. */
+  swap(value: number): number;
+}
+
+/** A boolean that all threads of a runtime share. Sequentially consistent; no method blocks. */
+export interface AtomicBool {
+  load(): boolean;
+  store(value: boolean): void;
+  /** Stores `value` and returns the value before. */
+  swap(value: boolean): boolean;
+  /** Stores `replacement` if the cell holds `expected`. True when it did. */
+  compareAndSwap(expected: boolean, replacement: boolean): boolean;
+}
+
+class Int32Cell implements AtomicInt32 {
+  readonly #calls: Kernel['calls'];
+  readonly #cell: number;
+
+  constructor(kernel: Kernel, cell: number) {
+    this.#calls = kernel.calls;
+    this.#cell = cell;
+  }
+
+  add(delta: number): number {
+    return this.#calls.cellAdd(this.#cell, delta);
+  }
+
+  compareAndSwap(expected: number, replacement: number): boolean {
+    return this.#calls.cellCas(this.#cell, expected, replacement) !== 0;
+  }
+
+  load(): number {
+    return this.#calls.cellLoad(this.#cell);
+  }
+
+  store(value: number): void {
+    this.#calls.cellStore(this.#cell, value);
+  }
+
+  swap(value: number): number {
+    return this.#calls.cellSwap(this.#cell, value);
+  }
+}
+
+class BoolCell implements AtomicBool {
+  readonly #calls: Kernel['calls'];
+  readonly #cell: number;
+
+  constructor(kernel: Kernel, cell: number) {
+    this.#calls = kernel.calls;
+    this.#cell = cell;
+  }
+
+  load(): boolean {
+    return this.#calls.cellLoad(this.#cell) !== 0;
+  }
+
+  store(value: boolean): void {
+    this.#calls.cellStore(this.#cell, value ? 1 : 0);
+  }
+
+  swap(value: boolean): boolean {
+    return this.#calls.cellSwap(this.#cell, value ? 1 : 0) !== 0;
+  }
+
+  compareAndSwap(expected: boolean, replacement: boolean): boolean {
+    return this.#calls.cellCas(this.#cell, expected ? 1 : 0, replacement ? 1 : 0) !== 0;
+  }
+}
+
+/** Finds and makes the cells of a runtime for one thread. */
+export interface Cells {
+  int32(name: string): AtomicInt32;
+  bool(name: string): AtomicBool;
+}
+
+/** `agent` is the calling thread's record: it lends the memory in which the name is handed over. */
+export function createCells(kernel: Kernel, agent: number): Cells {
+  const encoder = new TextEncoder();
+  const find = (name: string, kind: number): number => {
+    if (typeof name !== 'string') throw new InvalidTypeError(`an atomic's name must be a string, not ${describe(name)}`);
+    const bytes = encoder.encode(name);
+    if (bytes.length === 0 || bytes.length > CELL_NAME_CAPACITY) {
+      throw new InvalidRangeError(
+        `an atomic's name must have 1 to ${CELL_NAME_CAPACITY} bytes of UTF-8; ${describe(name)} has ${bytes.length}`,
+      );
+    }
+    const text = kernel.calls.allocate(agent, bytes.length);
+    if (text === 0) throw new HeddleError('ERR_MEMORY_FULL', `cannot make atomic '${name}': the shared memory is full`);
+    kernel.u8.set(bytes, text >>> 0);
+    const cell = kernel.calls.findCell(agent, text, bytes.length, kind);
+    kernel.calls.release(agent, text);
+    if (cell === CELL_TABLE_FULL) {
+      throw new HeddleError('ERR_RESOURCE_LIMIT', `cannot make atomic '${name}': the runtime has ${MAX_CELLS} already`);
+    }
+    if (cell === CELL_KIND_CLASH) {
+      throw new InvalidTypeError(`cannot open atomic '${name}': it exists with another type`, { resource: name });
+    }
+    return cell;
+  };
+  return {
+    int32: (name) => new Int32Cell(kernel, find(name, CELL_INT32)),
+    bool: (name) => new BoolCell(kernel, find(name, CELL_BOOL)),
+  };
+}

@@ -1,0 +1,145 @@
+import { createClock } from '../clock.ts';
+import { HeddleError } from '../errors.ts';
+import { compileKernel, createMemory, initialiseMemory, instantiateKernel } from '../kernel/kernel.ts';
+import { checkOptions, integer } from '../options.ts';
+import type { Platform } from '../platform/port.ts';
+import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
+import type { AnyTasks, PoolOptions } from '../pool/types.ts';
+import { type Agent, createAgent } from './agent.ts';
+import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
+import { createSharedArrays, type SharedArrays, type SharedArrayType } from './shared-arrays.ts';
+
+/** Options of a runtime. */
+export interface RuntimeOptions {
+  /**
+   * Shared memory to reserve, in bytes, from 4 MiB to 4 GiB. It is address space: pages cost memory from their first use. Default: 1 GiB in
+   * Node, 256 MiB in browsers.
+   */
+  readonly memoryBytes?: number;
+}
+
+/** What another thread needs to join a runtime; structured-cloneable. */
+export interface RuntimeHandle {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly epoch: number;
+}
+
+const LEAST_BYTES = 4 * 2 ** 20;
+const MOST_BYTES = 4 * 2 ** 30;
+
+/** One shared memory and all that lives in it: pools, atomics, arrays. */
+export class Runtime implements AsyncDisposable {
+  readonly #agent: Agent;
+  readonly #epoch: number;
+  readonly #cells: Cells;
+  readonly #arrays: SharedArrays;
+  readonly #pools = new Set<TaskPool<never>>();
+  #disposed = false;
+
+  /** @internal Use {@link createRuntime}. */
+  constructor(agent: Agent, epoch: number) {
+    this.#agent = agent;
+    this.#epoch = epoch;
+    this.#cells = createCells(agent.kernel, agent.address);
+    this.#arrays = createSharedArrays(agent.kernel);
+  }
+
+  /**
+   * Opens a pool of worker threads over a module of tasks. Resolves when the first worker has loaded the module.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for an unknown option or a wrong type, and for a task module that cannot be loaded.
+   * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT for a value out of range.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT for more than 32 pools or 254 threads, ERR_POOL_CLOSED after `dispose`.
+   */
+  async createPool<M = AnyTasks>(options: PoolOptions): Promise<TaskPool<M>> {
+    this.#assertOpen('open a pool');
+    const pool = await openTaskPool<M>(this.#agent, this.#epoch, options);
+    if (this.#disposed) {
+      await pool.destroy();
+      this.#assertOpen('open a pool');
+    }
+    this.#pools.add(pool as never);
+    pool.whenClosed(() => this.#pools.delete(pool as never));
+    return pool;
+  }
+
+  /**
+   * The AtomicInt32 of this name: the same cell in every thread.
+   *
+   * @throws {HeddleError} ERR_INVALID_ARGUMENT when the name is empty, too long, or another kind's; ERR_RESOURCE_LIMIT beyond 1024 atomics.
+   */
+  atomicInt32(name: string): AtomicInt32 {
+    this.#assertOpen('open an atomic');
+    return this.#cells.int32(name);
+  }
+
+  /** The AtomicBool of this name, as {@link Runtime.atomicInt32}. */
+  atomicBool(name: string): AtomicBool {
+    this.#assertOpen('open an atomic');
+    return this.#cells.bool(name);
+  }
+
+  /**
+   * A typed array in shared memory, zeroed. It passes to tasks by reference, at a cost that does not depend on its size. It takes whole units of
+   * 64 KiB, and lives until {@link Runtime.free}.
+   *
+   * @param type - `Float64Array` or another typed array constructor
+   * @param length - number of elements
+   * @throws {MemoryFullError} ERR_MEMORY_FULL when no such run of shared memory is free.
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything that is no typed array constructor.
+   */
+  alloc<T>(type: SharedArrayType<T>, length: number): T {
+    this.#assertOpen('allocate');
+    return this.#arrays.alloc(type, length);
+  }
+
+  /**
+   * Gives the memory of an array from {@link Runtime.alloc} back. Nobody may use the array afterwards.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything that `alloc` did not return, and for a second call.
+   */
+  free(array: ArrayBufferView): void {
+    this.#arrays.free(array);
+  }
+
+  /** Lets a bare thread join: post it, and attach there. */
+  get handle(): RuntimeHandle {
+    const { module, memory } = this.#agent.kernel;
+    return { module, memory, epoch: this.#epoch };
+  }
+
+  /** Bytes of shared memory in use, in units of 64 KiB. */
+  get usedBytes(): number {
+    return this.#agent.kernel.calls.usedSpans() * 2 ** 16;
+  }
+
+  /** Destroys all pools. May be called again. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await Promise.all([...this.#pools].map((pool) => pool.destroy()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #assertOpen(action: string): void {
+    if (this.#disposed) throw new HeddleError('ERR_POOL_CLOSED', `cannot ${action}: the runtime was disposed`);
+  }
+}
+
+/**
+ * Makes a runtime on a platform.
+ *
+ * @throws {NotIsolatedError} ERR_NOT_ISOLATED where there is no shared memory.
+ */
+export async function openRuntime(platform: Platform, options: RuntimeOptions = {}): Promise<Runtime> {
+  checkOptions(options, { memoryBytes: integer(LEAST_BYTES, MOST_BYTES) }, 'createRuntime()');
+  const memory = createMemory(options.memoryBytes ?? platform.defaultMemoryBytes);
+  const kernel = instantiateKernel(await compileKernel(), memory);
+  initialiseMemory(kernel);
+  const offset = platform.clockOffset();
+  const epoch = performance.now() + offset;
+  return new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch);
+}

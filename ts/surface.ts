@@ -1,0 +1,43 @@
+/** What `heddle` exports on every platform, beside the functions that need one. */
+export { move } from './codec/move.ts';
+export {
+  DataCloneFailure,
+  ErrorCode,
+  HeddleError,
+  type HeddleErrorCode,
+  InvalidRangeError,
+  InvalidTypeError,
+  isHeddleError,
+  MemoryFullError,
+  NotIsolatedError,
+  PoolClosedError,
+  QueueFullError,
+  TaskAbortedError,
+  TaskTimeoutError,
+  WorkerExitedError,
+} from './errors.ts';
+export type { ResourceLimitsOption } from './platform/port.ts';
+export type {
+  AnyTasks,
+  Histogram,
+  MapOptions,
+  PoolConfig,
+  PoolEvents,
+  PoolMetrics,
+  PoolOptions,
+  RangeBounds,
+  RetryOptions,
+  Runnable,
+  RunOptions,
+  Settled,
+  TaskArguments,
+  TaskName,
+  TaskResult,
+  TraceEvent,
+  WorkerExit,
+  WorkerMetrics,
+} from './pool/types.ts';
+export type { QoSLevel } from './qos.ts';
+export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
+export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
+export type { SharedArrayType } from './runtime/shared-arrays.ts';

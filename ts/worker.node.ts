@@ -1,0 +1,34 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { isMainThread, type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { InvalidTypeError } from './errors.ts';
+import { clockOffset, openPort, useNativeStrings } from './platform/node.ts';
+import type { WorkerPlatform } from './platform/port.ts';
+import { startWorker } from './worker/start.ts';
+
+const store = new AsyncLocalStorage<unknown>();
+
+if (isMainThread || parentPort === null) {
+  throw new InvalidTypeError('heddle/worker is the entry of a worker thread; a pool starts it by itself');
+}
+
+useNativeStrings();
+
+const platform: WorkerPlatform = {
+  name: 'node',
+  threadId,
+  workerData,
+  endpoint: nodeEndpoint(parentPort),
+  clockOffset,
+  turn: setImmediate,
+  openPort: (remote) => openPort(remote as MessagePort),
+  asyncStore: { run: (value, fn) => store.run(value, fn), get: () => store.getStore() },
+  onUncaught(report) {
+    process.on('uncaughtException', (error) => report(error, 'exception'));
+    process.on('unhandledRejection', (error) => report(error, 'rejection'));
+  },
+  heapUsedBytes: () => process.memoryUsage().heapUsed,
+  exit: () => process.exit(0),
+};
+
+startWorker(platform);

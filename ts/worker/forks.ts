@@ -1,0 +1,318 @@
+import {
+  META_CLASS_MASK,
+  META_CLASS_SHIFT,
+  META_COUNT_SHIFT,
+  META_FORK_BIT,
+  META_RANGE_BIT,
+  SLOT_CANCEL,
+  SLOT_DONE,
+  SLOT_EXITED,
+  SLOT_FAILED,
+  SLOT_LINK,
+  SLOT_META,
+  SLOT_OWNER,
+  SLOT_TAGS,
+  SLOT_VALUES,
+  TAG_NUMBER,
+} from '../../build/generated/layout.ts';
+import { type PlainError, reviveError } from '../codec/error-codec.ts';
+import { InvalidTypeError, WorkerExitedError } from '../errors.ts';
+import type { TaskFunction, Worker } from './worker.ts';
+
+const QUEUED = 0;
+const LOCAL = 1;
+const FULFILLED = 2;
+const REJECTED = 3;
+
+/**
+ * A forked call: join it, or await it. It stands in this worker's deque until it is joined here or stolen; up to three arguments are kept
+ * as they are, so that a call nobody stole is never encoded and decoded again.
+ */
+export class Fork<T = unknown> implements PromiseLike<T> {
+  readonly worker: Worker;
+  readonly fn: TaskFunction;
+  readonly count: number;
+  readonly a: unknown;
+  readonly b: unknown;
+  readonly c: unknown;
+  readonly rest: readonly unknown[] | undefined;
+  /** 0 when it never entered the deque. */
+  slot: number;
+  state = QUEUED;
+  value: unknown = undefined;
+  /** The next older fork of the same task that was not joined. */
+  older: Fork | undefined;
+
+  constructor(
+    worker: Worker,
+    slot: number,
+    older: Fork | undefined,
+    fn: TaskFunction,
+    count: number,
+    a: unknown,
+    b: unknown,
+    c: unknown,
+    rest: readonly unknown[] | undefined,
+  ) {
+    this.worker = worker;
+    this.slot = slot;
+    this.older = older;
+    this.fn = fn;
+    this.count = count;
+    this.a = a;
+    this.b = b;
+    this.c = c;
+    this.rest = rest;
+  }
+
+  call(): unknown {
+    switch (this.rest === undefined ? this.count : 4) {
+      case 0:
+        return this.fn();
+      case 1:
+        return this.fn(this.a);
+      case 2:
+        return this.fn(this.a, this.b);
+      case 3:
+        return this.fn(this.a, this.b, this.c);
+      default:
+        return this.fn(...(this.rest ?? []));
+    }
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a fork is awaited like a promise
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): PromiseLike<A | B> {
+    return (this.worker.awaitFork(this) as Promise<T>).then(onFulfilled, onRejected);
+  }
+}
+
+/** Puts a call into this worker's deque. `rest`: all arguments, when there are more than three. */
+export function fork(
+  worker: Worker,
+  fn: TaskFunction,
+  count: number,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  rest: readonly unknown[] | undefined,
+): Fork {
+  const run = worker.frame('fork');
+  const id = fn === worker.lastForked ? worker.lastForkedId : lookUp(worker, fn);
+  const slot = worker.slots.take();
+  const handle = new Fork(worker, slot, run.forks, fn, count, a, b, c, rest);
+  run.forks = handle;
+  if (slot === 0) return handle;
+  const { i32, f64 } = worker.kernel;
+  let encoded = count;
+  if (count === 1 && typeof a === 'number') {
+    f64[(slot + SLOT_VALUES) >>> 3] = a;
+    i32[(slot + SLOT_TAGS) >>> 2] = TAG_NUMBER;
+  } else if (count > 0) {
+    encoded = encode(worker, slot, count, a, b, c, rest);
+    if (encoded < 0) {
+      // Only this worker can run it: it waits for its join.
+      worker.slots.put(slot);
+      handle.slot = 0;
+      return handle;
+    }
+  }
+  publish(worker, handle, slot, run.slot, id | (encoded << META_COUNT_SHIFT));
+  return handle;
+}
+
+function publish(worker: Worker, handle: Fork, slot: number, parent: number, meta: number): void {
+  const { i32, calls } = worker.kernel;
+  i32[(slot + SLOT_OWNER) >>> 2] = worker.lane;
+  i32[(slot + SLOT_META) >>> 2] = meta | META_FORK_BIT | worker.classBits;
+  i32[(slot + SLOT_LINK) >>> 2] = parent;
+  i32[(slot + SLOT_CANCEL) >>> 2] = 0;
+  worker.forkCount++;
+  if (calls.fork(worker.pool, worker.deque, slot) === 0) {
+    worker.slots.put(slot);
+    handle.slot = 0;
+  }
+}
+
+function encode(
+  worker: Worker,
+  slot: number,
+  count: number,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  rest: readonly unknown[] | undefined,
+): number {
+  const args = rest ?? [a, b, c].slice(0, count);
+  return worker.codec.writeArguments(slot, args);
+}
+
+function lookUp(worker: Worker, fn: TaskFunction): number {
+  const id = worker.functionIds.get(fn);
+  if (id === undefined) {
+    throw new InvalidTypeError(
+      `fork() takes a function that the task module exports, so that any worker can find it; ${
+        typeof fn === 'function' ? `'${fn.name}' is not exported` : `got ${typeof fn}`
+      }`,
+    );
+  }
+  worker.lastForked = fn;
+  worker.lastForkedId = id;
+  return id;
+}
+
+/** The result of a fork. Runs it here if nobody stole it; otherwise helps with other work until its thief is done. */
+export function join(worker: Worker, handle: Fork): unknown {
+  const run = worker.frame('join');
+  if (handle.slot !== 0 && handle.state === QUEUED && worker.kernel.calls.takeBack(worker.deque, handle.slot) !== 0) {
+    worker.slots.put(handle.slot);
+    if (run.forks === handle) run.forks = handle.older;
+    handle.state = LOCAL;
+    return runHere(handle);
+  }
+  return joinSlow(worker, handle);
+}
+
+function runHere(handle: Fork): unknown {
+  try {
+    const value = handle.call();
+    handle.value = value;
+    handle.state = FULFILLED;
+    return refuseAsync(handle, value);
+  } catch (error) {
+    handle.value = error;
+    handle.state = REJECTED;
+    throw error;
+  }
+}
+
+function refuseAsync(handle: Fork, value: unknown): unknown {
+  if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
+    throw new InvalidTypeError(`join() cannot wait for async task '${handle.fn.name}'; await the fork instead`);
+  }
+  return value;
+}
+
+function joinSlow(worker: Worker, handle: Fork): unknown {
+  if (!(handle instanceof Fork)) throw new InvalidTypeError('join() takes what fork() returned');
+  unlink(worker, handle);
+  if (handle.state === FULFILLED) return handle.value;
+  if (handle.state === REJECTED) throw handle.value;
+  if (handle.state === LOCAL) throw new InvalidTypeError('join() of a fork that is being joined already');
+  handle.state = LOCAL;
+  if (handle.slot === 0) return runHere(handle);
+  if (!worker.helpUntilConcluded(handle.slot)) {
+    // It is ours again: we met it in our own deque, or its thief died before it had claimed it.
+    worker.slots.put(handle.slot);
+    return runHere(handle);
+  }
+  return takeOutcome(worker, handle);
+}
+
+/** The outcome of a fork that another worker concluded. */
+export function takeOutcome(worker: Worker, handle: Fork): unknown {
+  const { slot } = handle;
+  const status = worker.kernel.calls.statusOf(slot);
+  const meta = worker.kernel.i32[(slot + SLOT_META) >>> 2]!;
+  handle.slot = 0;
+  handle.state = status === SLOT_DONE ? FULFILLED : REJECTED;
+  try {
+    if (status === SLOT_DONE) handle.value = worker.codec.readResult(slot);
+    else if (status === SLOT_FAILED) handle.value = reviveError(worker.codec.readResult(slot) as PlainError);
+    else if (status === SLOT_EXITED) {
+      handle.value = new WorkerExitedError(`the worker that had stolen a fork of '${handle.fn.name}' exited`, {
+        resource: handle.fn.name,
+      });
+    }
+  } finally {
+    worker.codec.releaseArguments(slot, meta);
+    worker.slots.put(slot);
+  }
+  if (handle.state === REJECTED) throw handle.value;
+  return refuseAsync(handle, handle.value);
+}
+
+/** Takes a fork out of its task's list. Joins out of order are rare, so the list is searched. */
+export function unlink(worker: Worker, handle: Fork): void {
+  const run = worker.frame('join');
+  if (run.forks === handle) {
+    run.forks = handle.older;
+    return;
+  }
+  for (let at = run.forks; at !== undefined; at = at.older) {
+    if (at.older === handle) {
+      at.older = handle.older;
+      return;
+    }
+  }
+}
+
+/** Joins what a task forked and left. The first failure is thrown after all have ended. */
+export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): void {
+  let failed = false;
+  let first: unknown;
+  while (owner.forks !== undefined) {
+    const handle = owner.forks;
+    owner.forks = handle.older;
+    if (handle.state === FULFILLED || handle.state === REJECTED) continue;
+    try {
+      join(worker, handle);
+    } catch (error) {
+      if (!failed) first = error;
+      failed = true;
+    }
+  }
+  if (failed) throw first;
+}
+
+/**
+ * Runs a piece of `pool.range`: grain by grain, and while other workers are hungry and its deque is empty it forks the far half of what is
+ * left. So a range is cut only as often as it is stolen.
+ */
+export function runRange(worker: Worker, fn: TaskFunction, functionId: number, args: readonly unknown[]): void {
+  const [from, to, grain, ...rest] = args as [number, number, number, ...unknown[]];
+  const run = worker.frame('range');
+  let low = from;
+  let high = to;
+  while (low < high && !worker.isCancelled()) {
+    if (high - low >= 2 * grain && worker.kernel.calls.hungry(worker.pool, worker.deque) !== 0) {
+      const middle = low + Math.ceil((high - low) / 2 / grain) * grain;
+      forkRange(worker, run, fn, functionId, [middle, high, grain, ...rest]);
+      high = middle;
+    }
+    const end = Math.min(low + grain, high);
+    const value = fn(low, end, ...rest);
+    if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
+      throw new InvalidTypeError(`range() cannot wait for async task '${fn.name}'; its task must be a plain function`);
+    }
+    low = end;
+  }
+}
+
+function forkRange(
+  worker: Worker,
+  run: { slot: number; forks: Fork | undefined },
+  fn: TaskFunction,
+  functionId: number,
+  args: readonly unknown[],
+): void {
+  const slot = worker.slots.take();
+  const local = (...all: unknown[]): void => runRange(worker, fn, functionId, all);
+  const handle = new Fork(worker, slot, run.forks, local, args.length, undefined, undefined, undefined, args);
+  run.forks = handle;
+  if (slot === 0) return;
+  const encoded = worker.codec.writeArguments(slot, args);
+  if (encoded < 0) {
+    worker.slots.put(slot);
+    handle.slot = 0;
+    return;
+  }
+  publish(worker, handle, slot, run.slot, functionId | (encoded << META_COUNT_SHIFT) | META_RANGE_BIT);
+}
+
+/** Bits of SLOT_META that a fork inherits from the task it is forked in. */
+export function classBitsOf(meta: number): number {
+  return meta & (META_CLASS_MASK << META_CLASS_SHIFT);
+}

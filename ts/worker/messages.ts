@@ -1,0 +1,57 @@
+import type { PlainError } from '../codec/error-codec.ts';
+
+/** Values and reports that a worker posts to the pool. */
+export type FromWorker =
+  /** It claimed a slot whose arguments travel by port. */
+  | { readonly kind: 'want'; readonly slot: number }
+  /** The result, or the plain error, of a slot that it concludes next. */
+  | { readonly kind: 'value'; readonly slot: number; readonly value: unknown }
+  /** An error that no task caught. */
+  | { readonly kind: 'uncaught'; readonly error: PlainError; readonly origin: 'exception' | 'rejection' };
+
+/** What the pool posts to a worker. */
+export type ToWorker =
+  | { readonly kind: 'arguments'; readonly slot: number; readonly args: readonly unknown[] }
+  /** The call was settled meanwhile; there is nothing to run. */
+  | { readonly kind: 'gone'; readonly slot: number };
+
+/** What a worker needs to start, by comlink. */
+export interface BootOptions {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** The runtime's zero on the shared clock. */
+  readonly epoch: number;
+  readonly agent: number;
+  readonly pool: number;
+  readonly lane: number;
+  readonly id: number;
+  readonly poolName: string;
+  readonly tasks: string;
+  readonly workerData: unknown;
+  readonly concurrency: number;
+  /** May this machine run another thread while this one spins? */
+  readonly maySpin: boolean;
+  readonly traced: boolean;
+  /** The worker's end of the channel for values. */
+  readonly port: Transferable;
+}
+
+/** Answer to the boot message. */
+export type BootReply =
+  | { readonly ok: true; readonly names: readonly string[] }
+  | { readonly ok: false; readonly error: PlainError; readonly phase: 'module' };
+
+/** Facts that only the thread itself knows, for people. */
+export interface WorkerDiagnostics {
+  readonly threadId: number;
+  readonly asyncTasks: number;
+  readonly heapUsedBytes: number | undefined;
+}
+
+/** The control plane of a worker: everything that is not a task. */
+export interface WorkerControl {
+  boot(options: BootOptions): Promise<BootReply>;
+  /** Takes no more tasks; the thread ends when what it runs is done. */
+  stop(): void;
+  diagnostics(): WorkerDiagnostics;
+}

@@ -1,0 +1,76 @@
+import {
+  AGENT_TRACE,
+  TRACE_CAPACITY,
+  TRACE_EVENT_SIZE,
+  TRACE_EVENTS,
+  TRACE_FORK,
+  TRACE_NEXT,
+  TRACE_PARK,
+  TRACE_STEAL,
+  TRACE_TASK,
+} from '../../build/generated/layout.ts';
+import type { Clock } from '../clock.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { TraceEvent } from '../pool/types.ts';
+
+/** A worker's ring of events in shared memory; the pool made it and reads it (picture: assembly/layout.ts). */
+export class TraceRing {
+  readonly #kernel: Kernel;
+  readonly #ring: number;
+  readonly #capacity: number;
+  readonly clock: Clock;
+
+  constructor(kernel: Kernel, agent: number, clock: Clock) {
+    this.#kernel = kernel;
+    this.#ring = kernel.i32[(agent + AGENT_TRACE) >>> 2]!;
+    this.#capacity = kernel.i32[(this.#ring + TRACE_CAPACITY) >>> 2]!;
+    this.clock = clock;
+  }
+
+  /** Adds an event; the oldest makes room. Times are milliseconds since the epoch. */
+  add(type: number, detail: number, startMs: number, endMs: number): void {
+    const { i32, f64 } = this.#kernel;
+    const next = i32[(this.#ring + TRACE_NEXT) >>> 2]!;
+    const at = this.#ring + TRACE_EVENTS + (next % this.#capacity) * TRACE_EVENT_SIZE;
+    i32[at >>> 2] = type;
+    i32[(at >>> 2) + 1] = detail;
+    f64[(at >>> 3) + 1] = startMs;
+    f64[(at >>> 3) + 2] = endMs;
+    // Publishes the event; a reader that comes in the middle of a wrap may see one event torn, and says so.
+    Atomics.store(i32, (this.#ring + TRACE_NEXT) >>> 2, next + 1);
+  }
+}
+
+const TYPES: Readonly<Record<number, TraceEvent['type']>> = {
+  [TRACE_TASK]: 'task',
+  [TRACE_STEAL]: 'steal',
+  [TRACE_PARK]: 'park',
+  [TRACE_FORK]: 'fork',
+};
+
+/** Bytes of a ring for so many events. */
+export function traceRingBytes(capacity: number): number {
+  return TRACE_EVENTS + capacity * TRACE_EVENT_SIZE;
+}
+
+/** Events of one worker's ring, oldest first. */
+export function readTraceRing(kernel: Kernel, ring: number, worker: number, names: readonly string[]): TraceEvent[] {
+  const { i32, f64 } = kernel;
+  const capacity = i32[(ring + TRACE_CAPACITY) >>> 2]!;
+  const next = Atomics.load(i32, (ring + TRACE_NEXT) >>> 2);
+  const events: TraceEvent[] = [];
+  for (let i = Math.max(0, next - capacity); i < next; i++) {
+    const at = ring + TRACE_EVENTS + (i % capacity) * TRACE_EVENT_SIZE;
+    const type = TYPES[i32[at >>> 2]!];
+    if (type === undefined) continue;
+    const name = type === 'task' || type === 'steal' ? names[i32[(at >>> 2) + 1]!] : undefined;
+    events.push({
+      type,
+      worker,
+      ...(name === undefined ? {} : { name }),
+      startMs: f64[(at >>> 3) + 1]!,
+      endMs: f64[(at >>> 3) + 2]!,
+    });
+  }
+  return events;
+}

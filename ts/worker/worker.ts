@@ -1,0 +1,701 @@
+import {
+  AGENT_ACTIVITY,
+  AGENT_BATCH,
+  AGENT_PARK,
+  AGENT_RUN_HISTOGRAM,
+  AGENT_WAIT_HISTOGRAM,
+  BATCH_MOST,
+  CANCEL_GRACED,
+  COUNTER_BUSY_MS,
+  COUNTER_COMPLETED,
+  COUNTER_FAILED,
+  COUNTER_FORKS,
+  COUNTER_PARKS,
+  COUNTER_SEEN_MS,
+  COUNTER_WAKEUPS,
+  META_CLASS_MASK,
+  META_CLASS_SHIFT,
+  META_FORK_BIT,
+  META_FUNCTION_MASK,
+  META_PORT_BIT,
+  META_RANGE_BIT,
+  PARK_PARKED,
+  SLOT_DONE,
+  SLOT_FAILED,
+  SLOT_LOST,
+  SLOT_META,
+  SLOT_QUEUED_AT,
+  SLOT_TAGS,
+  TAG_PORT,
+  TRACE_PARK,
+  TRACE_TASK,
+  WORKER_AWAITING,
+  WORKER_IDLE,
+  WORKER_PARKED,
+  WORKER_RUNNING,
+  WORKER_SEARCHING,
+} from '../../build/generated/layout.ts';
+import { type Clock, createClock } from '../clock.ts';
+import { describeError } from '../codec/error-codec.ts';
+import { isMoved } from '../codec/move.ts';
+import { createPacker, createUnpacker } from '../codec/pack.ts';
+import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
+import { DataCloneFailure, HeddleError, InvalidTypeError, MemoryFullError } from '../errors.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { SlotTable } from '../kernel/slot-table.ts';
+import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
+import { cancelWord, TaskRun } from './context.ts';
+import { type Fork, joinLeft, runRange, takeOutcome, unlink } from './forks.ts';
+import type { BootOptions, ToWorker } from './messages.ts';
+import { TraceRing } from './trace-ring.ts';
+
+export type TaskFunction = (...args: unknown[]) => unknown;
+
+/** How long tasks may follow one another before the thread's event loop gets a turn. */
+const TURN_MS = 3;
+/** How long the thread blocks before it leaves its idling to the event loop: a blocked thread wakes twice as fast. */
+const BLOCK_MS = 1;
+const SPIN_MOST_MS = 0.05;
+const SPIN_LEAST_MS = 0.005;
+const SPIN_ROUNDS = 8;
+/** Tasks are timed in groups of up to so many while they are shorter than GROUP_BELOW_MS: a look at the clock costs more than some tasks. */
+const GROUP_MOST = 16;
+const GROUP_BELOW_MS = 0.005;
+/** A steal takes no more tasks at once than make up about this much work. */
+const BATCH_MS = 0.1;
+
+const UNKNOWN = 0;
+const SYNC = 1;
+const ASYNC = 2;
+
+/** Why the inner loop came back. */
+type Pause = 'idle' | 'turn' | 'full' | 'yield';
+
+/** What fork and join need of the task that calls them: a sync task's frame, or an async task's run. */
+interface Frame {
+  slot: number;
+  forks: Fork | undefined;
+}
+
+/** One worker thread: takes tasks, runs them, sends their outcomes home, and idles in steps. */
+export class Worker {
+  readonly kernel: Kernel;
+  readonly platform: WorkerPlatform;
+  readonly clock: Clock;
+  readonly agent: number;
+  readonly pool: number;
+  readonly lane: number;
+  readonly id: number;
+  readonly poolName: string;
+  readonly workerData: unknown;
+  readonly slots: SlotTable;
+  readonly codec: SlotCodec;
+  readonly functionIds = new Map<unknown, number>();
+  lastForked: unknown = undefined;
+  lastForkedId = 0;
+  /** Deque and meta bits of the class of the task that runs: forks inherit it. */
+  deque: number;
+  classBits = -1;
+  forkCount = 0;
+
+  readonly #functions: readonly TaskFunction[];
+  readonly #names: readonly string[];
+  readonly #modes: Uint8Array;
+  readonly #concurrency: number;
+  readonly #maySpin: boolean;
+  readonly port: ValuePort;
+  readonly #trace: TraceRing | undefined;
+  readonly #async = new Set<TaskRun>();
+  readonly #awaitedForks = new Map<Fork, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #wantedArguments = new Map<number, number>();
+  #frame: Frame | undefined;
+  #run: TaskRun | undefined;
+  #stopping = false;
+  #wake: (() => void) | undefined;
+  /** A waitAsync on the park word that was not notified yet; it stays good for the next sleep. */
+  #waiting = false;
+  #spinWindow = SPIN_MOST_MS;
+  #groupSize = 1;
+  #completed = 0;
+  #failed = 0;
+
+  constructor(
+    kernel: Kernel,
+    platform: WorkerPlatform,
+    options: BootOptions,
+    functions: readonly TaskFunction[],
+    names: readonly string[],
+  ) {
+    this.kernel = kernel;
+    this.platform = platform;
+    this.clock = createClock(platform.clockOffset(), options.epoch);
+    this.agent = options.agent;
+    this.pool = options.pool;
+    this.lane = options.lane;
+    this.id = options.id;
+    this.poolName = options.poolName;
+    this.workerData = options.workerData;
+    this.slots = new SlotTable(kernel, options.agent);
+    this.codec = new SlotCodec(kernel, options.agent, createPacker(kernel.memory), createUnpacker(kernel.memory));
+    this.deque = 0;
+    this.#functions = functions;
+    this.#names = names;
+    this.#modes = new Uint8Array(functions.length);
+    this.#concurrency = options.concurrency;
+    this.#maySpin = options.maySpin;
+    this.port = platform.openPort(options.port);
+    this.port.listen((message) => this.#receive(message as ToWorker));
+    this.#trace = options.traced ? new TraceRing(kernel, options.agent, this.clock) : undefined;
+    for (const [id, fn] of functions.entries()) this.functionIds.set(fn, id);
+  }
+
+  // ---- the loop ----------------------------------------------------------------------------------------------------------------------
+
+  /** Runs until `stop()` was called and nothing is under way. */
+  async loop(): Promise<void> {
+    while (!(this.#stopping && this.#async.size === 0)) {
+      const pause = this.#stopping ? 'full' : this.#runTasks();
+      this.#flushCounters();
+      if (pause === 'yield') await undefined;
+      else if (pause === 'turn') await this.#turn();
+      else if (pause === 'idle') await this.#idle();
+      else await this.#atLimit();
+    }
+    this.kernel.calls.stopSearch(this.agent);
+  }
+
+  /** Takes no further task. What is queued here goes on elsewhere. */
+  stop(): void {
+    this.#stopping = true;
+    this.#wake?.();
+  }
+
+  get asyncTasks(): number {
+    return this.#async.size;
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.platform.turn(() => {
+        this.#lookAround();
+        resolve();
+      });
+    });
+  }
+
+  /** Runs tasks until there is none, a turn is due, or no more async ones may start. */
+  #runTasks(): Pause {
+    const { calls, u32 } = this.kernel;
+    this.#setActivity(WORKER_RUNNING);
+    let now = this.clock.now();
+    const turnAt = now + TURN_MS;
+    let groupStart = now;
+    let inGroup = 0;
+    let queuedAt = 0;
+    for (;;) {
+      if (this.#isFull()) {
+        this.#endGroup(groupStart, inGroup, queuedAt);
+        return 'full';
+      }
+      let slot = calls.take(this.agent);
+      if (slot === 0) {
+        now = this.#endGroup(groupStart, inGroup, queuedAt);
+        inGroup = 0;
+        slot = this.#spin(now);
+        if (slot === 0) return 'idle';
+        groupStart = this.clock.now();
+      }
+      if (inGroup === 0) queuedAt = u32[(slot + SLOT_QUEUED_AT) >>> 2]!;
+      this.execute(slot);
+      if (++inGroup >= this.#groupSize) {
+        now = this.#endGroup(groupStart, inGroup, queuedAt);
+        groupStart = now;
+        inGroup = 0;
+        if (now >= turnAt) return 'turn';
+      }
+      if (this.#async.size > 0) {
+        this.#endGroup(groupStart, inGroup, queuedAt);
+        return this.#isFull() ? 'full' : now >= turnAt ? 'turn' : 'yield';
+      }
+    }
+  }
+
+  /** Tasks that await forks do not count: the forks may be in our own deque. */
+  #isFull(): boolean {
+    return this.#async.size - this.#awaitedForks.size >= this.#concurrency;
+  }
+
+  /** Books a group of tasks that ended now. Returns now. */
+  #endGroup(start: number, size: number, queuedAt: number): number {
+    const now = this.clock.now();
+    if (size === 0) return now;
+    const { calls, i32 } = this.kernel;
+    const elapsed = now - start;
+    const mean = elapsed / size;
+    calls.recordDuration(this.agent + AGENT_RUN_HISTOGRAM, mean * 1e6, size);
+    if (queuedAt !== 0) {
+      // Both are microseconds modulo 2^32.
+      const waited = (((start * 1000) >>> 0) - queuedAt) | 0;
+      calls.recordDuration(this.agent + AGENT_WAIT_HISTOGRAM, Math.max(0, waited) * 1000, size);
+    }
+    calls.addCounter(this.agent + COUNTER_BUSY_MS, elapsed);
+    if (this.#trace !== undefined) return now;
+    this.#groupSize = mean < GROUP_BELOW_MS ? Math.min(GROUP_MOST, this.#groupSize * 2) : 1;
+    i32[(this.agent + AGENT_BATCH) >>> 2] = mean === 0 ? BATCH_MOST : Math.min(BATCH_MOST, Math.max(1, BATCH_MS / mean));
+    return now;
+  }
+
+  #flushCounters(): void {
+    const { calls, f64 } = this.kernel;
+    if (this.#completed > 0) calls.addCounter(this.agent + COUNTER_COMPLETED, this.#completed);
+    if (this.#failed > 0) calls.addCounter(this.agent + COUNTER_FAILED, this.#failed);
+    if (this.forkCount > 0) calls.addCounter(this.agent + COUNTER_FORKS, this.forkCount);
+    this.#completed = 0;
+    this.#failed = 0;
+    this.forkCount = 0;
+    f64[(this.agent + COUNTER_SEEN_MS) >>> 3] = this.clock.now();
+  }
+
+  #setActivity(activity: number): void {
+    this.kernel.i32[(this.agent + AGENT_ACTIVITY) >>> 2] = activity;
+  }
+
+  // ---- idling, in steps ------------------------------------------------------------------------------------------------------------------
+
+  /** Searches for a short while, if no other worker does. The window follows whether it paid. */
+  #spin(now: number): number {
+    const { calls } = this.kernel;
+    if (!this.#maySpin || calls.startSearch(this.agent) === 0) return 0;
+    this.#setActivity(WORKER_SEARCHING);
+    const until = now + this.#spinWindow;
+    do {
+      const slot = calls.search(this.agent, SPIN_ROUNDS);
+      if (slot !== 0) {
+        this.#spinWindow = Math.min(SPIN_MOST_MS, this.#spinWindow * 2);
+        this.#setActivity(WORKER_RUNNING);
+        return slot;
+      }
+    } while (this.clock.now() < until);
+    this.#spinWindow = Math.max(SPIN_LEAST_MS, this.#spinWindow / 2);
+    return 0;
+  }
+
+  /** Nothing to do: blocks for a moment where no async task needs the event loop, then idles on the event loop. */
+  async #idle(): Promise<void> {
+    const { calls } = this.kernel;
+    if (calls.enterIdle(this.agent) !== 0) return;
+    const start = this.clock.now();
+    calls.addCounter(this.agent + COUNTER_PARKS, 1);
+    if (this.#async.size === 0 && this.#maySpin && this.#blockShortly()) {
+      calls.exitIdle(this.agent);
+    } else {
+      this.#setActivity(this.#async.size > 0 ? WORKER_AWAITING : WORKER_IDLE);
+      await this.#sleep();
+      calls.exitIdle(this.agent);
+    }
+    calls.addCounter(this.agent + COUNTER_WAKEUPS, 1);
+    this.#trace?.add(TRACE_PARK, 0, start, this.clock.now());
+  }
+
+  /** Blocks the thread for about a millisecond. True when it was woken. */
+  #blockShortly(): boolean {
+    const { calls } = this.kernel;
+    if (calls.preparePark(this.agent) === 0) return true;
+    this.#setActivity(WORKER_PARKED);
+    calls.block(this.agent, BLOCK_MS);
+    return calls.finishPark(this.agent) !== 0;
+  }
+
+  /** As many async tasks as may run are under way: their settling wakes us, or a cancel does. */
+  async #atLimit(): Promise<void> {
+    for (let i = 0; i < 4; i++) {
+      await undefined;
+      if (!this.#isFull() && !this.#stopping) return;
+    }
+    this.kernel.calls.stopSearch(this.agent);
+    await this.#turn();
+    if (this.#stopping ? this.#async.size === 0 : !this.#isFull()) return;
+    this.#setActivity(WORKER_AWAITING);
+    await this.#sleep();
+  }
+
+  /** Idles on the event loop until somebody unparks this agent or something happens in this thread. Burns no CPU. */
+  async #sleep(): Promise<void> {
+    const { calls, i32 } = this.kernel;
+    if (calls.preparePark(this.agent) !== 0) {
+      // The park is announced: a cancel or an outcome from now on unparks us, one from before is seen here.
+      if (!this.#lookAround() && !(this.#stopping && this.#async.size === 0)) await this.#untilWoken(i32);
+    }
+    calls.finishPark(this.agent);
+    this.#lookAround();
+  }
+
+  async #untilWoken(i32: Int32Array): Promise<void> {
+    if (!this.#waiting) {
+      const wait = Atomics.waitAsync(i32, (this.agent + AGENT_PARK) >>> 2, PARK_PARKED);
+      if (!wait.async) return;
+      this.#waiting = true;
+      void wait.value.then(() => {
+        this.#waiting = false;
+        this.#wake?.();
+      });
+    }
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+  }
+
+  /** Looks at what others may have changed: cancelled async tasks, concluded forks. True when something was. */
+  #lookAround(): boolean {
+    let changed = false;
+    for (const run of this.#async) {
+      const word = cancelWord(this.kernel, run.slot);
+      if (word === 0) continue;
+      if (!run.told) {
+        changed = true;
+        run.abort(this.kernel);
+      } else if ((word & CANCEL_GRACED) === 0) {
+        // It was told a turn ago and still runs: its caller has its answer, so its place goes to others.
+        changed = true;
+        this.#giveUp(run);
+      }
+    }
+    for (const [fork, waiter] of this.#awaitedForks) {
+      if (this.kernel.calls.statusOf(fork.slot) < SLOT_DONE) continue;
+      changed = true;
+      this.#awaitedForks.delete(fork);
+      try {
+        if (this.kernel.calls.statusOf(fork.slot) === SLOT_LOST) fork.slot = 0;
+        else takeOutcome(this, fork);
+        waiter.resolve();
+      } catch (error) {
+        waiter.reject(error);
+      }
+    }
+    return changed;
+  }
+
+  // ---- running a task ----------------------------------------------------------------------------------------------------------------------
+
+  /** Runs a claimed task and sends its outcome home, now or when it settles. */
+  execute(slot: number): void {
+    const meta = this.kernel.i32[(slot + SLOT_META) >>> 2]!;
+    if ((meta & META_PORT_BIT) !== 0) {
+      this.#fetchArguments(slot, meta);
+      return;
+    }
+    const id = meta & META_FUNCTION_MASK;
+    if (this.#modes[id] !== SYNC) {
+      this.#executeAsync(slot, meta, id, undefined);
+      return;
+    }
+    const outerFrame = this.#frame;
+    const outerRun = this.#run;
+    const outerBits = this.classBits;
+    const frame: Frame = { slot, forks: undefined };
+    this.#frame = frame;
+    this.#run = undefined;
+    this.#enterClass(meta);
+    const start = this.#trace === undefined ? 0 : this.clock.now();
+    let value: unknown;
+    let failed = false;
+    try {
+      value = (meta & META_RANGE_BIT) === 0 ? this.codec.invoke(this.#functions[id]!, slot, meta) : this.#range(slot, meta, id);
+      if (frame.forks !== undefined) joinLeft(this, frame);
+    } catch (error) {
+      failed = true;
+      value = error;
+    }
+    const run = this.#run as TaskRun | undefined;
+    this.#frame = outerFrame;
+    this.#run = outerRun;
+    this.classBits = outerBits;
+    if (outerBits >= 0) this.#enterClass(outerBits);
+    this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
+    if (failed) this.#fail(slot, value, run);
+    else if (isThenable(value)) this.#becomeAsync(slot, id, value, run);
+    else this.#succeed(slot, value, run);
+  }
+
+  #range(slot: number, meta: number, id: number): undefined {
+    runRange(this, this.#functions[id]!, id, this.codec.readArguments(slot, meta));
+  }
+
+  #enterClass(meta: number): void {
+    const bits = meta & (META_CLASS_MASK << META_CLASS_SHIFT);
+    if (bits === this.classBits) return;
+    this.classBits = bits;
+    this.deque = this.kernel.calls.dequeOf(this.lane, bits >>> META_CLASS_SHIFT, 0);
+  }
+
+  #executeAsync(slot: number, meta: number, id: number, args: readonly unknown[] | undefined): void {
+    const run = new TaskRun(slot, this.#names[id]!);
+    const outerFrame = this.#frame;
+    const outerRun = this.#run;
+    const outerBits = this.classBits;
+    this.#frame = run;
+    this.#run = run;
+    this.#enterClass(meta);
+    const fn = this.#functions[id]!;
+    const begin = (): unknown => {
+      if (args !== undefined) return fn(...args);
+      return (meta & META_RANGE_BIT) === 0 ? this.codec.invoke(fn, slot, meta) : this.#range(slot, meta, id);
+    };
+    const start = this.#trace === undefined ? 0 : this.clock.now();
+    let value: unknown;
+    let failed = false;
+    try {
+      value = this.platform.asyncStore === undefined ? begin() : this.platform.asyncStore.run(run, begin);
+      if (!isThenable(value) && run.forks !== undefined) joinLeft(this, run);
+    } catch (error) {
+      failed = true;
+      value = error;
+    }
+    this.#frame = outerFrame;
+    this.#run = outerRun;
+    this.classBits = outerBits;
+    if (outerBits >= 0) this.#enterClass(outerBits);
+    if (failed) {
+      this.#fail(slot, value, run);
+    } else if (isThenable(value)) {
+      this.#modes[id] = ASYNC;
+      this.#follow(run, value, id, start);
+      return;
+    } else {
+      if (this.#modes[id] === UNKNOWN && args === undefined) this.#modes[id] = SYNC;
+      this.#succeed(slot, value, run);
+    }
+    this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
+  }
+
+  /** A task that was taken for a plain function returned a promise: from now on it runs with a context that follows it. */
+  #becomeAsync(slot: number, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
+    this.#modes[id] = ASYNC;
+    this.#follow(made ?? new TaskRun(slot, this.#names[id]!), value, id, this.#trace === undefined ? 0 : this.clock.now());
+  }
+
+  #follow(run: TaskRun, value: PromiseLike<unknown>, id: number, start: number): void {
+    this.#async.add(run);
+    const settle = (failed: boolean, result: unknown): void => {
+      if (run.done) return;
+      this.#async.delete(run);
+      this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
+      if (failed) this.#fail(run.slot, result, run);
+      else this.#succeed(run.slot, result, run);
+      this.#wake?.();
+    };
+    Promise.resolve(value).then(
+      (result) => {
+        if (run.done) return;
+        try {
+          if (run.forks !== undefined) this.#withFrame(run, () => joinLeft(this, run));
+          settle(false, result);
+        } catch (error) {
+          settle(true, error);
+        }
+      },
+      (error) => settle(true, error),
+    );
+  }
+
+  #withFrame(run: TaskRun, fn: () => void): void {
+    const outer = this.#frame;
+    this.#frame = run;
+    try {
+      fn();
+    } finally {
+      this.#frame = outer;
+    }
+  }
+
+  #succeed(slot: number, value: unknown, run: TaskRun | undefined): void {
+    if (run !== undefined) run.done = true;
+    let written: number;
+    try {
+      written = this.codec.writeResult(slot, value);
+    } catch (error) {
+      this.#fail(slot, error, run);
+      return;
+    }
+    if (written !== WRITTEN) {
+      try {
+        this.#postValue(slot, value, written);
+      } catch (error) {
+        this.#fail(slot, error, run);
+        return;
+      }
+    }
+    this.#completed++;
+    this.kernel.calls.finish(slot, SLOT_DONE);
+  }
+
+  #fail(slot: number, error: unknown, run: TaskRun | undefined): void {
+    if (run !== undefined) run.done = true;
+    this.#failed++;
+    const plain = describeError(error);
+    try {
+      const written = this.codec.writeResult(slot, plain);
+      if (written !== WRITTEN) this.#postValue(slot, plain, written);
+    } catch (cause) {
+      // What describeError() returns can be copied; this is the last resort that keeps the promise from pending.
+      this.codec.writeResult(slot, describeError(new HeddleError('ERR_INVALID_ARGUMENT', String(cause))));
+    }
+    this.kernel.calls.finish(slot, SLOT_FAILED);
+  }
+
+  /** Posts what shared memory cannot carry; the slot is concluded after it. */
+  #postValue(slot: number, value: unknown, why: number): void {
+    if ((this.kernel.i32[(slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0) {
+      throw why === NEEDS_PORT
+        ? new DataCloneFailure('result', 'a value that only a message port can carry, and forks have none')
+        : new MemoryFullError('cannot return the result of a fork: the shared memory is full');
+    }
+    const plain = isMoved(value) ? value.value : value;
+    try {
+      this.port.post({ kind: 'value', slot, value: plain }, isMoved(value) ? value.transfer : []);
+    } catch (cause) {
+      throw new DataCloneFailure('result', cause instanceof Error ? cause.message : String(cause), { cause });
+    }
+    this.kernel.i32[(slot + SLOT_TAGS) >>> 2] = TAG_PORT;
+  }
+
+  /** A cancelled async task that did not stop: its slot goes home, what it still does is nobody's. */
+  #giveUp(run: TaskRun): void {
+    run.done = true;
+    this.#async.delete(run);
+    this.#failed++;
+    this.codec.writeResult(run.slot, undefined);
+    this.kernel.calls.finish(run.slot, SLOT_FAILED);
+  }
+
+  // ---- arguments by port ---------------------------------------------------------------------------------------------------------------------
+
+  #fetchArguments(slot: number, meta: number): void {
+    // Counts as an async task, so that the worker does not claim more of these than it may run.
+    const run = new TaskRun(slot, this.#names[meta & META_FUNCTION_MASK]!);
+    this.#async.add(run);
+    this.#wantedArguments.set(slot, meta);
+    this.port.post({ kind: 'want', slot }, []);
+  }
+
+  #receive(message: ToWorker): void {
+    const meta = this.#wantedArguments.get(message.slot);
+    if (meta === undefined) return;
+    this.#wantedArguments.delete(message.slot);
+    for (const run of this.#async) {
+      if (run.slot !== message.slot) continue;
+      this.#async.delete(run);
+      if (message.kind === 'arguments') this.#executeAsync(message.slot, meta, meta & META_FUNCTION_MASK, message.args);
+      else this.#giveUp(run);
+      break;
+    }
+    this.#flushCounters();
+    this.#wake?.();
+  }
+
+  // ---- what tasks call -----------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * The task that calls.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT outside a task.
+   */
+  frame(caller: string): Frame {
+    const frame = this.#frame ?? (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
+    if (frame === undefined) {
+      throw new InvalidTypeError(`${caller}() was called outside a task; it works only while a task runs`);
+    }
+    if (this.classBits < 0) this.#enterClass(this.kernel.i32[(frame.slot + SLOT_META) >>> 2]!);
+    return frame;
+  }
+
+  /** Where no store follows async code, the one async task under way is the one that calls. */
+  #onlyAsync(): TaskRun | undefined {
+    if (this.platform.asyncStore !== undefined || this.#async.size !== 1) return undefined;
+    for (const run of this.#async) return run;
+    return undefined;
+  }
+
+  /** The run of the task that calls, made now if it is a plain one. */
+  currentRun(caller: string): TaskRun {
+    const frame = this.frame(caller);
+    if (frame instanceof TaskRun) return frame;
+    if (this.#run === undefined) {
+      const id = this.kernel.i32[(frame.slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK;
+      this.#run = new TaskRun(frame.slot, this.#names[id]!);
+    }
+    return this.#run;
+  }
+
+  /** Was the calling task cancelled? One load, or one for each fork above it. */
+  isCancelled(): boolean {
+    return cancelWord(this.kernel, this.frame('aborted').slot) !== 0;
+  }
+
+  /** A turn of the event loop. */
+  yieldNow(): Promise<void> {
+    this.frame('yieldNow');
+    return new Promise((resolve) => this.platform.turn(resolve));
+  }
+
+  /** Waits for a fork without blocking the thread. */
+  async awaitFork(fork: Fork): Promise<unknown> {
+    const { calls } = this.kernel;
+    if (fork.slot === 0 || calls.takeBack(this.deque, fork.slot) !== 0) {
+      unlink(this, fork);
+      if (fork.slot !== 0) this.slots.put(fork.slot);
+      fork.slot = 0;
+      return await fork.call();
+    }
+    unlink(this, fork);
+    await new Promise<void>((resolve, reject) => {
+      this.#awaitedForks.set(fork, { resolve, reject });
+      this.#wake?.();
+    });
+    return fork.slot === 0 && fork.state === 0 ? await fork.call() : fork.value;
+  }
+
+  /**
+   * Blocks in a join until another worker has concluded the fork, running own and stolen tasks meanwhile. False when the fork came
+   * back to this worker: the caller runs it.
+   */
+  helpUntilConcluded(slot: number): boolean {
+    const { calls } = this.kernel;
+    let spinUntil = 0;
+    for (;;) {
+      const status = calls.statusOf(slot);
+      if (status >= SLOT_DONE) return status !== SLOT_LOST;
+      const other = calls.help(this.agent);
+      if (other === slot) return false;
+      if (other !== 0) {
+        this.execute(other);
+        spinUntil = 0;
+        continue;
+      }
+      const now = this.clock.now();
+      if (spinUntil === 0) spinUntil = now + (this.#maySpin ? SPIN_MOST_MS : 0);
+      if (now < spinUntil) continue;
+      this.#sleepInJoin(slot);
+      spinUntil = 0;
+    }
+  }
+
+  #sleepInJoin(slot: number): void {
+    const { calls } = this.kernel;
+    if (calls.enterJoin(this.agent) !== 0) return;
+    if (calls.preparePark(this.agent) !== 0) {
+      // The park is announced: whoever concludes the fork from now on unparks us.
+      if (calls.statusOf(slot) < SLOT_DONE) {
+        calls.addCounter(this.agent + COUNTER_PARKS, 1);
+        calls.block(this.agent, -1);
+      }
+    }
+    calls.finishPark(this.agent);
+    calls.exitJoin(this.agent);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
