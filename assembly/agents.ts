@@ -176,4 +176,3 @@ export function noteClass(pool: usize, qosClass: u32): void {
   const mask = (1 as u32) << qosClass;
   if ((load32(pool + POOL_CLASS_MASK) & mask) == 0) or32(pool + POOL_CLASS_MASK, mask);
 }
-

@@ -64,7 +64,8 @@ function fill(cell: usize, name: usize, length: u32, kind: u32): void {
 
 function sameName(cell: usize, name: usize, length: u32): bool {
   if (load<u32>(cell + CELL_NAME_LENGTH) != length) return false;
-  for (let i: u32 = 0; i < length; i++) if (load<u8>(cell + CELL_NAME + i) != load<u8>(name + i)) return false;
+  for (let i: u32 = 0; i < length; i++)
+    if (load<u8>(cell + CELL_NAME + i) != load<u8>(name + i)) return false;
   return true;
 }
 

@@ -2,7 +2,16 @@
 import { blockParked } from './parking';
 import { count, record } from './stats';
 
-export { agentAt, claimAgent, closePool, dequeOf, initMemory, joinAsSubmitter, joinAsWorker, openPool } from './agents';
+export {
+  agentAt,
+  claimAgent,
+  closePool,
+  dequeOf,
+  initMemory,
+  joinAsSubmitter,
+  joinAsWorker,
+  openPool,
+} from './agents';
 export { allocate, release, takeReturns } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
@@ -42,5 +51,5 @@ export function recordDuration(histogram: usize, ns: f64, times: u32): void {
 
 /** Blocks the calling thread until it is unparked, at most `timeoutMs` (negative: for ever). Between preparePark() and finishPark(). */
 export function block(agent: usize, timeoutMs: f64): void {
-  blockParked(agent, timeoutMs < 0 ? -1 : (timeoutMs * 1e6) as i64);
+  blockParked(agent, timeoutMs < 0 ? -1 : ((timeoutMs * 1e6) as i64));
 }

@@ -20,7 +20,15 @@
  * Model: shared design, "park".
  */
 import { and64, cas32, cas64, exchange32, load32, load64, notifyAll, or64, store32, wait32 } from './atomics';
-import { AGENT_PARK, AGENT_SIZE, AGENTS, POOL_IDLE, POOL_JOINING, POOL_SEARCHING, POOL_WORKERS } from './layout';
+import {
+  AGENT_PARK,
+  AGENT_SIZE,
+  AGENTS,
+  POOL_IDLE,
+  POOL_JOINING,
+  POOL_SEARCHING,
+  POOL_WORKERS,
+} from './layout';
 import { PARK_EMPTY, PARK_PARKED, PARK_TOKEN } from './status';
 
 /** Tells an agent to look again. Notifies only when it sleeps: V8 takes one lock for the whole process on every notify. */

@@ -133,7 +133,11 @@ function concludeClaimedBy(id: u32): void {
   for (let other: u32 = 1; other < MAX_AGENTS; other++) {
     const agent = agentAt(other);
     if (load32(agent + AGENT_STATE) == AGENT_FREE) continue;
-    for (let span: usize = load32(agent + AGENT_SLOT_SPANS); span != 0; span = load<u32>(span + SPAN_SLOTS_NEXT)) {
+    for (
+      let span: usize = load32(agent + AGENT_SLOT_SPANS);
+      span != 0;
+      span = load<u32>(span + SPAN_SLOTS_NEXT)
+    ) {
       for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) {
         const slot = slotAt(span, i);
         if (status(slot) != SLOT_RUNNING || claimant(slot) != id) continue;
@@ -147,13 +151,21 @@ function concludeClaimedBy(id: u32): void {
 /** Does anything still point into the memory of a dead agent? */
 export function isReferenced(agent: usize): u32 {
   const id = load<u32>(agent + AGENT_ID);
-  for (let span: usize = load32(agent + AGENT_SLOT_SPANS); span != 0; span = load<u32>(span + SPAN_SLOTS_NEXT)) {
+  for (
+    let span: usize = load32(agent + AGENT_SLOT_SPANS);
+    span != 0;
+    span = load<u32>(span + SPAN_SLOTS_NEXT)
+  ) {
     for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) if (status(slotAt(span, i)) == SLOT_RUNNING) return 1;
   }
   for (let other: u32 = 1; other < MAX_AGENTS; other++) {
     const from = agentAt(other);
     if (other == id || load32(from + AGENT_STATE) == AGENT_FREE) continue;
-    for (let span: usize = load32(from + AGENT_SLOT_SPANS); span != 0; span = load<u32>(span + SPAN_SLOTS_NEXT)) {
+    for (
+      let span: usize = load32(from + AGENT_SLOT_SPANS);
+      span != 0;
+      span = load<u32>(span + SPAN_SLOTS_NEXT)
+    ) {
       for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) if (hasResultOf(slotAt(span, i), id)) return 1;
     }
   }

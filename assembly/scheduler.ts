@@ -48,7 +48,16 @@ import {
   SLOT_STATE,
   STATE_STATUS_MASK,
 } from './layout';
-import { announceIdle, beginSearch, bit, endSearch, leaveIdle, unparkIfParked, wakeForFork, wakeOne } from './parking';
+import {
+  announceIdle,
+  beginSearch,
+  bit,
+  endSearch,
+  leaveIdle,
+  unparkIfParked,
+  wakeForFork,
+  wakeOne,
+} from './parking';
 import { claim, conclude, concludeCancelled, markQueued } from './slots';
 import { count } from './stats';
 import { SLOT_CANCELLED, SLOT_DROPPED, SLOT_RUNNING } from './status';
@@ -139,7 +148,13 @@ function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): u
       const deque = dequeOf(victim, qosClass, from);
       while (true) {
         // Long tasks one at a time: a batch would wait behind the first.
-        const slot: usize = stealBatch(deque, dequeOf(lane, qosClass, 0), load<u32>(agent + AGENT_BATCH), spanOwnerOf(pool), agent + AGENT_HELD);
+        const slot: usize = stealBatch(
+          deque,
+          dequeOf(lane, qosClass, 0),
+          load<u32>(agent + AGENT_BATCH),
+          spanOwnerOf(pool),
+          agent + AGENT_HELD,
+        );
         if (slot == 0) break;
         if (slot == STEAL_RETRY || !admit(agent, slot)) continue;
         if (n != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
@@ -233,7 +248,8 @@ export function take(agent: usize): usize {
 function foundWork(agent: usize): void {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
-  if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && load64(pool + POOL_IDLE) != 0 && anyQueued(pool)) wakeOne(pool);
+  if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && load64(pool + POOL_IDLE) != 0 && anyQueued(pool))
+    wakeOne(pool);
 }
 
 /** Worker: may it spin? Only one searcher at a time, others sleep at once. */

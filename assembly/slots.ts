@@ -74,7 +74,10 @@ function takeReapedSpan(): usize {
 /** Submitter: marks a free slot as queued, with its next generation. The push that follows publishes it. */
 export function markQueued(slot: usize): void {
   const state = load<u32>(slot + SLOT_STATE); // plain: a free slot's state is its submitter's
-  store<u32>(slot + SLOT_STATE, (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED);
+  store<u32>(
+    slot + SLOT_STATE,
+    (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED,
+  );
 }
 
 /** Status after trying to claim a slot that was met in a queue: SLOT_RUNNING when `agentId` now runs it. */
@@ -104,7 +107,8 @@ export function concludeCancelled(slot: usize, status: u32): bool {
 /** Recovery: takes a queued fork out of everybody's reach but its joiner's. */
 export function markLost(slot: usize): void {
   const state = load32(slot + SLOT_STATE);
-  if ((state & STATE_STATUS_MASK) == SLOT_QUEUED) cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_LOST);
+  if ((state & STATE_STATUS_MASK) == SLOT_QUEUED)
+    cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_LOST);
 }
 
 /** Submitter: cancels its own slot for `reason`. CANCEL_WAS_QUEUED: it will not run. CANCEL_WAS_RUNNING: its worker was told. */
@@ -113,7 +117,8 @@ export function cancel(slot: usize, reason: u32): u32 {
     const state = load32(slot + SLOT_STATE);
     const status = state & STATE_STATUS_MASK;
     if (status == SLOT_QUEUED) {
-      if (cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED)) return CANCEL_WAS_QUEUED;
+      if (cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED))
+        return CANCEL_WAS_QUEUED;
       continue;
     }
     if (status != SLOT_RUNNING) return CANCEL_TOO_LATE;

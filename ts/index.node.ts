@@ -4,10 +4,10 @@
  * @module
  */
 import { nodePlatform, useNativeStrings } from './platform/node.ts';
-import { openRuntime, Runtime, type RuntimeOptions } from './runtime/runtime.ts';
-import { createStandalonePool } from './runtime/standalone.ts';
-import { TaskPool as Pool } from './pool/task-pool.ts';
+import type { TaskPool as Pool } from './pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from './pool/types.ts';
+import { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
+import { createStandalonePool } from './runtime/standalone.ts';
 
 export * from './surface.ts';
 

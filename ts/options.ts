@@ -104,7 +104,12 @@ export function oneOf(...values: readonly string[]): Check {
 /** An AbortSignal of any realm. */
 export const abortSignal: Check = (value, what) => {
   const signal = value as Partial<AbortSignal> | null;
-  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function' || typeof signal.aborted !== 'boolean') {
+  if (
+    typeof signal !== 'object' ||
+    signal === null ||
+    typeof signal.addEventListener !== 'function' ||
+    typeof signal.aborted !== 'boolean'
+  ) {
     throw typeError(what, 'an AbortSignal', value);
   }
 };

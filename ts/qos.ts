@@ -8,5 +8,9 @@ export const QOS_LEVELS: readonly QoSLevel[] = ['Guaranteed', 'Burstable', 'Best
 
 /** The kernel's number of a class. */
 export function classOf(level: QoSLevel): number {
-  return level === 'Guaranteed' ? CLASS_GUARANTEED : level === 'Burstable' ? CLASS_BURSTABLE : CLASS_BEST_EFFORT;
+  return level === 'Guaranteed'
+    ? CLASS_GUARANTEED
+    : level === 'Burstable'
+      ? CLASS_BURSTABLE
+      : CLASS_BEST_EFFORT;
 }

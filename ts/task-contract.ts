@@ -39,7 +39,14 @@ export interface TaskRuntime {
 
 /** What a worker implements for `heddle/task`. */
 export interface TaskApi {
-  fork(fn: unknown, count: number, a: unknown, b: unknown, c: unknown, rest: readonly unknown[] | undefined): never;
+  fork(
+    fn: unknown,
+    count: number,
+    a: unknown,
+    b: unknown,
+    c: unknown,
+    rest: readonly unknown[] | undefined,
+  ): never;
   join(handle: unknown): unknown;
   aborted(): boolean;
   signal(): AbortSignal;

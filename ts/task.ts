@@ -14,12 +14,12 @@
  * @module
  */
 import { InvalidTypeError } from './errors.ts';
-import { TASK_API, type Forked, type TaskApi, type TaskContext, type TaskRuntime } from './task-contract.ts';
+import { type Forked, TASK_API, type TaskApi, type TaskContext, type TaskRuntime } from './task-contract.ts';
 
 export { move } from './codec/move.ts';
+export type { QoSLevel } from './qos.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
-export type { QoSLevel } from './qos.ts';
 export type { Forked, TaskContext, TaskRuntime };
 
 let found: TaskApi | undefined;
@@ -27,7 +27,9 @@ let found: TaskApi | undefined;
 function api(caller: string): TaskApi {
   found ??= (globalThis as { [TASK_API]?: TaskApi })[TASK_API];
   if (found === undefined) {
-    throw new InvalidTypeError(`${caller}() was called outside a heddle worker; it works only while a task runs`);
+    throw new InvalidTypeError(
+      `${caller}() was called outside a heddle worker; it works only while a task runs`,
+    );
   }
   return found;
 }

@@ -47,7 +47,7 @@ const VIEWS: readonly [ViewConstructor, number][] = [
   [BigUint64Array, 8],
   [DataView, 1],
 ];
-const VIEW_INDEX = new Map<unknown, number>(VIEWS.map(([constructor], index) => [constructor, index]));
+const VIEW_INDEX = new Map<unknown, number>(VIEWS.map(([view], index) => [view, index]));
 
 /**
  * Arguments and results in slots. Up to four primitives, or one short text, stand in the slot itself, each with a tag byte; typed arrays over

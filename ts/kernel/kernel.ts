@@ -1,7 +1,13 @@
 import { instantiateSync } from '@assemblyscript/loader';
 import { KERNEL_BASE64 } from '../../build/generated/kernel-bytes.ts';
 import type { KernelExports } from '../../build/generated/kernel-exports.ts';
-import { HEADER_MAGIC, LAYOUT_VERSION, HEADER_VERSION, MAGIC, SPAN_SHIFT } from '../../build/generated/layout.ts';
+import {
+  HEADER_MAGIC,
+  HEADER_VERSION,
+  LAYOUT_VERSION,
+  MAGIC,
+  SPAN_SHIFT,
+} from '../../build/generated/layout.ts';
 import { HeddleError, InvalidRangeError, MemoryFullError, NotIsolatedError } from '../errors.ts';
 
 export type { KernelExports };
@@ -47,9 +53,12 @@ export function createMemory(bytes: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (cause) {
-    throw new MemoryFullError(`cannot reserve ${bytes} bytes of shared memory; ask for less with memoryBytes`, {
-      cause,
-    });
+    throw new MemoryFullError(
+      `cannot reserve ${bytes} bytes of shared memory; ask for less with memoryBytes`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -2,7 +2,13 @@ import { Buffer } from 'node:buffer';
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { MessageChannel, type MessagePort, receiveMessageOnPort, type TransferListItem, Worker } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  type TransferListItem,
+  Worker,
+} from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { setStringCodec } from '../codec/pack.ts';
 import { InvalidTypeError } from '../errors.ts';
@@ -37,8 +43,10 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 const nativeStrings = {
-  latin1Slice: (bytes: Uint8Array, start: number, end: number): string => asBuffer(bytes).toString('latin1', start, end),
-  utf8Slice: (bytes: Uint8Array, start: number, end: number): string => asBuffer(bytes).toString('utf8', start, end),
+  latin1Slice: (bytes: Uint8Array, start: number, end: number): string =>
+    asBuffer(bytes).toString('latin1', start, end),
+  utf8Slice: (bytes: Uint8Array, start: number, end: number): string =>
+    asBuffer(bytes).toString('utf8', start, end),
 };
 
 /** A port of node:worker_threads as heddle uses it. */
@@ -61,7 +69,9 @@ function startWorker(
 ): PlatformWorker {
   const worker = factory === undefined ? defaultWorker(options) : factory();
   if (!(worker instanceof Worker)) {
-    throw new InvalidTypeError(`the 'worker' factory must return a Worker of node:worker_threads, not ${describe(worker)}`);
+    throw new InvalidTypeError(
+      `the 'worker' factory must return a Worker of node:worker_threads, not ${describe(worker)}`,
+    );
   }
   const { threadId } = worker;
   let failure: unknown;
@@ -114,11 +124,15 @@ export const nodePlatform: Platform = {
     return { local: openPort(port1), remote: port2 as unknown as Transferable };
   },
   warn(what, error) {
-    process.emitWarning(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 'HeddleWarning');
+    process.emitWarning(
+      `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      'HeddleWarning',
+    );
   },
   moduleUrl(module) {
     if (module instanceof URL) return module.href;
-    if (typeof module !== 'string') throw new InvalidTypeError(`'tasks' must be a URL or a string, not ${describe(module)}`);
+    if (typeof module !== 'string')
+      throw new InvalidTypeError(`'tasks' must be a URL or a string, not ${describe(module)}`);
     if (isAbsolute(module)) return pathToFileURL(module).href;
     if (URL.canParse(module)) return module;
     throw new InvalidTypeError(

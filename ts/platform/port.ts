@@ -62,7 +62,11 @@ export interface Platform {
   /** A timer that keeps no process alive. Returns a function that cancels it. */
   timer(callback: () => void, ms: number): () => void;
   /** Starts a thread with heddle's worker entry, or with `factory`. */
-  startWorker(factory: (() => unknown) | undefined, options: WorkerThreadOptions, events: WorkerEvents): PlatformWorker;
+  startWorker(
+    factory: (() => unknown) | undefined,
+    options: WorkerThreadOptions,
+    events: WorkerEvents,
+  ): PlatformWorker;
   /** A channel: our end, and the end to transfer to the worker. */
   channel(): { local: ValuePort; remote: Transferable };
   /** Tells a person of a failure that nobody listens for. */

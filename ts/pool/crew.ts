@@ -99,7 +99,8 @@ export class Crew {
     this.#host = host;
     const { options } = host;
     const parallelism = host.agent.platform.parallelism();
-    this.maxThreads = options.maxThreads ?? Math.min(MAX_WORKERS, Math.max(parallelism, options.minThreads ?? 1));
+    this.maxThreads =
+      options.maxThreads ?? Math.min(MAX_WORKERS, Math.max(parallelism, options.minThreads ?? 1));
     this.minThreads = options.minThreads ?? Math.min(1, this.maxThreads);
     this.idleTimeout = options.idleTimeout ?? 5000;
     this.concurrency = options.concurrentTasksPerWorker ?? 1;
@@ -146,7 +147,11 @@ export class Crew {
     try {
       await this.#start();
     } catch (error) {
-      if (!this.#closing) this.#host.onStartFailure(error, this.#members.size === 0 && this.#startFailures >= START_FAILURES_MOST);
+      if (!this.#closing)
+        this.#host.onStartFailure(
+          error,
+          this.#members.size === 0 && this.#startFailures >= START_FAILURES_MOST,
+        );
     }
   }
 
@@ -161,7 +166,11 @@ export class Crew {
     this.#reapZombies();
     const id = this.#freeId();
     const address = kernel.calls.claimAgent(KIND_WORKER, 0);
-    if (address === 0) throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot start a worker: 255 threads take part in the runtime');
+    if (address === 0)
+      throw new HeddleError(
+        'ERR_RESOURCE_LIMIT',
+        'cannot start a worker: 255 threads take part in the runtime',
+      );
     const lane = kernel.calls.joinAsWorker(address, pool, id);
     const ring = this.#traceRing(address);
     if (lane === 0 || ring < 0) throw new MemoryFullError('cannot start a worker: the shared memory is full');
@@ -358,7 +367,8 @@ export class Crew {
     this.#idleTimer = this.#host.agent.platform.timer(() => {
       this.#idleTimer = undefined;
       const idle = this.#living().filter(
-        (member) => member.state === 'ready' && this.#isIdle(member) && member.seen === this.#activityOf(member),
+        (member) =>
+          member.state === 'ready' && this.#isIdle(member) && member.seen === this.#activityOf(member),
       );
       const surplus = this.#living().length - this.minThreads;
       if (surplus > 0) for (const member of idle.slice(0, surplus)) this.#stop(member);
@@ -404,11 +414,14 @@ export class Crew {
     member.control[releaseProxy]();
     const booting = member.state === 'booting';
     member.failBoot(
-      new WorkerExitedError(`a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`, {
-        exitCode,
-        threadId: member.worker.threadId,
-        cause: error,
-      }),
+      new WorkerExitedError(
+        `a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`,
+        {
+          exitCode,
+          threadId: member.worker.threadId,
+          cause: error,
+        },
+      ),
     );
     member.setGone();
     this.#host.onExit({

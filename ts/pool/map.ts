@@ -75,13 +75,15 @@ export async function* mapOver<I>(
         continue;
       }
       pulling = true;
-      step.then(accept, (reason) => {
-        exhausted = true;
-        sourceError = { reason };
-      }).then(() => {
-        pulling = false;
-        changed();
-      });
+      step
+        .then(accept, (reason) => {
+          exhausted = true;
+          sourceError = { reason };
+        })
+        .then(() => {
+          pulling = false;
+          changed();
+        });
     }
   };
 
@@ -135,9 +137,13 @@ interface AnyIterator<I> {
 }
 
 function iteratorOf<I>(source: Source<I>): AnyIterator<I> {
-  const iterable = source as { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown } | null | undefined;
+  const iterable = source as
+    | { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown }
+    | null
+    | undefined;
   if (iterable !== null && iterable !== undefined) {
-    if (typeof iterable[Symbol.asyncIterator] === 'function') return (source as AsyncIterable<I>)[Symbol.asyncIterator]();
+    if (typeof iterable[Symbol.asyncIterator] === 'function')
+      return (source as AsyncIterable<I>)[Symbol.asyncIterator]();
     if (typeof iterable[Symbol.iterator] === 'function') return (source as Iterable<I>)[Symbol.iterator]();
   }
   throw new InvalidTypeError(`map() takes an iterable or an async iterable, not ${describe(source)}`);

@@ -19,7 +19,14 @@ import {
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Histogram, WorkerMetrics } from './types.ts';
 
-const STATES: readonly WorkerMetrics['state'][] = ['booting', 'running', 'searching', 'parked', 'idle', 'awaiting'];
+const STATES: readonly WorkerMetrics['state'][] = [
+  'booting',
+  'running',
+  'searching',
+  'parked',
+  'idle',
+  'awaiting',
+];
 
 /** The counters of one worker, or of all that ended, added up. */
 export interface Tally {
@@ -110,7 +117,11 @@ export function toHistogram(counts: Float64Array): Histogram {
   for (const [i, n] of counts.entries()) {
     if (n === 0) continue;
     count += n;
-    buckets.push({ fromMs: bucketStart(i), toMs: i === HISTOGRAM_BUCKETS - 1 ? Infinity : bucketStart(i + 1), count: n });
+    buckets.push({
+      fromMs: bucketStart(i),
+      toMs: i === HISTOGRAM_BUCKETS - 1 ? Infinity : bucketStart(i + 1),
+      count: n,
+    });
   }
   return {
     count,

@@ -27,7 +27,13 @@ import {
 } from '../../build/generated/layout.ts';
 import { appendStack, type PlainError, reviveError } from '../codec/error-codec.ts';
 import { NEEDS_PORT, NO_MEMORY } from '../codec/slot-values.ts';
-import { MemoryFullError, PoolClosedError, TaskAbortedError, TaskTimeoutError, WorkerExitedError } from '../errors.ts';
+import {
+  MemoryFullError,
+  PoolClosedError,
+  TaskAbortedError,
+  TaskTimeoutError,
+  WorkerExitedError,
+} from '../errors.ts';
 import { classOf } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { Drainable } from '../runtime/pump.ts';
@@ -175,7 +181,8 @@ export class Submissions implements Drainable {
   #enqueue(slot: number, classNumber: number, node: number): void {
     this.#submitted++;
     this.#outstanding++;
-    if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0) this.#noRoom(slot);
+    if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0)
+      this.#noRoom(slot);
     this.#agent.pump.start();
   }
 
@@ -183,11 +190,22 @@ export class Submissions implements Drainable {
   #noRoom(slot: number): void {
     const { i32 } = this.#agent.kernel;
     i32[(slot + SLOT_STATE) >>> 2] = (i32[(slot + SLOT_STATE) >>> 2]! & ~STATE_STATUS_MASK) | SLOT_FREE;
-    this.#settleWith(slot, () => new MemoryFullError(`cannot queue a task of pool '${this.#host.poolName}': the shared memory is full`));
+    this.#settleWith(
+      slot,
+      () =>
+        new MemoryFullError(
+          `cannot queue a task of pool '${this.#host.poolName}': the shared memory is full`,
+        ),
+    );
   }
 
   /** A call with options, or one that did not fit the hot path. `range`: a piece of pool.range. */
-  runWith(functionId: number, args: readonly unknown[], options: RunOptions, range: boolean): Promise<unknown> {
+  runWith(
+    functionId: number,
+    args: readonly unknown[],
+    options: RunOptions,
+    range: boolean,
+  ): Promise<unknown> {
     this.#now = this.#agent.clock.now();
     const name = this.#host.taskNames[functionId]!;
     const { signal } = options;
@@ -219,7 +237,10 @@ export class Submissions implements Drainable {
 
   #submitStack(): Error | undefined {
     const { submitStacks } = this.#host;
-    if (submitStacks === 'never' || (submitStacks === 'sampled' && this.#now - this.#lastStackAt < STACK_INTERVAL_MS)) {
+    if (
+      submitStacks === 'never' ||
+      (submitStacks === 'sampled' && this.#now - this.#lastStackAt < STACK_INTERVAL_MS)
+    ) {
       return undefined;
     }
     this.#lastStackAt = this.#now;
@@ -288,7 +309,9 @@ export class Submissions implements Drainable {
         this.#outstanding--;
         written = this.#write(extra, functionId, classNumber);
         if (!written && this.#outstanding === this.#waiting.length - 1) {
-          throw new MemoryFullError(`cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`);
+          throw new MemoryFullError(
+            `cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`,
+          );
         }
       } catch (error) {
         this.#waiting.shift();
@@ -316,7 +339,10 @@ export class Submissions implements Drainable {
           this.#cancelExtra(
             extra,
             CANCEL_TIMEOUT,
-            () => new TaskTimeoutError(`task '${extra.name}' did not finish within ${timeoutMs} ms`, { resource: extra.name }),
+            () =>
+              new TaskTimeoutError(`task '${extra.name}' did not finish within ${timeoutMs} ms`, {
+                resource: extra.name,
+              }),
           ),
         timeoutMs,
       );
@@ -397,7 +423,12 @@ export class Submissions implements Drainable {
     const ordinal = slots.ordinal(slot);
     const resolve = this.#resolves[ordinal];
     const extra = this.#extras[ordinal];
-    if (status === SLOT_DONE && extra === undefined && resolve !== undefined && kernel.i32[(slot + SLOT_TAGS) >>> 2] !== TAG_PORT) {
+    if (
+      status === SLOT_DONE &&
+      extra === undefined &&
+      resolve !== undefined &&
+      kernel.i32[(slot + SLOT_TAGS) >>> 2] !== TAG_PORT
+    ) {
       this.#resolves[ordinal] = undefined;
       codec.releaseArguments(slot, kernel.i32[(slot + SLOT_META) >>> 2]!);
       const value = codec.readResult(slot);
@@ -416,7 +447,11 @@ export class Submissions implements Drainable {
     const meta = kernel.i32[(slot + SLOT_META) >>> 2]!;
     const functionId = meta & META_FUNCTION_MASK;
     const tag = kernel.i32[(slot + SLOT_TAGS) >>> 2];
-    if ((status === SLOT_DONE || status === SLOT_FAILED) && tag === TAG_PORT && this.#host.portValues.isDue(slot, this.#claimant(slot))) {
+    if (
+      (status === SLOT_DONE || status === SLOT_FAILED) &&
+      tag === TAG_PORT &&
+      this.#host.portValues.isDue(slot, this.#claimant(slot))
+    ) {
       // The value is still on its way; the slot comes home again when it is here, or when its worker is gone.
       this.#host.portValues.whenHere(slot, () => this.#homeSlow(slot, status, extra, resolve));
       return;
@@ -457,7 +492,13 @@ export class Submissions implements Drainable {
     resolve(rejection(() => outcome.value));
   }
 
-  #outcome(slot: number, status: number, byPort: boolean, functionId: number, claimant: number): { ok: boolean; value: unknown } {
+  #outcome(
+    slot: number,
+    status: number,
+    byPort: boolean,
+    functionId: number,
+    claimant: number,
+  ): { ok: boolean; value: unknown } {
     const { codec } = this.#agent;
     const name = this.#host.taskNames[functionId] ?? '?';
     if (status === SLOT_EXITED) return { ok: false, value: this.#exitError(name, claimant) };
@@ -470,7 +511,9 @@ export class Submissions implements Drainable {
         : { ok: false, value: reviveError(arrived.value as PlainError, this.#host.errorTypes) };
     }
     const value = codec.readResult(slot);
-    return status === SLOT_DONE ? { ok: true, value } : { ok: false, value: reviveError(value as PlainError, this.#host.errorTypes) };
+    return status === SLOT_DONE
+      ? { ok: true, value }
+      : { ok: false, value: reviveError(value as PlainError, this.#host.errorTypes) };
   }
 
   #exitError(name: string, agentId: number): WorkerExitedError {
@@ -485,7 +528,9 @@ export class Submissions implements Drainable {
   }
 
   #mayRetry(extra: Extra, error: unknown): boolean {
-    return extra.options.idempotent === true && !extra.settled && this.#host.retry.allows(extra.attempt, error);
+    return (
+      extra.options.idempotent === true && !extra.settled && this.#host.retry.allows(extra.attempt, error)
+    );
   }
 
   #runAgain(extra: Extra, functionId: number, classNumber: number): void {
@@ -556,7 +601,11 @@ export class Submissions implements Drainable {
       const ordinal = slots.ordinal(slot);
       const resolve = this.#resolves[ordinal];
       const extra = this.#extras[ordinal];
-      if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane || (resolve === undefined && extra === undefined)) continue;
+      if (
+        kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane ||
+        (resolve === undefined && extra === undefined)
+      )
+        continue;
       kernel.calls.cancel(slot, CANCEL_CLOSED);
       if (resolve === undefined) continue;
       this.#resolves[ordinal] = undefined;
@@ -582,7 +631,8 @@ export class Submissions implements Drainable {
       kernel.i32[(slot + SLOT_OWNER) >>> 2] = 0;
       if (status === SLOT_FREE) continue;
       const ordinal = slots.ordinal(slot);
-      const wasOut = this.#resolves[ordinal] !== undefined || this.#extras[ordinal] !== undefined || status < SLOT_DONE;
+      const wasOut =
+        this.#resolves[ordinal] !== undefined || this.#extras[ordinal] !== undefined || status < SLOT_DONE;
       this.#resolves[ordinal] = undefined;
       this.#extras[ordinal] = undefined;
       if (!wasOut) continue;
@@ -596,4 +646,3 @@ export class Submissions implements Drainable {
 
 export const closedError = (poolName: string): PoolClosedError =>
   new PoolClosedError(`cannot run the task: pool '${poolName}' is closed`, { resource: poolName });
-

@@ -1,6 +1,13 @@
 import { MAX_WORKERS } from '../../build/generated/layout.ts';
 import { type PlainError, reviveError } from '../codec/error-codec.ts';
-import { HeddleError, InvalidRangeError, InvalidTypeError, QueueFullError, TaskAbortedError, TaskTimeoutError } from '../errors.ts';
+import {
+  HeddleError,
+  InvalidRangeError,
+  InvalidTypeError,
+  QueueFullError,
+  TaskAbortedError,
+  TaskTimeoutError,
+} from '../errors.ts';
 import {
   abortSignal,
   anything,
@@ -36,8 +43,8 @@ import type {
   PoolMetrics,
   PoolOptions,
   RangeBounds,
-  RunOptions,
   Runnable,
+  RunOptions,
   Settled,
   TaskArguments,
   TaskName,
@@ -147,7 +154,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#agent = agent;
     const tasksUrl = platform.moduleUrl(options.tasks);
     this.#pool = kernel.calls.openPool(1);
-    if (this.#pool === 0) throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot open a pool: the runtime has 32 already');
+    if (this.#pool === 0)
+      throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot open a pool: the runtime has 32 already');
     const lane = kernel.calls.joinAsSubmitter(agent.address, this.#pool);
     if (lane === 0) {
       kernel.calls.closePool(this.#pool);
@@ -166,7 +174,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       get taskNames() {
         return pool.#names;
       },
-      errorTypes: new Map((options.errorTypes ?? []).map((type) => [type.name, type as unknown as ErrorConstructor])),
+      errorTypes: new Map(
+        (options.errorTypes ?? []).map((type) => [type.name, type as unknown as ErrorConstructor]),
+      ),
       portValues: this.#portValues,
       retry: this.#retry,
       signals: new SignalHub(),
@@ -188,7 +198,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       tasksUrl,
       traceCapacity: options.trace === true ? 65536 : options.trace ? options.trace.capacity : 0,
       attach: (agentId, port) => this.#portValues.attach(agentId, port),
-      detach: (agentId) => this.#portValues.detach(agentId, (slot) => this.#submissions.claimantOf(slot) === agentId),
+      detach: (agentId) =>
+        this.#portValues.detach(agentId, (slot) => this.#submissions.claimantOf(slot) === agentId),
       sweep: (agentId) => this.#submissions.sweep(agentId),
       learnTasks: (names) => this.#learnTasks(names),
       onExit: (exit) => {
@@ -238,23 +249,34 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * ERR_INVALID_ARGUMENT (unknown task or option, a value that cannot be cloned: the message names its path), ERR_QUEUE_FULL, ERR_MEMORY_FULL,
    * ERR_TASK_ABORTED (name 'AbortError', cause `signal.reason`), ERR_TASK_TIMEOUT, ERR_WORKER_EXITED, ERR_POOL_CLOSED.
    */
-  run<K extends TaskName<M>>(name: K, args?: Readonly<TaskArguments<M, K>>, options?: RunOptions): Promise<TaskResult<M, K>>;
+  run<K extends TaskName<M>>(
+    name: K,
+    args?: Readonly<TaskArguments<M, K>>,
+    options?: RunOptions,
+  ): Promise<TaskResult<M, K>>;
   run(name: string, args: readonly unknown[] = NO_ARGS, options?: RunOptions): Promise<unknown> {
     const id = this.#ids.get(name);
     if (id === undefined || this.#state !== 'open' || options !== undefined || !Array.isArray(args)) {
       return this.#runChecked(name, args, options, false);
     }
     const { outstanding } = this.#submissions;
-    if (outstanding >= this.#capacity && this.#isCrowded(outstanding)) return Promise.reject(this.#queueFull());
+    if (outstanding >= this.#capacity && this.#isCrowded(outstanding))
+      return Promise.reject(this.#queueFull());
     return this.#submissions.run(id, args);
   }
 
-  #runChecked(name: string, args: readonly unknown[], options: RunOptions | undefined, range: boolean): Promise<unknown> {
+  #runChecked(
+    name: string,
+    args: readonly unknown[],
+    options: RunOptions | undefined,
+    range: boolean,
+  ): Promise<unknown> {
     try {
       if (this.#state !== 'open') throw closedError(this.name);
       const id = this.#ids.get(name);
       if (id === undefined) throw this.#unknownTask(name);
-      if (!Array.isArray(args)) throw new InvalidTypeError(`run() takes the arguments as an array, not ${describe(args)}`);
+      if (!Array.isArray(args))
+        throw new InvalidTypeError(`run() takes the arguments as an array, not ${describe(args)}`);
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#capacity && this.#isCrowded(outstanding)) throw this.#queueFull();
@@ -302,7 +324,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#state !== 'open') throw closedError(this.name);
     if (!this.#ids.has(runnable.name)) throw this.#unknownTask(runnable.name);
     if (options !== undefined) checkOptions(options, RUN_CHECKS, 'submit()');
-    this.#runChecked(runnable.name, runnable.args ?? NO_ARGS, options, false).catch((error) => this.#report(error));
+    this.#runChecked(runnable.name, runnable.args ?? NO_ARGS, options, false).catch((error) =>
+      this.#report(error),
+    );
   }
 
   /**
@@ -322,11 +346,16 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     source: Iterable<I> | AsyncIterable<I>,
     options?: MapOptions,
   ): AsyncIterableIterator<TaskResult<M, K>>;
-  map(name: string, source: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions = {}): AsyncIterableIterator<never> {
+  map(
+    name: string,
+    source: Iterable<unknown> | AsyncIterable<unknown>,
+    options: MapOptions = {},
+  ): AsyncIterableIterator<never> {
     checkOptions(options, MAP_CHECKS, 'map()');
     if (!this.#ids.has(name)) throw this.#unknownTask(name);
     const host = {
-      run: (input: unknown, runOptions: RunOptions | undefined) => this.#runChecked(name, [input], runOptions, false),
+      run: (input: unknown, runOptions: RunOptions | undefined) =>
+        this.#runChecked(name, [input], runOptions, false),
       defaultConcurrency: Math.max(16, 4 * this.#capacity),
     };
     return mapOver(host, source, options) as AsyncIterableIterator<never>;
@@ -340,10 +369,17 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    *
    * Resolves when all of it is done; rejects with the first failure, after the pieces that had begun have ended.
    */
-  async range<K extends TaskName<M>>(name: K, bounds: RangeBounds, args: readonly unknown[] = NO_ARGS, options?: RunOptions): Promise<void> {
+  async range<K extends TaskName<M>>(
+    name: K,
+    bounds: RangeBounds,
+    args: readonly unknown[] = NO_ARGS,
+    options?: RunOptions,
+  ): Promise<void> {
     const { from, to } = bounds;
     if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || to < from) {
-      throw new InvalidRangeError(`range() takes integers from <= to, not ${describe(from)} and ${describe(to)}`);
+      throw new InvalidRangeError(
+        `range() takes integers from <= to, not ${describe(from)} and ${describe(to)}`,
+      );
     }
     const grain = bounds.grain ?? Math.max(1, Math.ceil((to - from) / (64 * this.#crew.maxThreads)));
     if (!Number.isSafeInteger(grain) || grain < 1) {
@@ -365,7 +401,10 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const workers = this.#crew.metrics();
     const { submitted, failed, completed, cancelled } = this.#submissions.counts;
     return {
-      workerUtilization: workers.length === 0 ? 0 : workers.reduce((sum, worker) => sum + worker.utilization, 0) / workers.length,
+      workerUtilization:
+        workers.length === 0
+          ? 0
+          : workers.reduce((sum, worker) => sum + worker.utilization, 0) / workers.length,
       queueDepth: this.#state === 'closed' ? 0 : this.#agent.kernel.calls.queueDepth(this.#pool),
       stealAttempts: tally.stealAttempts,
       stealSuccesses: tally.stealSuccesses,
@@ -402,19 +441,24 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     checkOptions(options, { signal: abortSignal, timeoutMs: number(0, ONE_DAY_MS) }, 'ready()');
     const { signal, timeoutMs } = options;
     const stop = new AbortController();
-    const onAbort = (): void => stop.abort(new TaskAbortedError('ready() was aborted', { cause: signal?.reason }));
+    const onAbort = (): void =>
+      stop.abort(new TaskAbortedError('ready() was aborted', { cause: signal?.reason }));
     if (signal?.aborted) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     const stopTimer =
       timeoutMs === undefined
         ? undefined
         : this.#agent.platform.timer(
-            () => stop.abort(new TaskTimeoutError(`pool '${this.name}' was not ready within ${timeoutMs} ms`)),
+            () =>
+              stop.abort(new TaskTimeoutError(`pool '${this.name}' was not ready within ${timeoutMs} ms`)),
             timeoutMs,
           );
     try {
       if (stop.signal.aborted) throw stop.signal.reason;
-      await this.#crew.until(() => this.#state !== 'open' || this.#crew.readyCount >= this.#crew.minThreads, stop.signal);
+      await this.#crew.until(
+        () => this.#state !== 'open' || this.#crew.readyCount >= this.#crew.minThreads,
+        stop.signal,
+      );
       if (this.#state !== 'open') throw closedError(this.name);
     } finally {
       stopTimer?.();
@@ -434,7 +478,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#crew.maxThreads = threads;
     this.#updateCapacity();
     this.#crew.adjust();
-    await this.#crew.until(() => this.#state !== 'open' || this.#crew.minThreads !== threads || this.#crew.readyCount === threads);
+    await this.#crew.until(
+      () => this.#state !== 'open' || this.#crew.minThreads !== threads || this.#crew.readyCount === threads,
+    );
   }
 
   /**
@@ -447,7 +493,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const minThreads = config.minThreads ?? this.#crew.minThreads;
     const maxThreads = config.maxThreads ?? Math.max(this.#crew.maxThreads, minThreads);
     if (minThreads > maxThreads) {
-      throw new InvalidRangeError(`setConfig(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`);
+      throw new InvalidRangeError(
+        `setConfig(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
+      );
     }
     this.#crew.minThreads = minThreads;
     this.#crew.maxThreads = maxThreads;
@@ -543,7 +591,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   #onReport(_agentId: number, message: FromWorker): void {
-    if (message.kind === 'uncaught') this.#report(reviveError(message.error as PlainError, this.#host.errorTypes));
+    if (message.kind === 'uncaught')
+      this.#report(reviveError(message.error as PlainError, this.#host.errorTypes));
   }
 
   #report(error: unknown): void {
@@ -552,12 +601,19 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 }
 
 /** Opens a pool on a runtime's agent; used by the runtime. */
-export async function openTaskPool<M>(agent: Agent, epoch: number, options: PoolOptions): Promise<TaskPool<M>> {
+export async function openTaskPool<M>(
+  agent: Agent,
+  epoch: number,
+  options: PoolOptions,
+): Promise<TaskPool<M>> {
   checkOptions(options, POOL_CHECKS, 'createPool()');
-  if (options.tasks === undefined) throw new InvalidTypeError("createPool() needs the option 'tasks': the URL of the task module");
+  if (options.tasks === undefined)
+    throw new InvalidTypeError("createPool() needs the option 'tasks': the URL of the task module");
   const { minThreads, maxThreads } = options;
   if (minThreads !== undefined && maxThreads !== undefined && minThreads > maxThreads) {
-    throw new InvalidRangeError(`createPool(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`);
+    throw new InvalidRangeError(
+      `createPool(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
+    );
   }
   return new TaskPool<M>(agent, epoch, options).open();
 }

@@ -2,22 +2,18 @@ import type { ResourceLimitsOption } from '../platform/port.ts';
 import type { QoSLevel } from '../qos.ts';
 
 /** A module of tasks whose types are not known. */
-// biome-ignore lint/suspicious/noExplicitAny: an untyped pool takes and gives anything
 export type AnyTasks = Record<string, (...args: any[]) => any>;
 
 /** Names of the tasks in a module: its exported functions. */
 export type TaskName<M> = {
-  // biome-ignore lint/suspicious/noExplicitAny: any function is a task
   [K in keyof M]: M[K] extends (...args: any[]) => any ? K : never;
 }[keyof M] &
   string;
 
 /** Arguments of a task. */
-// biome-ignore lint/suspicious/noExplicitAny: any function is a task
 export type TaskArguments<M, K extends keyof M> = M[K] extends (...args: infer A) => any ? A : never;
 
 /** What a task's promise resolves with. */
-// biome-ignore lint/suspicious/noExplicitAny: any function is a task
 export type TaskResult<M, K extends keyof M> = M[K] extends (...args: any[]) => infer R ? Awaited<R> : never;
 
 /** What applies to one call; all optional. */
@@ -111,7 +107,9 @@ export interface PoolOptions {
   /** See {@link RunOptions.abortGraceMs}. Default: a cancelled task is never ended by force. */
   readonly abortGraceMs?: number;
   /** Error classes of yours that come back from a task as themselves (`instanceof` holds), by `name`. */
-  readonly errorTypes?: readonly (new (...args: never[]) => Error)[];
+  readonly errorTypes?: readonly (new (
+    ...args: never[]
+  ) => Error)[];
   /** Records what workers do, for `pool.trace()`: true, or how many events each worker keeps (default 65536). */
   readonly trace?: boolean | { readonly capacity: number };
   /**
@@ -136,7 +134,14 @@ export interface PoolOptions {
 /** What `setConfig` may change while the pool runs. */
 export type PoolConfig = Pick<
   PoolOptions,
-  'minThreads' | 'maxThreads' | 'idleTimeout' | 'maxQueue' | 'highWaterMark' | 'retry' | 'abortGraceMs' | 'qos'
+  | 'minThreads'
+  | 'maxThreads'
+  | 'idleTimeout'
+  | 'maxQueue'
+  | 'highWaterMark'
+  | 'retry'
+  | 'abortGraceMs'
+  | 'qos'
 >;
 
 /** Durations in logarithmic buckets. */

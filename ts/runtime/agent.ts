@@ -28,7 +28,10 @@ export interface Agent {
 export function createAgent(kernel: Kernel, platform: Platform, clock: Clock): Agent {
   const address = kernel.calls.claimAgent(KIND_SUBMITTER, 0);
   if (address === 0) {
-    throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot join the runtime: 255 threads take part in it already');
+    throw new HeddleError(
+      'ERR_RESOURCE_LIMIT',
+      'cannot join the runtime: 255 threads take part in it already',
+    );
   }
   const codec = new SlotCodec(kernel, address, createPacker(kernel.memory), createUnpacker(kernel.memory));
   return {

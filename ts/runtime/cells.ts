@@ -98,7 +98,8 @@ export interface Cells {
 export function createCells(kernel: Kernel, agent: number): Cells {
   const encoder = new TextEncoder();
   const find = (name: string, kind: number): number => {
-    if (typeof name !== 'string') throw new InvalidTypeError(`an atomic's name must be a string, not ${describe(name)}`);
+    if (typeof name !== 'string')
+      throw new InvalidTypeError(`an atomic's name must be a string, not ${describe(name)}`);
     const bytes = encoder.encode(name);
     if (bytes.length === 0 || bytes.length > CELL_NAME_CAPACITY) {
       throw new InvalidRangeError(
@@ -106,15 +107,21 @@ export function createCells(kernel: Kernel, agent: number): Cells {
       );
     }
     const text = kernel.calls.allocate(agent, bytes.length);
-    if (text === 0) throw new HeddleError('ERR_MEMORY_FULL', `cannot make atomic '${name}': the shared memory is full`);
+    if (text === 0)
+      throw new HeddleError('ERR_MEMORY_FULL', `cannot make atomic '${name}': the shared memory is full`);
     kernel.u8.set(bytes, text >>> 0);
     const cell = kernel.calls.findCell(agent, text, bytes.length, kind);
     kernel.calls.release(agent, text);
     if (cell === CELL_TABLE_FULL) {
-      throw new HeddleError('ERR_RESOURCE_LIMIT', `cannot make atomic '${name}': the runtime has ${MAX_CELLS} already`);
+      throw new HeddleError(
+        'ERR_RESOURCE_LIMIT',
+        `cannot make atomic '${name}': the runtime has ${MAX_CELLS} already`,
+      );
     }
     if (cell === CELL_KIND_CLASH) {
-      throw new InvalidTypeError(`cannot open atomic '${name}': it exists with another type`, { resource: name });
+      throw new InvalidTypeError(`cannot open atomic '${name}': it exists with another type`, {
+        resource: name,
+      });
     }
     return cell;
   };

@@ -125,7 +125,8 @@ export class Runtime implements AsyncDisposable {
   }
 
   #assertOpen(action: string): void {
-    if (this.#disposed) throw new HeddleError('ERR_POOL_CLOSED', `cannot ${action}: the runtime was disposed`);
+    if (this.#disposed)
+      throw new HeddleError('ERR_POOL_CLOSED', `cannot ${action}: the runtime was disposed`);
   }
 }
 

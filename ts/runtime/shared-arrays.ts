@@ -24,10 +24,14 @@ export function createSharedArrays(kernel: Kernel): SharedArrays {
   return {
     alloc(type, length) {
       if (typeof type !== 'function' || typeof type.BYTES_PER_ELEMENT !== 'number') {
-        throw new InvalidTypeError(`alloc() takes a typed array constructor such as Float64Array, not ${describe(type)}`);
+        throw new InvalidTypeError(
+          `alloc() takes a typed array constructor such as Float64Array, not ${describe(type)}`,
+        );
       }
       if (!Number.isInteger(length) || length < 0) {
-        throw new InvalidRangeError(`alloc() takes a length that is an integer of 0 or more, not ${describe(length)}`);
+        throw new InvalidRangeError(
+          `alloc() takes a length that is an integer of 0 or more, not ${describe(length)}`,
+        );
       }
       const spans = Math.ceil((HEADER_BYTES + length * type.BYTES_PER_ELEMENT) / SPAN_SIZE);
       const block = spans > 65535 ? 0 : kernel.calls.claimSpans(spans, OWNER_SHARED);
@@ -47,7 +51,9 @@ export function createSharedArrays(kernel: Kernel): SharedArrays {
     free(array) {
       const start = ArrayBuffer.isView(array) && array.buffer === kernel.memory.buffer ? array.byteOffset : 0;
       if (start % SPAN_SIZE !== HEADER_BYTES || kernel.calls.ownerOf(start) !== OWNER_SHARED) {
-        throw new InvalidTypeError('free() takes an array that alloc() of this runtime returned, and only once');
+        throw new InvalidTypeError(
+          'free() takes an array that alloc() of this runtime returned, and only once',
+        );
       }
       kernel.calls.releaseSpans(start - HEADER_BYTES, kernel.i32[(start - HEADER_BYTES) >>> 2]!);
     },

@@ -38,7 +38,7 @@ export class Fork<T = unknown> implements PromiseLike<T> {
   readonly rest: readonly unknown[] | undefined;
   /** 0 when it never entered the deque. */
   slot: number;
-  state = QUEUED;
+  state: number = QUEUED;
   value: unknown = undefined;
   /** The next older fork of the same task that was not joined. */
   older: Fork | undefined;
@@ -166,7 +166,11 @@ function lookUp(worker: Worker, fn: TaskFunction): number {
 /** The result of a fork. Runs it here if nobody stole it; otherwise helps with other work until its thief is done. */
 export function join(worker: Worker, handle: Fork): unknown {
   const run = worker.frame('join');
-  if (handle.slot !== 0 && handle.state === QUEUED && worker.kernel.calls.takeBack(worker.deque, handle.slot) !== 0) {
+  if (
+    handle.slot !== 0 &&
+    handle.state === QUEUED &&
+    worker.kernel.calls.takeBack(worker.deque, handle.slot) !== 0
+  ) {
     worker.slots.put(handle.slot);
     if (run.forks === handle) run.forks = handle.older;
     handle.state = LOCAL;
@@ -189,8 +193,14 @@ function runHere(handle: Fork): unknown {
 }
 
 function refuseAsync(handle: Fork, value: unknown): unknown {
-  if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
-    throw new InvalidTypeError(`join() cannot wait for async task '${handle.fn.name}'; await the fork instead`);
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  ) {
+    throw new InvalidTypeError(
+      `join() cannot wait for async task '${handle.fn.name}'; await the fork instead`,
+    );
   }
   return value;
 }
@@ -222,9 +232,12 @@ export function takeOutcome(worker: Worker, handle: Fork): unknown {
     if (status === SLOT_DONE) handle.value = worker.codec.readResult(slot);
     else if (status === SLOT_FAILED) handle.value = reviveError(worker.codec.readResult(slot) as PlainError);
     else if (status === SLOT_EXITED) {
-      handle.value = new WorkerExitedError(`the worker that had stolen a fork of '${handle.fn.name}' exited`, {
-        resource: handle.fn.name,
-      });
+      handle.value = new WorkerExitedError(
+        `the worker that had stolen a fork of '${handle.fn.name}' exited`,
+        {
+          resource: handle.fn.name,
+        },
+      );
     }
   } finally {
     worker.codec.releaseArguments(slot, meta);
@@ -271,7 +284,12 @@ export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): vo
  * Runs a piece of `pool.range`: grain by grain, and while other workers are hungry and its deque is empty it forks the far half of what is
  * left. So a range is cut only as often as it is stolen.
  */
-export function runRange(worker: Worker, fn: TaskFunction, functionId: number, args: readonly unknown[]): void {
+export function runRange(
+  worker: Worker,
+  fn: TaskFunction,
+  functionId: number,
+  args: readonly unknown[],
+): void {
   const [from, to, grain, ...rest] = args as [number, number, number, ...unknown[]];
   const run = worker.frame('range');
   let low = from;
@@ -284,8 +302,14 @@ export function runRange(worker: Worker, fn: TaskFunction, functionId: number, a
     }
     const end = Math.min(low + grain, high);
     const value = fn(low, end, ...rest);
-    if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
-      throw new InvalidTypeError(`range() cannot wait for async task '${fn.name}'; its task must be a plain function`);
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      typeof (value as { then?: unknown }).then === 'function'
+    ) {
+      throw new InvalidTypeError(
+        `range() cannot wait for async task '${fn.name}'; its task must be a plain function`,
+      );
     }
     low = end;
   }

@@ -23,7 +23,10 @@ export function startWorker(platform: WorkerPlatform): void {
       });
       let tasks: Record<string, TaskFunction>;
       try {
-        tasks = tasksOf(await import(/* @vite-ignore */ /* webpackIgnore: true */ options.tasks), options.tasks);
+        tasks = tasksOf(
+          await import(/* @vite-ignore */ /* webpackIgnore: true */ options.tasks),
+          options.tasks,
+        );
       } catch (error) {
         return { ok: false, phase: 'module', error: describeError(error) };
       }

@@ -1,9 +1,9 @@
 import { META_CLASS_MASK, META_CLASS_SHIFT, SLOT_META } from '../../build/generated/layout.ts';
 import { InvalidTypeError } from '../errors.ts';
 import { QOS_LEVELS } from '../qos.ts';
-import { TASK_API, type TaskApi, type TaskContext, type TaskRuntime } from '../task-contract.ts';
 import { createCells } from '../runtime/cells.ts';
 import { createSharedArrays } from '../runtime/shared-arrays.ts';
+import { TASK_API, type TaskApi, type TaskContext, type TaskRuntime } from '../task-contract.ts';
 import { type Fork, fork, join } from './forks.ts';
 import type { TaskFunction, Worker } from './worker.ts';
 

@@ -54,7 +54,12 @@ export function traceRingBytes(capacity: number): number {
 }
 
 /** Events of one worker's ring, oldest first. */
-export function readTraceRing(kernel: Kernel, ring: number, worker: number, names: readonly string[]): TraceEvent[] {
+export function readTraceRing(
+  kernel: Kernel,
+  ring: number,
+  worker: number,
+  names: readonly string[],
+): TraceEvent[] {
   const { i32, f64 } = kernel;
   const capacity = i32[(ring + TRACE_CAPACITY) >>> 2]!;
   const next = Atomics.load(i32, (ring + TRACE_NEXT) >>> 2);

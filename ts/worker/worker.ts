@@ -90,7 +90,7 @@ export class Worker {
   readonly workerData: unknown;
   readonly slots: SlotTable;
   readonly codec: SlotCodec;
-  readonly functionIds = new Map<unknown, number>();
+  readonly functionIds: Map<unknown, number> = new Map();
   lastForked: unknown = undefined;
   lastForkedId = 0;
   /** Deque and meta bits of the class of the task that runs: forks inherit it. */
@@ -136,7 +136,12 @@ export class Worker {
     this.poolName = options.poolName;
     this.workerData = options.workerData;
     this.slots = new SlotTable(kernel, options.agent);
-    this.codec = new SlotCodec(kernel, options.agent, createPacker(kernel.memory), createUnpacker(kernel.memory));
+    this.codec = new SlotCodec(
+      kernel,
+      options.agent,
+      createPacker(kernel.memory),
+      createUnpacker(kernel.memory),
+    );
     this.deque = 0;
     this.#functions = functions;
     this.#names = names;
@@ -241,7 +246,8 @@ export class Worker {
     calls.addCounter(this.agent + COUNTER_BUSY_MS, elapsed);
     if (this.#trace !== undefined) return now;
     this.#groupSize = mean < GROUP_BELOW_MS ? Math.min(GROUP_MOST, this.#groupSize * 2) : 1;
-    i32[(this.agent + AGENT_BATCH) >>> 2] = mean === 0 ? BATCH_MOST : Math.min(BATCH_MOST, Math.max(1, BATCH_MS / mean));
+    i32[(this.agent + AGENT_BATCH) >>> 2] =
+      mean === 0 ? BATCH_MOST : Math.min(BATCH_MOST, Math.max(1, BATCH_MS / mean));
     return now;
   }
 
@@ -401,7 +407,10 @@ export class Worker {
     let value: unknown;
     let failed = false;
     try {
-      value = (meta & META_RANGE_BIT) === 0 ? this.codec.invoke(this.#functions[id]!, slot, meta) : this.#range(slot, meta, id);
+      value =
+        (meta & META_RANGE_BIT) === 0
+          ? this.codec.invoke(this.#functions[id]!, slot, meta)
+          : this.#range(slot, meta, id);
       if (frame.forks !== undefined) joinLeft(this, frame);
     } catch (error) {
       failed = true;
@@ -472,7 +481,12 @@ export class Worker {
   /** A task that was taken for a plain function returned a promise: from now on it runs with a context that follows it. */
   #becomeAsync(slot: number, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
     this.#modes[id] = ASYNC;
-    this.#follow(made ?? new TaskRun(slot, this.#names[id]!), value, id, this.#trace === undefined ? 0 : this.clock.now());
+    this.#follow(
+      made ?? new TaskRun(slot, this.#names[id]!),
+      value,
+      id,
+      this.#trace === undefined ? 0 : this.clock.now(),
+    );
   }
 
   #follow(run: TaskRun, value: PromiseLike<unknown>, id: number, start: number): void {
@@ -586,7 +600,8 @@ export class Worker {
     for (const run of this.#async) {
       if (run.slot !== message.slot) continue;
       this.#async.delete(run);
-      if (message.kind === 'arguments') this.#executeAsync(message.slot, meta, meta & META_FUNCTION_MASK, message.args);
+      if (message.kind === 'arguments')
+        this.#executeAsync(message.slot, meta, meta & META_FUNCTION_MASK, message.args);
       else this.#giveUp(run);
       break;
     }
@@ -602,7 +617,8 @@ export class Worker {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT outside a task.
    */
   frame(caller: string): Frame {
-    const frame = this.#frame ?? (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
+    const frame =
+      this.#frame ?? (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
     if (frame === undefined) {
       throw new InvalidTypeError(`${caller}() was called outside a task; it works only while a task runs`);
     }
@@ -697,5 +713,7 @@ export class Worker {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
 }
