@@ -12,10 +12,16 @@ export const burst = {
   ],
   rounds: { quick: 1, full: 3 },
   timeoutMs: 60_000,
-  variants: () => [{ key: 'burst', label: '', params: { tasks: 50_000, warmUp: 5000 } }],
+  variants: (mode) => [
+    { key: 'burst', label: '', params: { tasks: 50_000, warmUpMs: mode === 'quick' ? 300 : 700 } },
+  ],
   includes: () => true,
-  async turn(pool, { tasks, warmUp }) {
-    await submitAll(pool, warmUp);
+  async turn(pool, { tasks, warmUpMs }) {
+    const warm = performance.now() + warmUpMs;
+    while (performance.now() < warm) {
+      await submitAll(pool, 2000);
+      if (pool.map !== undefined) await mapAll(pool, 2000);
+    }
     globalThis.gc();
     const submitted = await submitAll(pool, tasks);
     return pool.map === undefined ? submitted : { ...submitted, map: await mapAll(pool, tasks) };

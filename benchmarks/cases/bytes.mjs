@@ -14,23 +14,24 @@ export const bytes = {
   variants: (mode) => {
     const batches = mode === 'quick' ? 20 : 100;
     const megabyte = 1 << 20;
+    const warmUpMs = mode === 'quick' ? 150 : 400;
     return [
-      { key: 'copied', label: '1 MB copied', params: { how: 'copied', length: megabyte, batches } },
-      { key: 'moved', label: '1 MB moved', params: { how: 'moved', length: megabyte, batches } },
+      { key: 'copied', label: '1 MB copied', params: { how: 'copied', length: megabyte, batches, warmUpMs } },
+      { key: 'moved', label: '1 MB moved', params: { how: 'moved', length: megabyte, batches, warmUpMs } },
       {
         key: 'shared',
         label: '1 MB shared',
-        params: { how: 'shared', length: megabyte, batches: batches * 10 },
+        params: { how: 'shared', length: megabyte, batches: batches * 10, warmUpMs },
       },
       {
         key: 'shared-1k',
         label: '1 kB shared',
-        params: { how: 'shared', length: 1024, batches: batches * 10 },
+        params: { how: 'shared', length: 1024, batches: batches * 10, warmUpMs },
       },
     ];
   },
   includes: ({ kind }) => kind !== 'inline',
-  async turn(pool, { how, length, batches }) {
+  async turn(pool, { how, length, batches, warmUpMs }) {
     const source = how === 'shared' ? sharedBytes(pool, length) : new Uint8Array(length);
     source.fill(1);
     const promises = new Array(inFlight);
@@ -45,7 +46,8 @@ export const bytes = {
       if (how === 'moved') expectSame(values[0].length, 0, 'length of a moved array at the sender');
       return ms;
     };
-    for (let i = 0; i < Math.min(batches, 50); i++) await batch();
+    const warm = performance.now() + warmUpMs;
+    while (performance.now() < warm) await batch();
     let total = 0;
     for (let i = 0; i < batches; i++) total += await batch();
     return { cost: (total / (batches * inFlight)) * 1000 };

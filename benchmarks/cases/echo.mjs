@@ -13,11 +13,16 @@ export const echo = {
   rounds: { quick: 2, full: 5 },
   timeoutMs: 30_000,
   variants: (mode) => [
-    { key: 'echo', label: '', params: { warmUp: 1000, tasks: mode === 'quick' ? 2000 : 6000 } },
+    {
+      key: 'echo',
+      label: '',
+      params: { warmUpMs: mode === 'quick' ? 200 : 500, tasks: mode === 'quick' ? 2000 : 6000 },
+    },
   ],
   includes: () => true,
-  async turn(pool, { warmUp, tasks }) {
-    for (let i = 0; i < warmUp; i++) expectSame(await pool.run('echo', i), i, 'echo');
+  async turn(pool, { warmUpMs, tasks }) {
+    const warm = performance.now() + warmUpMs;
+    for (let i = 0; performance.now() < warm; i++) expectSame(await pool.run('echo', i), i, 'echo');
     const times = new Float64Array(tasks);
     for (let i = 0; i < tasks; i++) {
       const begin = performance.now();

@@ -29,13 +29,13 @@ function objectCase({ id, title, inFlight, make }) {
     title: `${title}, ${inFlight} in flight`,
     note: `An object of ${bytes} bytes (as JSON) goes there and back. Every result's id is checked, and all of every 256th result.`,
     metrics: [{ key: 'rate', label: 'rate', unit: 'tasks/s', better: 'higher' }],
-    rounds: { quick: 1, full: 4 },
+    rounds: { quick: 1, full: 3 },
     timeoutMs: 30_000,
     variants: (mode) => [
       {
         key: id,
         label: '',
-        params: mode === 'quick' ? { warmUpMs: 100, ms: 150 } : { warmUpMs: 250, ms: 500 },
+        params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 1000, ms: 500 },
       },
     ],
     includes: ({ kind }) => kind !== 'inline',
