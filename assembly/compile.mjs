@@ -104,6 +104,10 @@ function optimise(binaryen, bytes) {
   );
   binaryen.setOptimizeLevel(4);
   binaryen.setShrinkLevel(0);
+  // Hot exports should be straight-line: their helpers are small, and what is rare stands in functions of its own (`…Slow`).
+  binaryen.setAlwaysInlineMaxSize(24);
+  binaryen.setFlexibleInlineMaxSize(60);
+  binaryen.setOneCallerInlineMaxSize(200);
   binaryen.setDebugInfo(false);
   module.optimize();
   module.runPasses(['strip-producers', 'strip-target-features']);

@@ -52,16 +52,19 @@ export function sizeOf(deque: usize): u32 {
   return (size as i32) < 0 ? 0 : size;
 }
 
-/** Owner: makes room for `count` more entries. False when the deque is at its largest or the memory is full. */
-export function reserve(deque: usize, count: u32, spanOwner: u32): bool {
+/** Owner: is there room for `count` more entries by the last look at top? */
+function hasRoom(deque: usize, count: u32): bool {
   const bottom = load<u32>(deque + DEQUE_BOTTOM); // plain: only the owner writes it
   const buffer = load<u32>(deque + DEQUE_BUFFER); // plain: only the owner writes it
-  const capacity = (1 as u32) << (buffer & BUFFER_LOG2_MASK);
-  if (bottom + count - load<u32>(deque + DEQUE_TOP_SEEN) <= capacity) return true;
+  return bottom + count - load<u32>(deque + DEQUE_TOP_SEEN) <= (1 as u32) << (buffer & BUFFER_LOG2_MASK);
+}
+
+/** Owner: looks at top again, and grows if it must. False when the deque is at its largest or the memory is full. */
+function makeRoom(deque: usize, count: u32, spanOwner: u32): bool {
   const top = load32(deque + DEQUE_TOP);
   store<u32>(deque + DEQUE_TOP_SEEN, top); // plain: owner only
-  if (bottom + count - top <= capacity) return true;
-  return grow(deque, buffer, top, bottom, spanOwner);
+  if (hasRoom(deque, count)) return true;
+  return grow(deque, load<u32>(deque + DEQUE_BUFFER), top, load<u32>(deque + DEQUE_BOTTOM), spanOwner);
 }
 
 function grow(deque: usize, buffer: u32, top: u32, bottom: u32, spanOwner: u32): bool {
@@ -80,7 +83,7 @@ function grow(deque: usize, buffer: u32, top: u32, bottom: u32, spanOwner: u32):
 
 /** Owner: puts `slot` at the bottom. False when there is no room. */
 export function push(deque: usize, slot: u32, spanOwner: u32): bool {
-  if (!reserve(deque, 1, spanOwner)) return false;
+  if (!hasRoom(deque, 1) && !makeRoom(deque, 1, spanOwner)) return false;
   const bottom = load<u32>(deque + DEQUE_BOTTOM); // plain: owner only
   // Plain: a thief that reads this cell while it is written holds an old top, and its CAS fails.
   store<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom), slot);
@@ -94,16 +97,20 @@ export function pop(deque: usize): u32 {
   const bottom = load<u32>(deque + DEQUE_BOTTOM) - 1; // plain: owner only
   // Top only grows, so "empty" is final for the owner: no need to announce a pop.
   if (((bottom - load32(deque + DEQUE_TOP)) as i32) < 0) return 0;
+  return popSome(deque, bottom);
+}
+
+function popSome(deque: usize, bottom: u32): u32 {
   // Announces the pop before the look at top. Pairs with the two loads in steal(): the thief sees the lower bottom, or we see its top.
   store32(deque + DEQUE_BOTTOM, bottom);
   const top = load32(deque + DEQUE_TOP);
-  if (((bottom - top) as i32) < 0) {
-    store32(deque + DEQUE_BOTTOM, bottom + 1);
-    return 0;
-  }
   const slot = load<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom)); // plain: only the owner writes cells
-  if (bottom != top) return slot;
-  const won = cas32(deque + DEQUE_TOP, top, top + 1);
+  return ((bottom - top) as i32) > 0 ? slot : popLast(deque, bottom, top, slot);
+}
+
+/** The entry at `bottom` is the last one, or a thief has it already. */
+function popLast(deque: usize, bottom: u32, top: u32, slot: u32): u32 {
+  const won = bottom == top && cas32(deque + DEQUE_TOP, top, top + 1);
   store32(deque + DEQUE_BOTTOM, bottom + 1);
   return won ? slot : 0;
 }
@@ -112,7 +119,8 @@ export function pop(deque: usize): u32 {
 export function popIf(deque: usize, slot: u32): bool {
   const bottom = load<u32>(deque + DEQUE_BOTTOM) - 1; // plain: owner only
   if (load<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom)) != slot) return false; // plain: owner only
-  return pop(deque) == slot;
+  // Below an empty deque this may be an old entry; then top is above it, and the pop finds out.
+  return popSome(deque, bottom) == slot;
 }
 
 /**
@@ -138,7 +146,7 @@ export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32,
   const size = load32(deque + DEQUE_BOTTOM) - top;
   if ((size as i32) <= 0) return 0;
   let count = min(min(most, BATCH_MOST), (size + 1) >> 1);
-  if (count > 1 && !reserve(into, count, spanOwner)) count = 1;
+  if (count > 1 && !hasRoom(into, count) && !makeRoom(into, count, spanOwner)) count = 1;
   const buffer = load32(deque + DEQUE_BUFFER);
   const slot = load<u32>(cell(buffer, top)); // plain: as in steal()
   const own = load<u32>(into + DEQUE_BUFFER); // plain: the thief owns `into`

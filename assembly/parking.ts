@@ -64,7 +64,11 @@ export function bit(index: u32): u64 {
 
 /** Wakes one idle worker of the pool, unless somebody searches already. Called after a task was published (step 1 above). */
 export function wakeOne(pool: usize): void {
-  // The usual answers first: all busy, or a searcher that will find it. Pairs with announceIdle().
+  // The usual answer first: all are busy. Pairs with announceIdle().
+  if (load64(pool + POOL_IDLE) != 0) wakeSlow(pool);
+}
+
+function wakeSlow(pool: usize): void {
   while (true) {
     const idle = load64(pool + POOL_IDLE);
     if (idle == 0 || load64(pool + POOL_SEARCHING) != 0) return;
@@ -90,7 +94,11 @@ function wake(pool: usize, index: u64): bool {
 
 /** Called after a fork was published: wakes an idle worker, or one that sleeps in a join. Pairs with enterJoin() in scheduler.ts. */
 export function wakeForFork(pool: usize): void {
-  if (load64(pool + POOL_IDLE) != 0) wakeOne(pool);
+  if ((load64(pool + POOL_IDLE) | load64(pool + POOL_JOINING)) != 0) wakeForForkSlow(pool);
+}
+
+function wakeForForkSlow(pool: usize): void {
+  wakeOne(pool);
   const joining = load64(pool + POOL_JOINING);
   if (joining == 0) return;
   const mask = joining & (0 - joining);
