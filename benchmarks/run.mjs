@@ -27,7 +27,7 @@ async function main(options) {
   const cases = pick(suite.cases, options.only, 'case');
   const mode = options.quick ? 'quick' : 'full';
   const all = contenders.filter(
-    ({ fullOnly }) => mode === 'full' || options.contenders !== undefined || !fullOnly,
+    ({ second }) => mode === 'full' || options.contenders !== undefined || !second,
   );
   const taking = pick(all, options.contenders, 'contender');
   const machine = describeMachine();

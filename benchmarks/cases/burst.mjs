@@ -15,7 +15,7 @@ export const burst = {
   variants: (mode) => [
     { key: 'burst', label: '', params: { tasks: 50_000, warmUpMs: mode === 'quick' ? 300 : 700 } },
   ],
-  includes: () => true,
+  includes: ({ second }) => !second,
   async turn(pool, { tasks, warmUpMs }) {
     const warm = performance.now() + warmUpMs;
     while (performance.now() < warm) {

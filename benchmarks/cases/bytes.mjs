@@ -12,7 +12,7 @@ export const bytes = {
   timeoutMs: 30_000,
   matrix: true,
   variants: (mode) => {
-    const batches = mode === 'quick' ? 20 : 100;
+    const batches = mode === 'quick' ? 20 : 60;
     const megabyte = 1 << 20;
     const warmUpMs = mode === 'quick' ? 150 : 400;
     return [
@@ -30,7 +30,7 @@ export const bytes = {
       },
     ];
   },
-  includes: ({ kind }) => kind !== 'inline',
+  includes: ({ kind, second }) => kind !== 'inline' && !second,
   async turn(pool, { how, length, batches, warmUpMs }) {
     const source = how === 'shared' ? sharedBytes(pool, length) : new Uint8Array(length);
     source.fill(1);

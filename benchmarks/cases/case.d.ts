@@ -14,8 +14,6 @@ export interface Variant {
   label: string;
   /** Sent to the process that takes the turn. */
   params: Record<string, unknown>;
-  /** Instead of the case's own. */
-  rounds?: number;
   /** Instead of `--threads`. */
   threads?: number;
 }
@@ -34,7 +32,7 @@ export interface Case {
   variants(mode: Mode, threads: number): Variant[];
   /** Which contenders take part; `bestPeer` is the fastest pool in the case 'in-flight'. */
   includes(
-    contender: { id: string; kind: string },
+    contender: { id: string; kind: string; second?: boolean },
     context: { bestPeer: string; mode: Mode; variant: Variant },
   ): boolean;
   /** Independent processes take a turn in each round as well: the machine's limit. */

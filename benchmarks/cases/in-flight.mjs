@@ -17,7 +17,7 @@ export const inFlight = {
     {
       key: 'in-flight',
       label: '',
-      params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 1000, ms: 500 },
+      params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 800, ms: 500 },
     },
   ],
   includes: () => true,
@@ -43,7 +43,7 @@ export const workers = {
       key: String(threads),
       label: threads === 1 ? '1 worker' : `${threads} workers`,
       threads,
-      params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 1000, ms: 500 },
+      params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 800, ms: 500 },
     })),
   includes: ({ id, kind }, { bestPeer }) => kind === 'heddle' || kind === 'raw' || id === bestPeer,
   async turn(pool, params, context) {

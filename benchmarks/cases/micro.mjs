@@ -9,7 +9,7 @@ export const micro = {
   note: 'benchmark.js. What a task cannot cost less than without a pool (no pool), and what one call into shared memory costs (heddle).',
   metrics: [],
   listUnit: 'ns',
-  rounds: { quick: 1, full: 3 },
+  rounds: { quick: 1, full: 2 },
   timeoutMs: 60_000,
   variants: (mode) => [{ key: 'micro', label: '', params: { maxTime: mode === 'quick' ? 0.15 : 0.5 } }],
   includes: ({ kind }) => kind === 'heddle' || kind === 'inline',

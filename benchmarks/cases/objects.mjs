@@ -35,10 +35,10 @@ function objectCase({ id, title, inFlight, make }) {
       {
         key: id,
         label: '',
-        params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 1000, ms: 500 },
+        params: mode === 'quick' ? { warmUpMs: 400, ms: 200 } : { warmUpMs: 800, ms: 500 },
       },
     ],
-    includes: ({ kind }) => kind !== 'inline',
+    includes: ({ kind, second }) => kind !== 'inline' && !second,
     async turn(pool, { warmUpMs, ms }) {
       const pattern = make(0);
       const start = (index) => pool.run('echo', { ...pattern, id: index });

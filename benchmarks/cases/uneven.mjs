@@ -33,7 +33,7 @@ export const uneven = {
     ];
   },
   // Tasks sent ahead to a worker wait there behind long ones, so those configurations stand no chance here.
-  includes: ({ id }) => !id.endsWith('-512') && id !== 'poolifier-lean',
+  includes: ({ id, second }) => !id.endsWith('-512') && !second,
   usesLimit: true,
   async turn(pool, { costs, parts, expected }, { threads }) {
     const warmUp = Array.from({ length: 20 * threads }, () => 100_000);

@@ -20,8 +20,8 @@ export interface Contender {
   /** The package that it measures, so that several configurations of one can be grouped. */
   library: string;
   version: string;
-  /** Left out of `--quick`: a configuration beside others of its package. */
-  fullOnly?: boolean;
+  /** Only in the echo cases of a full run: a configuration that the sweep put close behind another one. */
+  second?: boolean;
   kind: 'heddle' | 'pool' | 'raw' | 'inline' | 'limit';
   start(options: { threads: number }): Promise<StartedPool>;
 }

@@ -37,7 +37,7 @@ export const contenders = [
       atomics: 'disabled',
       recordTiming: false,
     }),
-    fullOnly: true,
+    second: true,
   },
   contender('piscina-512', "piscina (atomics 'async', 512 a worker)", {
     atomics: 'async',

@@ -35,7 +35,7 @@ function contender(id, label, options) {
 /** The best of a sweep over queue, strategy, events and tasks per worker; only its queue steals. */
 export const contenders = [
   contender('poolifier', 'poolifier (defaults)', {}),
-  { ...contender('poolifier-lean', 'poolifier (no events)', { enableEvents: false }), fullOnly: true },
+  { ...contender('poolifier-lean', 'poolifier (no events)', { enableEvents: false }), second: true },
   contender('poolifier-queue', 'poolifier (queue, stealing)', {
     enableEvents: false,
     enableTasksQueue: true,

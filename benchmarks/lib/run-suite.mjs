@@ -37,7 +37,7 @@ export async function runSuite({ cases, contenders, mode, threads, progress }) {
 }
 
 async function runVariant({ definition, variant, taking, mode, threads, progress, agents, samples }) {
-  const rounds = variant.rounds ?? definition.rounds[mode];
+  const rounds = definition.rounds[mode];
   const givenUp = new Map();
   for (let round = 0; round < rounds; round++) {
     const answers = new Map();
