@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { runExample } from './run-example.ts';
+
+describe('examples/sort', () => {
+  // Up to 65,535 keys the task does not fork.
+  it.each([0, 1, 1000, 300_000])('sorts %i keys as the built-in sort does', async (length) => {
+    const { code, stdout, stderr } = await runExample('sort', ['--length', String(length)]);
+    expect(stderr).toBe('');
+    expect(stdout).toContain('OK: both runs equal the serial sort');
+    expect(code).toBe(0);
+    if (length === 300_000) expect(Number(/(\d+) forks,/.exec(stdout)?.[1])).toBeGreaterThan(3);
+  });
+
+  it.skipIf(!(process.features as { typescript?: unknown }).typescript)(
+    'checks itself with a task module in TypeScript where Node strips types',
+    async () => {
+      const { stdout } = await runExample('sort', ['--length', '100000']);
+      expect(stdout).toContain('TypeScript task module: 0 faults found');
+    },
+  );
+});
