@@ -60,7 +60,7 @@ export const AGENT_LANE: u32 = 12;
 export const AGENT_BIT: u32 = 16;
 export const AGENT_NODE: u32 = 20;
 export const AGENT_ID: u32 = 24;
-/** Ring of trace events, or 0 (ts/worker/trace.ts). */
+/** Ring of trace events, or 0 (ts/worker/trace-ring.ts). */
 export const AGENT_TRACE: u32 = 28;
 /** First span of slots that this agent owns, linked by SPAN_SLOTS_NEXT. */
 export const AGENT_SLOT_SPANS: u32 = 32;
@@ -289,7 +289,7 @@ export const BLOCK_CLASSES: u32 = BLOCK_MAX_LOG2 - BLOCK_MIN_LOG2 + 1;
 export const BLOCK_LARGE: u32 = 0xff;
 export const BLOCK_SPANS_SHIFT: u32 = 8;
 
-// ---- trace rings (ts/worker/trace.ts) ----------------------------------------------------------------------------------------------------------
+// ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 
 /** Ring header: next index, capacity. */
 export const TRACE_NEXT: u32 = 0;

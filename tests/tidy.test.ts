@@ -246,7 +246,7 @@ const BANS: readonly Ban[] = [
   },
   {
     in: /^ts\//,
-    except: /^ts\/cli\//,
+    except: /^ts\/(cli|platform)\//,
     call: /\bconsole\s*\.\s*\w+/,
     instead: 'an event of the pool, or an error',
     sample: { path: 'ts/pool/pool.ts', text: 'console.log(1);' },
