@@ -56,7 +56,7 @@ import {
 } from './layout';
 import { bit, wakeAll } from './parking';
 import { sendHome } from './scheduler';
-import { claimant, conclude, concludeCancelled, markLost, slotAt } from './slots';
+import { claimant, conclude, concludeCancelled, markLost, poolOf, slotAt } from './slots';
 import { releaseAllOf, spanLimit, spanOwner } from './spans';
 import {
   AGENT_DEAD,
@@ -123,7 +123,7 @@ function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
   }
   const now = status(slot);
   if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) sendHome(slot);
-  if (now != SLOT_QUEUED || rescue == 0) return;
+  if (now != SLOT_QUEUED || rescue == 0 || poolOf(slot) != pool) return;
   const qosClass = (meta >> META_CLASS_SHIFT) & META_CLASS_MASK;
   // No room: the submitter's scan after every recovery fails the task rather than lose it.
   push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID));

@@ -100,7 +100,7 @@ export function takeBack(deque: usize, slot: usize): u32 {
 
 /** Claims what was taken from a queue; sends cancelled tasks home. True when `agent` runs it now. */
 function admit(agent: usize, slot: usize): bool {
-  const status = claim(slot, load<u32>(agent + AGENT_ID));
+  const status = claim(slot, load<u32>(agent + AGENT_ID), load<u32>(agent + AGENT_POOL));
   if (status == SLOT_RUNNING) return true;
   if (status == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) {
     count(agent + COUNTER_CANCELLED, 1);

@@ -26,8 +26,10 @@ import { cas32, load32, store32 } from './atomics';
 import {
   AGENT_SLOT_SPANS,
   HEADER_SLOT_SPANS,
+  LANE_POOL,
   OWNER_SLOTS,
   SLOT_CANCEL,
+  SLOT_OWNER,
   SLOT_SIZE,
   SLOT_STATE,
   SPAN_SIZE,
@@ -43,6 +45,7 @@ import {
   CANCEL_WAS_QUEUED,
   CANCEL_WAS_RUNNING,
   SLOT_CANCELLED,
+  SLOT_FREE,
   SLOT_LOST,
   SLOT_QUEUED,
   SLOT_RUNNING,
@@ -80,15 +83,24 @@ export function markQueued(slot: usize): void {
   );
 }
 
-/** Status after trying to claim a slot that was met in a queue: SLOT_RUNNING when `agentId` now runs it. */
-export function claim(slot: usize, agentId: u32): u32 {
+/**
+ * Status after trying to claim a slot that was met in a queue of `pool`: SLOT_RUNNING when `agentId` now runs it. SLOT_FREE for a slot that
+ * has gone over to another pool since it was queued here.
+ */
+export function claim(slot: usize, agentId: u32, pool: usize): u32 {
   const state = load32(slot + SLOT_STATE);
   const status = state & STATE_STATUS_MASK;
   if (status != SLOT_QUEUED) return status;
+  if (poolOf(slot) != pool) return SLOT_FREE;
   // Pairs with the CAS in cancel(): one of the two happens.
   return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT))
     ? SLOT_RUNNING
     : load32(slot + SLOT_STATE) & STATE_STATUS_MASK;
+}
+
+/** Pool whose task a queued slot holds. Plain: written before the slot was queued; if it changed since, the generation did too. */
+export function poolOf(slot: usize): usize {
+  return load<u32>(load<u32>(slot + SLOT_OWNER) + LANE_POOL);
 }
 
 /** Moves a claimed slot to its outcome. Publishes the result written before. */

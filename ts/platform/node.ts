@@ -79,11 +79,18 @@ function startWorker(
     failure ??= error;
   });
   worker.on('exit', (exitCode) => events.onExit(exitCode, failure));
-  // The pool holds on to the process while calls are outstanding; its threads do not.
+  const endpoint = nodeEndpoint(worker);
+  // The pool holds on to the process while calls are outstanding; its threads do not. Listening takes a new hold each time.
   worker.unref();
   return {
     threadId,
-    endpoint: nodeEndpoint(worker),
+    endpoint: {
+      ...endpoint,
+      addEventListener(type, listener) {
+        endpoint.addEventListener(type, listener);
+        worker.unref();
+      },
+    },
     terminate: async () => {
       await worker.terminate();
     },

@@ -14,7 +14,7 @@ import {
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
-import type { PlatformWorker, ValuePort } from '../platform/port.ts';
+import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
@@ -40,6 +40,8 @@ export interface CrewHost {
   /** The module is loaded in a first worker: these are its tasks. */
   learnTasks(names: readonly string[]): void;
   onExit(exit: WorkerExit): void;
+  /** A worker was added or is gone. */
+  onSizeChanged(): void;
   /** A worker that was wanted could not start. `fatal`: none can. */
   onStartFailure(error: unknown, fatal: boolean): void;
 }
@@ -81,7 +83,7 @@ export class Crew {
   readonly #exits = new Map<number, { exitCode: number; threadId: number; error: unknown }>();
   readonly #ended: Tally = emptyTally();
   readonly #endedEvents: TraceEvent[] = [];
-  readonly #changed = new Set<() => void>();
+  readonly #waiters = new Set<{ check(): void; fail(error: unknown): void }>();
   readonly #keepAlive: { ref(): void; unref(): void };
   #held = 0;
   #zombies: Zombie[] = [];
@@ -147,6 +149,7 @@ export class Crew {
     try {
       await this.#start();
     } catch (error) {
+      this.#failWaiting(error);
       if (!this.#closing)
         this.#host.onStartFailure(
           error,
@@ -171,9 +174,13 @@ export class Crew {
         'ERR_RESOURCE_LIMIT',
         'cannot start a worker: 255 threads take part in the runtime',
       );
-    const lane = kernel.calls.joinAsWorker(address, pool, id);
     const ring = this.#traceRing(address);
-    if (lane === 0 || ring < 0) throw new MemoryFullError('cannot start a worker: the shared memory is full');
+    const lane = ring < 0 ? 0 : kernel.calls.joinAsWorker(address, pool, id);
+    if (lane === 0) {
+      this.#releaseRing(ring);
+      kernel.calls.reap(address);
+      throw new MemoryFullError('cannot start a worker: the shared memory is full');
+    }
     const agentId = kernel.i32[(address + AGENT_ID) >>> 2]!;
     kernel.f64[(address + COUNTER_BORN_MS) >>> 3] = agent.clock.now();
     const channel = platform.channel();
@@ -182,8 +189,10 @@ export class Crew {
     const gone = new Promise<void>((resolve) => {
       setGone = resolve;
     });
-    const worker = platform.startWorker(
-      options.worker,
+    const worker = this.#startThread(
+      address,
+      ring,
+      channel.local,
       {
         name: `${this.#host.name}-${id}`,
         workerData: options.workerData,
@@ -215,6 +224,7 @@ export class Crew {
       seen: 0,
     };
     this.#members.set(id, member);
+    this.#host.onSizeChanged();
     this.#exits.delete(agentId);
     this.#host.attach(agentId, channel.local);
     const booted = this.#boot(member, lane, channel.remote, epoch);
@@ -235,6 +245,32 @@ export class Crew {
       await member.worker.terminate();
       throw error;
     }
+  }
+
+  /** Starts the thread of an agent; takes the agent back when that fails at once. */
+  #startThread(
+    address: number,
+    ring: number,
+    port: ValuePort,
+    threadOptions: WorkerThreadOptions,
+    events: WorkerEvents,
+  ): PlatformWorker {
+    const { agent, options } = this.#host;
+    try {
+      return agent.platform.startWorker(options.worker, threadOptions, events);
+    } catch (error) {
+      port.close();
+      this.#releaseRing(ring);
+      agent.kernel.calls.recover(address, this.#host.lane);
+      agent.kernel.calls.reap(address);
+      throw error;
+    }
+  }
+
+  #releaseRing(ring: number): void {
+    if (ring <= 0) return;
+    const spans = Math.ceil(traceRingBytes(this.#host.traceCapacity) / SPAN_SIZE);
+    this.#host.agent.kernel.calls.releaseSpans(ring, spans);
   }
 
   #boot(member: Member, lane: number, remote: Transferable, epoch: number): Promise<BootReply> {
@@ -292,24 +328,34 @@ export class Crew {
 
   /** Wakes whoever waits for the crew to change. */
   #notifyChanged(): void {
-    for (const check of [...this.#changed]) check();
+    for (const { check } of [...this.#waiters]) check();
   }
 
-  /** Resolves when `condition` holds, which is asked whenever a worker came or went. */
+  /** A worker that somebody waits for cannot be started. */
+  #failWaiting(error: unknown): void {
+    for (const { fail } of [...this.#waiters]) fail(error);
+  }
+
+  /** Resolves when `condition` holds, which is asked whenever a worker came or went. Rejects when a worker cannot be started meanwhile. */
   async until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
     await this.#hold(
       new Promise<void>((resolve, reject) => {
-        const onAbort = (): void => {
-          this.#changed.delete(check);
-          reject(signal!.reason);
+        const stop = (): void => {
+          this.#waiters.delete(waiter);
+          signal?.removeEventListener('abort', onAbort);
         };
+        const fail = (error: unknown): void => {
+          stop();
+          reject(error);
+        };
+        const onAbort = (): void => fail(signal!.reason);
         const check = (): void => {
           if (!condition()) return;
-          this.#changed.delete(check);
-          signal?.removeEventListener('abort', onAbort);
+          stop();
           resolve();
         };
-        this.#changed.add(check);
+        const waiter = { check, fail };
+        this.#waiters.add(waiter);
         signal?.addEventListener('abort', onAbort, { once: true });
         check();
       }),
@@ -318,9 +364,18 @@ export class Crew {
 
   // ---- scaling -------------------------------------------------------------------------------------------------------------------------
 
-  /** There is more work than workers: starts another one soon, unless the queue has emptied by then. */
+  /** Open calls from which on another worker could help, or Infinity when none may be started. */
+  get crowdedAt(): number {
+    return this.mayGrow ? this.#members.size * this.concurrency : Number.POSITIVE_INFINITY;
+  }
+
+  /** There is more work than workers: starts another one soon, unless the queue has emptied by then; the first one at once. */
   wantMore(): void {
     if (this.#growTimer !== undefined || !this.mayGrow) return;
+    if (this.#members.size === 0) {
+      void this.#startLater();
+      this.#watchIdle();
+    }
     this.#growTimer = this.#host.agent.platform.timer(() => {
       this.#growTimer = undefined;
       if (!this.mayGrow || this.#host.agent.kernel.calls.anyQueued(this.#host.pool) === 0) return;
@@ -400,11 +455,12 @@ export class Crew {
     const { agent, lane } = this.#host;
     const { kernel } = agent;
     this.#members.delete(member.id);
+    this.#host.onSizeChanged();
     this.#exits.set(member.agentId, { exitCode, threadId: member.worker.threadId, error });
     addAgent(this.#ended, kernel, member.agent);
     if (member.ring !== 0) {
       this.#endedEvents.push(...readTraceRing(kernel, member.ring, member.id, this.#names));
-      kernel.calls.releaseSpans(member.ring, Math.ceil(traceRingBytes(this.#host.traceCapacity) / SPAN_SIZE));
+      this.#releaseRing(member.ring);
     }
     const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#host.detach(member.agentId);

@@ -41,6 +41,7 @@ export async function* mapOver<I>(
   let next = 0;
   let exhausted = false;
   let pulling = false;
+  let closed = false;
   let sourceError: { reason: unknown } | undefined;
   let wake: (() => void) | undefined;
   // One sleeper, woken by whatever happens: promises raced again and again would pile up on the slow ones.
@@ -63,7 +64,7 @@ export async function* mapOver<I>(
 
   const accept = (step: IteratorResult<I>): void => {
     if (step.done) exhausted = true;
-    else start(step.value);
+    else if (!closed) start(step.value);
   };
 
   /** Takes items while there is room. Returns when it would have to wait for the source. */
@@ -113,8 +114,14 @@ export async function* mapOver<I>(
     }
   } finally {
     signal?.removeEventListener('abort', changed);
+    closed = true;
     if (running.size > 0) stop.abort(new TaskAbortedError('map() ended early'));
-    if (!exhausted) await iterator.return?.();
+    if (!exhausted) {
+      const end = Promise.resolve(iterator.return?.());
+      // A source that is asked for an item may never answer; it learns of the end when it does.
+      if (pulling) end.catch(() => undefined);
+      else await end;
+    }
   }
 }
 

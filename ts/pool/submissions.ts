@@ -1,6 +1,7 @@
 import {
   CANCEL_ABORTED,
   CANCEL_CLOSED,
+  CANCEL_GRACED,
   CANCEL_TIMEOUT,
   CANCEL_WAS_RUNNING,
   META_CLASS_SHIFT,
@@ -111,6 +112,8 @@ export class Submissions implements Drainable {
   readonly #extras: (Extra | undefined)[] = [];
   /** Calls that found the shared memory full, in order. They are written when outcomes have freed some. */
   readonly #waiting: { extra: Extra; functionId: number; classNumber: number }[] = [];
+  /** Calls that wait for their next run. */
+  readonly #inBackoff = new Set<Extra>();
   #outstanding = 0;
   #submitted = 0;
   #completed = 0;
@@ -290,6 +293,7 @@ export class Submissions implements Drainable {
   }
 
   #stopWaiting(extra: Extra): void {
+    if (this.#inBackoff.delete(extra)) this.#outstanding--;
     const index = this.#waiting.findIndex((entry) => entry.extra === extra);
     if (index < 0) return;
     this.#waiting.splice(index, 1);
@@ -361,14 +365,16 @@ export class Submissions implements Drainable {
     this.#settleExtra(extra, error);
     if (slot === 0) {
       this.#stopWaiting(extra);
+      this.#host.onSettled();
       return;
     }
     const { kernel } = this.#agent;
-    if (kernel.calls.cancel(slot, reason) !== CANCEL_WAS_RUNNING) return;
+    const graceMs = extra.options.abortGraceMs ?? this.#host.abortGraceMs;
+    const word = graceMs === undefined ? reason : reason | CANCEL_GRACED;
+    if (kernel.calls.cancel(slot, word) !== CANCEL_WAS_RUNNING) return;
     const claimant = this.#claimant(slot);
     if (claimant === 0) return;
     kernel.calls.unpark(kernel.calls.agentAt(claimant));
-    const graceMs = extra.options.abortGraceMs ?? this.#host.abortGraceMs;
     if (graceMs === undefined) return;
     extra.stopGrace = this.#agent.platform.timer(() => this.#host.terminateWorker(claimant), graceMs);
   }
@@ -538,17 +544,17 @@ export class Submissions implements Drainable {
     extra.slot = 0;
     // The call stays outstanding while it waits for its next run.
     this.#outstanding++;
+    this.#inBackoff.add(extra);
     const again = (): void => {
+      // A call that was cancelled or closed meanwhile has been taken out.
+      if (!this.#inBackoff.delete(extra)) return;
       this.#outstanding--;
-      if (extra.settled) {
-        this.#host.onSettled();
-        return;
-      }
       try {
-        if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
-        else this.#submitted--;
+        if (this.#write(extra, functionId, classNumber)) this.#submitted--;
+        else this.#wait(extra, functionId, classNumber);
       } catch (error) {
         this.#settleExtra(extra, () => error);
+        this.#host.onSettled();
       }
     };
     const waitMs = this.#host.retry.waitMs(extra.attempt);
@@ -617,8 +623,10 @@ export class Submissions implements Drainable {
       }
     }
     for (const { extra } of this.#waiting) if (!extra.settled) this.#settleExtra(extra, error);
-    this.#outstanding -= this.#waiting.length;
+    for (const extra of this.#inBackoff) if (!extra.settled) this.#settleExtra(extra, error);
+    this.#outstanding -= this.#waiting.length + this.#inBackoff.size;
     this.#waiting.length = 0;
+    this.#inBackoff.clear();
   }
 
   /** After all workers are gone and recovered: gives back every slot that is still out. The calls are settled. */

@@ -141,8 +141,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #state: State = 'open';
   #maxQueue: number;
   #highWaterMark: number;
+  /** Calls that can run at once when all workers are there. */
   #capacity = 0;
+  /** Open calls from which on a call must look closer: another worker could help, or calls queue up. */
+  #crowdedAt = 0;
   #needsDrain = false;
+  #released = false;
   #idle: (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
@@ -203,9 +207,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       sweep: (agentId) => this.#submissions.sweep(agentId),
       learnTasks: (names) => this.#learnTasks(names),
       onExit: (exit) => {
-        this.#updateCapacity();
         this.emit('workerExit', exit);
       },
+      onSizeChanged: () => this.#updateCapacity(),
       onStartFailure: (error, fatal) => {
         this.#report(error);
         if (fatal) this.#submissions.rejectAll(() => error);
@@ -233,6 +237,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   #updateCapacity(): void {
     this.#capacity = this.#crew.maxThreads * this.#crew.concurrency;
+    this.#crowdedAt = Math.min(this.#capacity, this.#crew.crowdedAt);
   }
 
   // ---- calls -----------------------------------------------------------------------------------------------------------------------------
@@ -260,8 +265,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       return this.#runChecked(name, args, options, false);
     }
     const { outstanding } = this.#submissions;
-    if (outstanding >= this.#capacity && this.#isCrowded(outstanding))
-      return Promise.reject(this.#queueFull());
+    if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) return Promise.reject(this.#queueFull());
     return this.#submissions.run(id, args);
   }
 
@@ -279,7 +283,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         throw new InvalidTypeError(`run() takes the arguments as an array, not ${describe(args)}`);
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
-      if (outstanding >= this.#capacity && this.#isCrowded(outstanding)) throw this.#queueFull();
+      if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
       return this.#submissions.runWith(id, args, options ?? {}, range);
     } catch (error) {
       return Promise.reject(error);
@@ -293,8 +297,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     );
   }
 
-  /** More calls are open than can run: grow, tell, and say whether the queue is full. */
-  #isCrowded(outstanding: number): boolean {
+  /** More calls are open than workers: grow, tell, and say whether the queue is full. */
+  #isFull(outstanding: number): boolean {
     const queued = outstanding - this.#capacity;
     if (queued >= this.#maxQueue) return true;
     if (this.#crew.mayGrow) this.#crew.wantMore();
@@ -385,7 +389,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (!Number.isSafeInteger(grain) || grain < 1) {
       throw new InvalidRangeError(`range() takes a grain of 1 or more, not ${describe(grain)}`);
     }
-    await this.#runChecked(name, [from, to, grain, ...args], options, true);
+    await this.#runChecked(name, [...args, from, to, grain], options, true);
   }
 
   // ---- looking -----------------------------------------------------------------------------------------------------------------------------
@@ -558,6 +562,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   /** No worker is left and no call is open: gives the pool's memory back. */
   #release(): void {
+    if (this.#released) return;
+    this.#released = true;
     this.#state = 'closed';
     this.#submissions.drain();
     this.#submissions.abandon();

@@ -19,6 +19,9 @@ export interface SharedArrays {
 /** Bytes before an array that say how many spans it has: a cache line, so that the array starts on one. */
 const HEADER_BYTES = 64;
 
+/** In the second word of the header, with the block's own address in the third: an address inside an array does not pass for its start. */
+const MARK = 0x61727279;
+
 /** Whole spans of 64 KiB that belong to no thread, so an array outlives whoever made it. */
 export function createSharedArrays(kernel: Kernel): SharedArrays {
   return {
@@ -43,19 +46,30 @@ export function createSharedArrays(kernel: Kernel): SharedArrays {
         );
       }
       kernel.i32[block >>> 2] = spans;
+      kernel.i32[(block >>> 2) + 1] = MARK;
+      kernel.i32[(block >>> 2) + 2] = block;
       const start = (block >>> 0) + HEADER_BYTES;
       // A span may have held something else: an array starts as zeros, as every typed array does.
       kernel.u8.fill(0, start, start + length * type.BYTES_PER_ELEMENT);
       return new type(kernel.memory.buffer, start, length);
     },
     free(array) {
-      const start = ArrayBuffer.isView(array) && array.buffer === kernel.memory.buffer ? array.byteOffset : 0;
-      if (start % SPAN_SIZE !== HEADER_BYTES || kernel.calls.ownerOf(start) !== OWNER_SHARED) {
+      const isOurs = ArrayBuffer.isView(array) && array.buffer === kernel.memory.buffer;
+      const start = isOurs ? array.byteOffset : 0;
+      const block = start - HEADER_BYTES;
+      const word = block >>> 2;
+      if (
+        start % SPAN_SIZE !== HEADER_BYTES ||
+        kernel.calls.ownerOf(start) !== OWNER_SHARED ||
+        kernel.i32[word + 1] !== MARK ||
+        kernel.i32[word + 2] !== (block | 0)
+      ) {
         throw new InvalidTypeError(
           'free() takes an array that alloc() of this runtime returned, and only once',
         );
       }
-      kernel.calls.releaseSpans(start - HEADER_BYTES, kernel.i32[(start - HEADER_BYTES) >>> 2]!);
+      kernel.i32[word + 1] = 0;
+      kernel.calls.releaseSpans(block, kernel.i32[word]!);
     },
   };
 }

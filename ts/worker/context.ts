@@ -18,6 +18,8 @@ export class TaskRun {
   done = false;
   /** Has the task been told that it was cancelled? */
   told = false;
+  /** No store follows its async code: its function had returned plain values before. */
+  loose = false;
   /** Its newest fork that was not joined, linked to older ones. */
   forks: Fork | undefined = undefined;
   #controller: AbortController | undefined;

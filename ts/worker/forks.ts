@@ -1,6 +1,8 @@
 import {
+  CANCEL_ABORTED,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
+  META_COUNT_PACKED,
   META_COUNT_SHIFT,
   META_FORK_BIT,
   META_RANGE_BIT,
@@ -39,6 +41,8 @@ export class Fork<T = unknown> implements PromiseLike<T> {
   /** 0 when it never entered the deque. */
   slot: number;
   state: number = QUEUED;
+  /** Its arguments stand in a payload block, to be given back with the slot. */
+  packed = false;
   value: unknown = undefined;
   /** The next older fork of the same task that was not joined. */
   older: Fork | undefined;
@@ -63,6 +67,16 @@ export class Fork<T = unknown> implements PromiseLike<T> {
     this.b = b;
     this.c = c;
     this.rest = rest;
+  }
+
+  get isSettled(): boolean {
+    return this.state === FULFILLED || this.state === REJECTED;
+  }
+
+  /** What it returned, or throws what it threw. */
+  outcome(): unknown {
+    if (this.state === REJECTED) throw this.value;
+    return this.value;
   }
 
   call(): unknown {
@@ -119,8 +133,16 @@ export function fork(
       return handle;
     }
   }
+  handle.packed = encoded === META_COUNT_PACKED;
   publish(worker, handle, slot, run.slot, id | (encoded << META_COUNT_SHIFT));
   return handle;
+}
+
+/** Puts the slot of a fork back that nobody else can reach any more. */
+function retire(worker: Worker, handle: Fork): void {
+  if (handle.packed)
+    worker.codec.releaseArguments(handle.slot, worker.kernel.i32[(handle.slot + SLOT_META) >>> 2]!);
+  worker.slots.put(handle.slot);
 }
 
 function publish(worker: Worker, handle: Fork, slot: number, parent: number, meta: number): void {
@@ -131,7 +153,7 @@ function publish(worker: Worker, handle: Fork, slot: number, parent: number, met
   i32[(slot + SLOT_CANCEL) >>> 2] = 0;
   worker.forkCount++;
   if (calls.fork(worker.pool, worker.deque, slot) === 0) {
-    worker.slots.put(slot);
+    retire(worker, handle);
     handle.slot = 0;
   }
 }
@@ -171,7 +193,7 @@ export function join(worker: Worker, handle: Fork): unknown {
     handle.state === QUEUED &&
     worker.kernel.calls.takeBack(worker.deque, handle.slot) !== 0
   ) {
-    worker.slots.put(handle.slot);
+    retire(worker, handle);
     if (run.forks === handle) run.forks = handle.older;
     handle.state = LOCAL;
     return runHere(handle);
@@ -215,7 +237,7 @@ function joinSlow(worker: Worker, handle: Fork): unknown {
   if (handle.slot === 0) return runHere(handle);
   if (!worker.helpUntilConcluded(handle.slot)) {
     // It is ours again: we met it in our own deque, or its thief died before it had claimed it.
-    worker.slots.put(handle.slot);
+    retire(worker, handle);
     return runHere(handle);
   }
   return takeOutcome(worker, handle);
@@ -245,6 +267,21 @@ export function takeOutcome(worker: Worker, handle: Fork): unknown {
   }
   if (handle.state === REJECTED) throw handle.value;
   return refuseAsync(handle, handle.value);
+}
+
+/** A fork came back unrun: its thief died before it had claimed it. */
+export function giveBack(worker: Worker, handle: Fork): void {
+  retire(worker, handle);
+  handle.slot = 0;
+}
+
+/** Takes a fork back before anybody else has it. True when it is the caller's to run. */
+export function reclaim(worker: Worker, handle: Fork): boolean {
+  if (handle.slot === 0) return true;
+  if (worker.kernel.calls.takeBack(worker.deque, handle.slot) === 0) return false;
+  retire(worker, handle);
+  handle.slot = 0;
+  return true;
 }
 
 /** Takes a fork out of its task's list. Joins out of order are rare, so the list is searched. */
@@ -281,6 +318,30 @@ export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): vo
 }
 
 /**
+ * Ends what a failed or cancelled task forked: what nobody took is dropped, what others run is told to stop and waited for. Its slots must
+ * be back before the task's own slot goes home, because they point there.
+ */
+export function abandonLeft(worker: Worker, owner: { slot: number; forks: Fork | undefined }): void {
+  const { i32, calls } = worker.kernel;
+  if (owner.forks === undefined) return;
+  Atomics.compareExchange(i32, (owner.slot + SLOT_CANCEL) >>> 2, 0, CANCEL_ABORTED);
+  for (let handle: Fork | undefined = owner.forks; handle !== undefined; handle = handle.older) {
+    if (handle.state !== QUEUED || handle.slot === 0) continue;
+    handle.state = REJECTED;
+    if (calls.takeBack(worker.deque, handle.slot) !== 0 || !worker.helpUntilConcluded(handle.slot)) {
+      retire(worker, handle);
+      continue;
+    }
+    try {
+      takeOutcome(worker, handle);
+    } catch {
+      // The task has failed already; its first failure is the one that counts.
+    }
+  }
+  owner.forks = undefined;
+}
+
+/**
  * Runs a piece of `pool.range`: grain by grain, and while other workers are hungry and its deque is empty it forks the far half of what is
  * left. So a range is cut only as often as it is stolen.
  */
@@ -290,14 +351,15 @@ export function runRange(
   functionId: number,
   args: readonly unknown[],
 ): void {
-  const [from, to, grain, ...rest] = args as [number, number, number, ...unknown[]];
+  const rest = args.slice(0, -3);
+  const [from, to, grain] = args.slice(-3) as [number, number, number];
   const run = worker.frame('range');
   let low = from;
   let high = to;
   while (low < high && !worker.isCancelled()) {
     if (high - low >= 2 * grain && worker.kernel.calls.hungry(worker.pool, worker.deque) !== 0) {
       const middle = low + Math.ceil((high - low) / 2 / grain) * grain;
-      forkRange(worker, run, fn, functionId, [middle, high, grain, ...rest]);
+      forkRange(worker, run, fn, functionId, [...rest, middle, high, grain]);
       high = middle;
     }
     const end = Math.min(low + grain, high);
@@ -333,6 +395,7 @@ function forkRange(
     handle.slot = 0;
     return;
   }
+  handle.packed = encoded === META_COUNT_PACKED;
   publish(worker, handle, slot, run.slot, functionId | (encoded << META_COUNT_SHIFT) | META_RANGE_BIT);
 }
 

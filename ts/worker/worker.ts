@@ -45,7 +45,16 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
 import { cancelWord, TaskRun } from './context.ts';
-import { type Fork, joinLeft, runRange, takeOutcome, unlink } from './forks.ts';
+import {
+  abandonLeft,
+  type Fork,
+  giveBack,
+  joinLeft,
+  reclaim,
+  runRange,
+  takeOutcome,
+  unlink,
+} from './forks.ts';
 import type { BootOptions, ToWorker } from './messages.ts';
 import { TraceRing } from './trace-ring.ts';
 
@@ -372,7 +381,7 @@ export class Worker {
       changed = true;
       this.#awaitedForks.delete(fork);
       try {
-        if (this.kernel.calls.statusOf(fork.slot) === SLOT_LOST) fork.slot = 0;
+        if (this.kernel.calls.statusOf(fork.slot) === SLOT_LOST) giveBack(this, fork);
         else takeOutcome(this, fork);
         waiter.resolve();
       } catch (error) {
@@ -415,6 +424,7 @@ export class Worker {
     } catch (error) {
       failed = true;
       value = error;
+      abandonLeft(this, frame);
     }
     const run = this.#run as TaskRun | undefined;
     this.#frame = outerFrame;
@@ -448,8 +458,9 @@ export class Worker {
     this.#enterClass(meta);
     const fn = this.#functions[id]!;
     const begin = (): unknown => {
-      if (args !== undefined) return fn(...args);
-      return (meta & META_RANGE_BIT) === 0 ? this.codec.invoke(fn, slot, meta) : this.#range(slot, meta, id);
+      if ((meta & META_RANGE_BIT) !== 0)
+        return runRange(this, fn, id, args ?? this.codec.readArguments(slot, meta));
+      return args === undefined ? this.codec.invoke(fn, slot, meta) : fn(...args);
     };
     const start = this.#trace === undefined ? 0 : this.clock.now();
     let value: unknown;
@@ -460,6 +471,7 @@ export class Worker {
     } catch (error) {
       failed = true;
       value = error;
+      abandonLeft(this, run);
     }
     this.#frame = outerFrame;
     this.#run = outerRun;
@@ -481,12 +493,9 @@ export class Worker {
   /** A task that was taken for a plain function returned a promise: from now on it runs with a context that follows it. */
   #becomeAsync(slot: number, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
     this.#modes[id] = ASYNC;
-    this.#follow(
-      made ?? new TaskRun(slot, this.#names[id]!),
-      value,
-      id,
-      this.#trace === undefined ? 0 : this.clock.now(),
-    );
+    const run = made ?? new TaskRun(slot, this.#names[id]!);
+    run.loose = true;
+    this.#follow(run, value, id, this.#trace === undefined ? 0 : this.clock.now());
   }
 
   #follow(run: TaskRun, value: PromiseLike<unknown>, id: number, start: number): void {
@@ -499,18 +508,20 @@ export class Worker {
       else this.#succeed(run.slot, result, run);
       this.#wake?.();
     };
-    Promise.resolve(value).then(
-      (result) => {
-        if (run.done) return;
-        try {
-          if (run.forks !== undefined) this.#withFrame(run, () => joinLeft(this, run));
-          settle(false, result);
-        } catch (error) {
-          settle(true, error);
-        }
-      },
-      (error) => settle(true, error),
-    );
+    const fail = (error: unknown): void => {
+      if (run.done) return;
+      if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
+      settle(true, error);
+    };
+    Promise.resolve(value).then((result) => {
+      if (run.done) return;
+      try {
+        if (run.forks !== undefined) this.#withFrame(run, () => joinLeft(this, run));
+        settle(false, result);
+      } catch (error) {
+        fail(error);
+      }
+    }, fail);
   }
 
   #withFrame(run: TaskRun, fn: () => void): void {
@@ -576,6 +587,7 @@ export class Worker {
 
   /** A cancelled async task that did not stop: its slot goes home, what it still does is nobody's. */
   #giveUp(run: TaskRun): void {
+    if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
     run.done = true;
     this.#async.delete(run);
     this.#failed++;
@@ -622,14 +634,24 @@ export class Worker {
     if (frame === undefined) {
       throw new InvalidTypeError(`${caller}() was called outside a task; it works only while a task runs`);
     }
-    if (this.classBits < 0) this.#enterClass(this.kernel.i32[(frame.slot + SLOT_META) >>> 2]!);
+    if (this.#frame === undefined) this.#reenter(frame as TaskRun, caller);
     return frame;
   }
 
-  /** Where no store follows async code, the one async task under way is the one that calls. */
+  /** The rest of an async task calls: it must still be wanted, and its forks go to the deque of its class. */
+  #reenter(run: TaskRun, caller: string): void {
+    if (run.done && caller !== 'aborted') {
+      throw new InvalidTypeError(
+        `${caller}() was called by task '${run.name}' after it had ended or was given up`,
+      );
+    }
+    if (!run.done) this.#enterClass(this.kernel.i32[(run.slot + SLOT_META) >>> 2]!);
+  }
+
+  /** Where no store follows a task's async code, the one async task under way is the one that calls. */
   #onlyAsync(): TaskRun | undefined {
-    if (this.platform.asyncStore !== undefined || this.#async.size !== 1) return undefined;
-    for (const run of this.#async) return run;
+    if (this.#async.size !== 1) return undefined;
+    for (const run of this.#async) if (run.loose || this.platform.asyncStore === undefined) return run;
     return undefined;
   }
 
@@ -646,7 +668,8 @@ export class Worker {
 
   /** Was the calling task cancelled? One load, or one for each fork above it. */
   isCancelled(): boolean {
-    return cancelWord(this.kernel, this.frame('aborted').slot) !== 0;
+    const frame = this.frame('aborted');
+    return (frame instanceof TaskRun && frame.done) || cancelWord(this.kernel, frame.slot) !== 0;
   }
 
   /** A turn of the event loop. */
@@ -657,19 +680,14 @@ export class Worker {
 
   /** Waits for a fork without blocking the thread. */
   async awaitFork(fork: Fork): Promise<unknown> {
-    const { calls } = this.kernel;
-    if (fork.slot === 0 || calls.takeBack(this.deque, fork.slot) !== 0) {
-      unlink(this, fork);
-      if (fork.slot !== 0) this.slots.put(fork.slot);
-      fork.slot = 0;
-      return await fork.call();
-    }
     unlink(this, fork);
+    if (fork.isSettled) return fork.outcome();
+    if (reclaim(this, fork)) return await fork.call();
     await new Promise<void>((resolve, reject) => {
       this.#awaitedForks.set(fork, { resolve, reject });
       this.#wake?.();
     });
-    return fork.slot === 0 && fork.state === 0 ? await fork.call() : fork.value;
+    return fork.isSettled ? fork.outcome() : await fork.call();
   }
 
   /**

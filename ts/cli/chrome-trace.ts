@@ -1,0 +1,82 @@
+import type { TraceEvent } from '../index.node.ts';
+
+/** An entry of the Chrome trace event format; times are in microseconds. */
+interface ChromeEvent {
+  readonly name: string;
+  readonly cat: string;
+  readonly ph: 'X' | 'M';
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts: number;
+  readonly dur?: number;
+  readonly args?: Readonly<Record<string, unknown>>;
+}
+
+/** Lanes that one worker may have: more than any real overlap needs. */
+const LANES_MOST = 4096;
+/** Clocks of one thread are read one after the other, so an end may lie this much behind the next start. */
+const SLACK_MS = 0.0005;
+
+/**
+ * Events of a pool as Chrome's trace format, which Perfetto and chrome://tracing open: a lane for each worker, with its tasks, steals and
+ * parks. What overlaps without being nested (async tasks of one worker) goes to further lanes of that worker, as a lane can show nesting only.
+ *
+ * @param events - of `pool.trace()`
+ * @param process - name of the process to show
+ * @param taskName - how a task is shown, from its name in the pool
+ */
+export function toChromeTrace(
+  events: readonly TraceEvent[],
+  process: string,
+  taskName: (name: string) => string,
+): { readonly traceEvents: readonly ChromeEvent[]; readonly displayTimeUnit: 'ms' } {
+  const traceEvents: ChromeEvent[] = [metadata('process_name', 0, { name: process })];
+  const ofWorker = new Map<number, TraceEvent[]>();
+  for (const event of events) {
+    const own = ofWorker.get(event.worker);
+    if (own === undefined) ofWorker.set(event.worker, [event]);
+    else own.push(event);
+  }
+  for (const [worker, own] of [...ofWorker].sort(([a], [b]) => a - b)) {
+    // The outer one of two that start together comes first.
+    own.sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs);
+    const lanes: number[][] = [];
+    for (const event of own) {
+      const lane = laneFor(lanes, event);
+      const tid = worker * LANES_MOST + lane + 1;
+      const { type, name, startMs, endMs } = event;
+      traceEvents.push({
+        name: type === 'task' && name !== undefined ? taskName(name) : type,
+        cat: type,
+        ph: 'X',
+        pid: 1,
+        tid,
+        ts: startMs * 1000,
+        dur: Math.max(0, endMs - startMs) * 1000,
+      });
+    }
+    for (const lane of lanes.keys()) {
+      const tid = worker * LANES_MOST + lane + 1;
+      const suffix = lane === 0 ? '' : ` (${lane + 1})`;
+      traceEvents.push(metadata('thread_name', tid, { name: `worker ${worker}${suffix}` }));
+      traceEvents.push(metadata('thread_sort_index', tid, { sort_index: tid }));
+    }
+  }
+  return { traceEvents, displayTimeUnit: 'ms' };
+}
+
+/** The first lane where the event lies after, or within, what is open there. Each lane is the stack of the ends of what is open. */
+function laneFor(lanes: number[][], { startMs, endMs }: TraceEvent): number {
+  for (const [index, open] of lanes.entries()) {
+    while (open.length > 0 && open.at(-1)! <= startMs + SLACK_MS) open.pop();
+    if (open.length > 0 && open.at(-1)! + SLACK_MS < endMs) continue;
+    open.push(endMs);
+    return index;
+  }
+  lanes.push([endMs]);
+  return Math.min(lanes.length, LANES_MOST) - 1;
+}
+
+function metadata(name: string, tid: number, args: Readonly<Record<string, unknown>>): ChromeEvent {
+  return { name, cat: '__metadata', ph: 'M', pid: 1, tid, ts: 0, args };
+}

@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import process from 'node:process';
+import type { Runtime, TaskPool } from '../index.node.ts';
+import { type Failure, toFailure } from './failure.ts';
+import type { Inputs } from './inputs.ts';
+import { Interrupts } from './interrupts.ts';
+import type { MapSettings } from './map-settings.ts';
+import { Places } from './places.ts';
+import { openProgress, type Tally } from './progress.ts';
+import { jsonLine, type Outcome, plainLine } from './result-lines.ts';
+import type { FailedInput, MapReport } from './summary.ts';
+import { TIMED_TASK, type TimedInput, type TimedTasks } from './timed-task.ts';
+
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+/** Inputs in the queue for each that runs: enough that no worker waits for this thread. */
+const QUEUED_PER_RUNNING = 4;
+
+/**
+ * Maps the inputs and writes each result as it comes.
+ *
+ * @returns what was done, and the exit code for it
+ */
+export async function mapInputs(
+  runtime: Runtime,
+  pool: TaskPool<TimedTasks>,
+  inputs: Inputs,
+  settings: MapSettings,
+): Promise<MapReport & { readonly exitCode: number }> {
+  const { threads, concurrency, timeout } = settings;
+  // A time limit counts from submission, so with one nothing is submitted before it can run.
+  const underWay = threads * concurrency * (timeout === undefined ? 1 + QUEUED_PER_RUNNING : 1);
+  const times = runtime.alloc(Float64Array, underWay + 1);
+  const places = new Places();
+  const tally: Tally = { items: 0, failed: 0, bytes: 0 };
+  const failures: FailedInput[] = [];
+  const strays: Failure[] = [];
+  let taskMs = 0;
+  let lostWorkers = 0;
+  let stopped: string | undefined;
+  pool.on('workerExit', () => {
+    lostWorkers++;
+  });
+  pool.on('error', (error) => strays.push(toFailure(error)));
+  const interrupts = new Interrupts();
+  const { signal } = interrupts;
+  signal.addEventListener('abort', () => inputs.close(), { once: true });
+  const progress = openProgress(tally, inputs.total);
+  const write = async (text: string): Promise<void> => {
+    if (progress !== undefined && process.stdout.isTTY) progress.write(text);
+    else await writeOut(text, signal);
+  };
+  const start = performance.now();
+  try {
+    const results = pool.map(TIMED_TASK, timedInputs(inputs.items, times, places), {
+      settle: true,
+      ordered: settings.ordered,
+      concurrency: underWay,
+      signal,
+      idempotent: settings.retries > 0,
+      ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    });
+    for await (const result of results) {
+      const { input, place } = result.input;
+      const time = times[place]!;
+      places.release(place);
+      const ms = Number.isNaN(time) ? undefined : time;
+      taskMs += ms ?? timeout ?? 0;
+      const { text, failure } = render(
+        result.status === 'fulfilled'
+          ? { input, ms, value: result.value }
+          : { input, ms, failure: toFailure(result.reason) },
+        settings.json,
+      );
+      tally.items++;
+      tally.bytes += fileSize(input);
+      if (failure !== undefined) {
+        tally.failed++;
+        failures.push({ input, ...failure });
+      }
+      await write(text);
+      if (failure !== undefined && settings.failFast) {
+        stopped = 'at the first failure (--fail-fast)';
+        // A read of stdin under way would keep the map from ending.
+        inputs.close();
+        break;
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    stopped = interrupts.reason;
+  } finally {
+    progress?.stop();
+    interrupts.dispose();
+  }
+  return {
+    tally,
+    total: inputs.total,
+    wallMs: performance.now() - start,
+    taskMs,
+    workers: pool.metrics().workers,
+    lostWorkers,
+    failures,
+    strays,
+    stopped,
+    exitCode: interrupts.exitCode ?? (tally.failed > 0 ? EXIT_FAILED : EXIT_OK),
+  };
+}
+
+/** The inputs as the timed task takes them, each with a place of its own while it is under way. */
+function timedInputs(
+  items: Inputs['items'],
+  times: Float64Array,
+  places: Places,
+): Iterable<TimedInput> | AsyncIterable<TimedInput> {
+  const timed = (input: string): TimedInput => {
+    const place = places.take();
+    times[place] = Number.NaN;
+    return { input, times, place };
+  };
+  if (Symbol.asyncIterator in items) {
+    return (async function* () {
+      for await (const input of items) yield timed(input);
+    })();
+  }
+  return (function* () {
+    for (const input of items) yield timed(input);
+  })();
+}
+
+/** The text of a result. One that cannot be written is a failure. */
+function render(outcome: Outcome, json: boolean): { text: string; failure: Failure | undefined } {
+  if (!json) return { text: plainLine(outcome), failure: outcome.failure };
+  try {
+    return { text: jsonLine(outcome), failure: outcome.failure };
+  } catch (error) {
+    const { input, ms } = outcome;
+    const failure = {
+      ...toFailure(error),
+      message: `the result cannot be written as JSON: ${(error as Error).message}`,
+    };
+    return { text: jsonLine({ input, ms, failure }), failure };
+  }
+}
+
+/** Writes to stdout, at the pace of its reader. */
+async function writeOut(text: string, signal: AbortSignal): Promise<void> {
+  if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain', { signal });
+}
+
+/** 0 for what is no file. */
+function fileSize(path: string): number {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat?.isFile() ? stat.size : 0;
+  } catch {
+    // A line of text need not be a possible path.
+    return 0;
+  }
+}

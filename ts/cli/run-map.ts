@@ -1,0 +1,53 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import process from 'node:process';
+import { createRuntime, type TaskPool } from '../index.node.ts';
+import { toChromeTrace } from './chrome-trace.ts';
+import { openInputs } from './inputs.ts';
+import { mapInputs } from './map-loop.ts';
+import { openPool } from './map-pool.ts';
+import type { MapSettings } from './map-settings.ts';
+import { renderFailures, renderSummary } from './summary.ts';
+import { parseTask, type TaskRef } from './task-name.ts';
+import { TIMED_TASK, type TimedTasks } from './timed-task.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * Runs a task over the inputs: results to stdout, progress, failures and a summary to stderr.
+ *
+ * @returns the exit code: 0, 1 when an input failed, 128 and the signal's number when it was interrupted
+ * @throws {UsageError} before anything ran
+ */
+export async function runMap(settings: MapSettings): Promise<number> {
+  const task = parseTask(settings.task);
+  const inputs = await openInputs(settings.inputs, settings);
+  const trace = settings.trace === undefined ? undefined : await openTrace(settings.trace);
+  const runtime = await createRuntime();
+  try {
+    const pool = await openPool(runtime, task, settings);
+    const report = await mapInputs(runtime, pool, inputs, settings);
+    if (trace !== undefined) await writeTrace(trace, pool, task);
+    const colors = process.stderr.isTTY && process.stderr.hasColors();
+    process.stderr.write(renderFailures(report) + renderSummary(report, colors));
+    return report.exitCode;
+  } finally {
+    inputs.close();
+    await trace?.close();
+    await runtime.dispose();
+  }
+}
+
+/** Before the work, so that a path that cannot be written costs none. */
+async function openTrace(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w');
+  } catch (error) {
+    throw new UsageError(`cannot write the trace: ${(error as Error).message}`);
+  }
+}
+
+async function writeTrace(file: FileHandle, pool: TaskPool<TimedTasks>, task: TaskRef): Promise<void> {
+  const trace = toChromeTrace(pool.trace(), `heddle map ${task.module}#${task.name}`, (name) =>
+    name === TIMED_TASK ? task.name : name,
+  );
+  await file.writeFile(JSON.stringify(trace));
+}
