@@ -12,8 +12,6 @@ interface ChromeEvent {
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
-/** Lanes that one worker may have: more than any real overlap needs. */
-const LANES_MOST = 4096;
 /** Clocks of one thread are read one after the other, so an end may lie this much behind the next start. */
 const SLACK_MS = 0.0005;
 
@@ -23,12 +21,10 @@ const SLACK_MS = 0.0005;
  *
  * @param events - of `pool.trace()`
  * @param process - name of the process to show
- * @param taskName - how a task is shown, from its name in the pool
  */
 export function toChromeTrace(
   events: readonly TraceEvent[],
   process: string,
-  taskName: (name: string) => string,
 ): { readonly traceEvents: readonly ChromeEvent[]; readonly displayTimeUnit: 'ms' } {
   const traceEvents: ChromeEvent[] = [metadata('process_name', 0, { name: process })];
   const ofWorker = new Map<number, TraceEvent[]>();
@@ -37,16 +33,16 @@ export function toChromeTrace(
     if (own === undefined) ofWorker.set(event.worker, [event]);
     else own.push(event);
   }
+  let firstLane = 1;
   for (const [worker, own] of [...ofWorker].sort(([a], [b]) => a - b)) {
     // The outer one of two that start together comes first.
     own.sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs);
     const lanes: number[][] = [];
     for (const event of own) {
-      const lane = laneFor(lanes, event);
-      const tid = worker * LANES_MOST + lane + 1;
+      const tid = firstLane + laneFor(lanes, event);
       const { type, name, startMs, endMs } = event;
       traceEvents.push({
-        name: type === 'task' && name !== undefined ? taskName(name) : type,
+        name: type === 'task' ? (name ?? type) : type,
         cat: type,
         ph: 'X',
         pid: 1,
@@ -56,11 +52,12 @@ export function toChromeTrace(
       });
     }
     for (const lane of lanes.keys()) {
-      const tid = worker * LANES_MOST + lane + 1;
+      const tid = firstLane + lane;
       const suffix = lane === 0 ? '' : ` (${lane + 1})`;
       traceEvents.push(metadata('thread_name', tid, { name: `worker ${worker}${suffix}` }));
       traceEvents.push(metadata('thread_sort_index', tid, { sort_index: tid }));
     }
+    firstLane += lanes.length;
   }
   return { traceEvents, displayTimeUnit: 'ms' };
 }
@@ -74,7 +71,7 @@ function laneFor(lanes: number[][], { startMs, endMs }: TraceEvent): number {
     return index;
   }
   lanes.push([endMs]);
-  return Math.min(lanes.length, LANES_MOST) - 1;
+  return lanes.length - 1;
 }
 
 function metadata(name: string, tid: number, args: Readonly<Record<string, unknown>>): ChromeEvent {

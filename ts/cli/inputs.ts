@@ -22,7 +22,7 @@ export interface Inputs {
  */
 export async function openInputs(
   names: readonly string[],
-  options: { readonly dot: boolean },
+  options: { readonly dot?: boolean },
 ): Promise<Inputs> {
   if (names.includes('-') && names.length > 1) {
     throw new UsageError("'-' (the lines of stdin) stands alone: pass either files or '-'");
@@ -34,7 +34,7 @@ export async function openInputs(
     return stdinLines();
   }
   const paths = new Set<string>();
-  for (const name of names) for (const path of await expand(name, options.dot)) paths.add(path);
+  for (const name of names) for (const path of await expand(name, options.dot ?? false)) paths.add(path);
   return { items: paths, total: paths.size, close: () => undefined };
 }
 

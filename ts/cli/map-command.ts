@@ -44,8 +44,8 @@ export function addMapCommand(program: Command, setExitCode: (code: number) => v
     .argument('[inputs...]', "files, folders, globs, or '-' for the lines of stdin")
     .option('--threads <n>', 'worker threads', whole(1, THREADS_MOST), defaultThreads())
     .option('--concurrency <n>', 'async tasks under way at once in each worker', whole(1, 4096), 1)
-    .option('--ordered', 'write results in the order of the inputs', false)
-    .option('--json', 'write results as NDJSON: {input, ok, value | error, ms}', false)
+    .option('--ordered', 'write results in the order of the inputs')
+    .option('--json', 'write results as NDJSON: {input, ok, value | error, ms}')
     .option('--timeout <ms>', 'fail an input whose task takes longer', whole(1, TIMEOUT_MOST_MS))
     .option(
       '--retries <n>',
@@ -53,8 +53,8 @@ export function addMapCommand(program: Command, setExitCode: (code: number) => v
       whole(0, 999),
       0,
     )
-    .option('--fail-fast', 'stop at the first failure', false)
-    .option('--dot', 'let globs match names that begin with a dot', false)
+    .option('--fail-fast', 'stop at the first failure')
+    .option('--dot', 'let globs match names that begin with a dot')
     .option('--trace <file>', 'write what the workers did, for Perfetto or chrome://tracing')
     .addHelpText('after', EXAMPLES)
     .action(async (task: string, inputs: readonly string[], options: Options) => {

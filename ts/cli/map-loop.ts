@@ -10,12 +10,12 @@ import { Places } from './places.ts';
 import { openProgress, type Tally } from './progress.ts';
 import { jsonLine, type Outcome, plainLine } from './result-lines.ts';
 import type { FailedInput, MapReport } from './summary.ts';
-import { TIMED_TASK, type TimedInput, type TimedTasks } from './timed-task.ts';
+import type { TimedInput, TimedTasks } from './timed-task.ts';
 
 const EXIT_OK = 0;
 const EXIT_FAILED = 1;
 /** Inputs in the queue for each that runs: enough that no worker waits for this thread. */
-const QUEUED_PER_RUNNING = 4;
+const QUEUED_PER_RUNNING = 16;
 
 /**
  * Maps the inputs and writes each result as it comes.
@@ -25,6 +25,7 @@ const QUEUED_PER_RUNNING = 4;
 export async function mapInputs(
   runtime: Runtime,
   pool: TaskPool<TimedTasks>,
+  task: string,
   inputs: Inputs,
   settings: MapSettings,
 ): Promise<MapReport & { readonly exitCode: number }> {
@@ -53,16 +54,16 @@ export async function mapInputs(
   };
   const start = performance.now();
   try {
-    const results = pool.map(TIMED_TASK, timedInputs(inputs.items, times, places), {
+    const results = pool.map(task, timedInputs(inputs.items, times, places), {
       settle: true,
-      ordered: settings.ordered,
+      ordered: settings.ordered ?? false,
       concurrency: underWay,
       signal,
       idempotent: settings.retries > 0,
       ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     });
     for await (const result of results) {
-      const { input, place } = result.input;
+      const { input, place }: TimedInput = result.input;
       const time = times[place]!;
       places.release(place);
       const ms = Number.isNaN(time) ? undefined : time;
@@ -71,7 +72,7 @@ export async function mapInputs(
         result.status === 'fulfilled'
           ? { input, ms, value: result.value }
           : { input, ms, failure: toFailure(result.reason) },
-        settings.json,
+        settings.json ?? false,
       );
       tally.items++;
       tally.bytes += fileSize(input);

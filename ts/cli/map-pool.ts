@@ -1,7 +1,7 @@
 import type { Runtime, TaskPool } from '../index.node.ts';
 import type { MapSettings } from './map-settings.ts';
 import type { TaskRef } from './task-name.ts';
-import { TIMED_TASK, type TimedTasks, timedModule } from './timed-task.ts';
+import { type TimedTasks, timedModule, untimedName } from './timed-task.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A task that ignores its timeout for so long loses its worker: nothing else stops a loop. */
@@ -38,8 +38,10 @@ export async function openPool(
   } catch (error) {
     throw new UsageError(`cannot load ${task.module}: ${rootMessage(error)}`);
   }
-  const names = pool.tasks.filter((name) => name !== TIMED_TASK);
-  if (!names.includes(task.name)) {
+  const untimed = untimedName(task.name);
+  // The timed form is always there, the task itself only when the module has it.
+  if (!pool.tasks.includes(untimed)) {
+    const names = pool.tasks.filter((name) => name !== task.name);
     const exported = names.length === 0 ? 'it exports no function' : `it exports ${names.join(', ')}`;
     throw new UsageError(
       task.name === ''

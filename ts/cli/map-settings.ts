@@ -7,14 +7,14 @@ export interface MapSettings {
   readonly threads: number;
   /** Async tasks under way in each worker. */
   readonly concurrency: number;
-  readonly ordered: boolean;
-  readonly json: boolean;
+  readonly ordered?: boolean;
+  readonly json?: boolean;
   /** Milliseconds for each input; default: no limit. */
   readonly timeout?: number;
   /** Runs beyond the first. */
   readonly retries: number;
-  readonly failFast: boolean;
-  readonly dot: boolean;
+  readonly failFast?: boolean;
+  readonly dot?: boolean;
   /** File for the trace. */
   readonly trace?: string;
 }

@@ -8,7 +8,7 @@ import { openPool } from './map-pool.ts';
 import type { MapSettings } from './map-settings.ts';
 import { renderFailures, renderSummary } from './summary.ts';
 import { parseTask, type TaskRef } from './task-name.ts';
-import { TIMED_TASK, type TimedTasks } from './timed-task.ts';
+import type { TimedTasks } from './timed-task.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function runMap(settings: MapSettings): Promise<number> {
   const runtime = await createRuntime();
   try {
     const pool = await openPool(runtime, task, settings);
-    const report = await mapInputs(runtime, pool, inputs, settings);
+    const report = await mapInputs(runtime, pool, task.name, inputs, settings);
     if (trace !== undefined) await writeTrace(trace, pool, task);
     const colors = process.stderr.isTTY && process.stderr.hasColors();
     process.stderr.write(renderFailures(report) + renderSummary(report, colors));
@@ -46,8 +46,6 @@ async function openTrace(path: string): Promise<FileHandle> {
 }
 
 async function writeTrace(file: FileHandle, pool: TaskPool<TimedTasks>, task: TaskRef): Promise<void> {
-  const trace = toChromeTrace(pool.trace(), `heddle map ${task.module}#${task.name}`, (name) =>
-    name === TIMED_TASK ? task.name : name,
-  );
+  const trace = toChromeTrace(pool.trace(), `heddle map ${task.module}#${task.name}`);
   await file.writeFile(JSON.stringify(trace));
 }

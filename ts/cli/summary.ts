@@ -61,7 +61,7 @@ export function renderSummary(report: MapReport, colors: boolean): string {
   if (wallMs > 0) {
     facts.push(['speed-up', `${significant(taskMs / wallMs)} x (${duration(taskMs)} of tasks)`]);
   }
-  if (report.lostWorkers > 0) facts.push(['replaced', `${count(report.lostWorkers)} workers`]);
+  if (report.lostWorkers > 0) facts.push(['replaced', `${count(report.lostWorkers)} of the workers`]);
   const width = Math.max(...facts.map(([name]) => name.length));
   const lines = facts.map(([name, fact]) => `${name.padEnd(width)}  ${fact}\n`).join('');
   return `${lines}${workerTable(workers, colors)}\n`;

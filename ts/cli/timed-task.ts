@@ -1,9 +1,6 @@
 import type { TaskRef } from './task-name.ts';
 
-/** The task that the command runs. No identifier, so no export of a module in the usual style has the same name. */
-export const TIMED_TASK = 'heddle map';
-
-/** Its argument. */
+/** Argument of a timed task. */
 export interface TimedInput {
   readonly input: string;
   /** Shared memory for the durations of what is under way, in milliseconds. */
@@ -12,10 +9,8 @@ export interface TimedInput {
   readonly place: number;
 }
 
-/** The tasks of the module, as far as the command calls them. */
-export interface TimedTasks {
-  [TIMED_TASK](input: TimedInput): unknown;
-}
+/** What a pool over {@link timedModule} runs. */
+export type TimedTasks = Record<string, (input: TimedInput) => unknown>;
 
 // A task may print; stdout belongs to the results. Imported first, so it holds while the module loads.
 const PRINT_TO_STDERR = `
@@ -23,17 +18,21 @@ import process from 'node:process';
 process.stdout.write = process.stderr.write.bind(process.stderr);
 `;
 
+/** Name of the task itself beside its timed form: it is a task still, so it may fork itself. */
+export function untimedName(name: string): string {
+  return `${name} (inner)`;
+}
+
 /**
- * A module that exports what the task's module exports, so that its functions may fork one another, and beside it {@link TIMED_TASK}: it calls
- * the task with the input alone and leaves in shared memory how long that took, whether it returned or threw.
+ * A module that exports what the task's module exports, so that its functions may fork one another; but under the task's name stands its timed
+ * form, which calls the task with the input alone and leaves in shared memory how long that took, whether it returned or threw.
  */
 export function timedModule({ url, name }: TaskRef): string {
   const source = `
 import ${JSON.stringify(dataUrl(PRINT_TO_STDERR))};
 import * as module from ${JSON.stringify(url)};
 export * from ${JSON.stringify(url)};
-const fallback = module.default;
-export { fallback as default };
+${name === 'default' ? '' : 'const { default: unnamed } = module;\nexport { unnamed as default };'}
 const task = module[${JSON.stringify(name)}];
 function timed({ input, times, place }) {
   const start = performance.now();
@@ -47,7 +46,7 @@ function timed({ input, times, place }) {
   }
   return Promise.resolve(value).finally(end);
 }
-export { timed as ${JSON.stringify(TIMED_TASK)} };
+export { timed as ${JSON.stringify(name)}, task as ${JSON.stringify(untimedName(name))} };
 `;
   return dataUrl(source);
 }
