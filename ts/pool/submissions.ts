@@ -27,6 +27,7 @@ import {
   TAG_PORT,
 } from '../../build/generated/layout.ts';
 import { appendStack, type PlainError, reviveError } from '../codec/error-codec.ts';
+import { isMoved } from '../codec/move.ts';
 import { NEEDS_PORT, NO_MEMORY } from '../codec/slot-values.ts';
 import {
   MemoryFullError,
@@ -50,7 +51,7 @@ interface Extra {
   readonly name: string;
   readonly options: RunOptions;
   /** Kept only where the call may be run again, or its arguments travel by port. */
-  readonly args: readonly unknown[] | undefined;
+  args: readonly unknown[] | undefined;
   readonly range: boolean;
   readonly submitStack: Error | undefined;
   resolve: Resolve;
@@ -114,7 +115,10 @@ export class Submissions implements Drainable {
   readonly #waiting: { extra: Extra; functionId: number; classNumber: number }[] = [];
   /** Calls that wait for their next run. */
   readonly #inBackoff = new Set<Extra>();
-  #outstanding = 0;
+  /** Calls whose promise is not settled. */
+  #open = 0;
+  /** Slots that are queued, running or on their way home; a cancelled call leaves its slot behind for a while. */
+  #out = 0;
   #submitted = 0;
   #completed = 0;
   #failed = 0;
@@ -133,7 +137,12 @@ export class Submissions implements Drainable {
 
   /** Calls accepted and not settled. */
   get outstanding(): number {
-    return this.#outstanding;
+    return this.#open;
+  }
+
+  /** Slots that are not home. */
+  get out(): number {
+    return this.#out;
   }
 
   get counts(): { submitted: number; completed: number; failed: number; cancelled: number } {
@@ -148,7 +157,7 @@ export class Submissions implements Drainable {
   /** A call without options: the hot path. */
   run(functionId: number, args: readonly unknown[]): Promise<unknown> {
     // The clock is read for every call of a slow stream, and for one in 32 of a fast one.
-    if (this.#outstanding < 32 || (++this.#sinceStamp & 31) === 0) this.#now = this.#agent.clock.now();
+    if (this.#out < 32 || (++this.#sinceStamp & 31) === 0) this.#now = this.#agent.clock.now();
     if (this.#host.submitStacks !== 'never' && this.#now - this.#lastStackAt >= STACK_INTERVAL_MS) {
       return this.runWith(functionId, args, NO_OPTIONS, false);
     }
@@ -167,6 +176,7 @@ export class Submissions implements Drainable {
     }
     const promise = new Promise<unknown>(capture as never);
     this.#resolves[this.#agent.slots.ordinal(slot)] = captured;
+    this.#open++;
     const classNumber = this.#host.defaultClass;
     this.#fill(slot, functionId | (classNumber << META_CLASS_SHIFT) | (count << META_COUNT_SHIFT));
     this.#enqueue(slot, classNumber, 0);
@@ -183,7 +193,7 @@ export class Submissions implements Drainable {
 
   #enqueue(slot: number, classNumber: number, node: number): void {
     this.#submitted++;
-    this.#outstanding++;
+    this.#out++;
     if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0)
       this.#noRoom(slot);
     this.#agent.pump.start();
@@ -229,12 +239,20 @@ export class Submissions implements Drainable {
       stopGrace: undefined,
     };
     const classNumber = options.qos === undefined ? this.#host.defaultClass : classOf(options.qos);
+    this.#open++;
     try {
       if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
     } catch (error) {
+      this.#open--;
       return rejection(() => error);
     }
-    if (!extra.settled) this.#watch(extra);
+    if (extra.settled) return promise;
+    if (extra.slot !== 0) {
+      // Arguments are kept for another run, as they are now; those that were handed over are gone.
+      const kept = options.idempotent === true && options.transferList === undefined && !args.some(isMoved);
+      extra.args = kept ? snapshot(args) : undefined;
+    }
+    this.#watch(extra);
     return promise;
   }
 
@@ -283,48 +301,34 @@ export class Submissions implements Drainable {
 
   /** Back-pressure: with calls under way memory will come back; with none it will not. */
   #wait(extra: Extra, functionId: number, classNumber: number): void {
-    if (this.#outstanding === this.#waiting.length) {
+    if (this.#out === 0) {
       throw new MemoryFullError(
         `cannot run task '${extra.name}': its arguments do not fit the shared memory (${this.#agent.kernel.memory.buffer.byteLength} bytes); raise memoryBytes`,
       );
     }
-    this.#outstanding++;
+    // The caller may change its values from now on.
+    if (!extra.args!.some(isMoved)) extra.args = snapshot(extra.args);
     this.#waiting.push({ extra, functionId, classNumber });
   }
 
   #stopWaiting(extra: Extra): void {
-    if (this.#inBackoff.delete(extra)) this.#outstanding--;
+    this.#inBackoff.delete(extra);
     const index = this.#waiting.findIndex((entry) => entry.extra === extra);
-    if (index < 0) return;
-    this.#waiting.splice(index, 1);
-    this.#outstanding--;
+    if (index >= 0) this.#waiting.splice(index, 1);
   }
 
   #retryWaiting(): void {
     while (this.#waiting.length > 0) {
       const { extra, functionId, classNumber } = this.#waiting[0]!;
-      if (extra.settled) {
-        this.#waiting.shift();
-        this.#outstanding--;
-        continue;
-      }
-      let written: boolean;
       try {
-        this.#outstanding--;
-        written = this.#write(extra, functionId, classNumber);
-        if (!written && this.#outstanding === this.#waiting.length - 1) {
+        if (!this.#write(extra, functionId, classNumber)) {
+          if (this.#out > 0) return;
           throw new MemoryFullError(
             `cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`,
           );
         }
       } catch (error) {
-        this.#waiting.shift();
         this.#settleExtra(extra, () => error);
-        continue;
-      }
-      if (!written) {
-        this.#outstanding++;
-        return;
       }
       this.#waiting.shift();
     }
@@ -363,9 +367,9 @@ export class Submissions implements Drainable {
     this.#cancelled++;
     const { slot } = extra;
     this.#settleExtra(extra, error);
+    this.#host.onSettled();
     if (slot === 0) {
       this.#stopWaiting(extra);
-      this.#host.onSettled();
       return;
     }
     const { kernel } = this.#agent;
@@ -392,11 +396,13 @@ export class Submissions implements Drainable {
   /** Rejects a call; its slot, if it has one, comes home later. */
   #settleExtra(extra: Extra, error: () => unknown): void {
     extra.settled = true;
+    this.#open--;
     extra.stopTimer?.();
     extra.stopSignal?.();
     if (extra.slot !== 0) this.#resolves[this.#agent.slots.ordinal(extra.slot)] = undefined;
     this.#failed++;
     extra.resolve(rejection(() => this.#withSubmitStack(extra, error())));
+    if (this.#open === 0) this.#agent.pump.letGo();
   }
 
   #withSubmitStack(extra: Extra | undefined, error: unknown): unknown {
@@ -439,7 +445,8 @@ export class Submissions implements Drainable {
       codec.releaseArguments(slot, kernel.i32[(slot + SLOT_META) >>> 2]!);
       const value = codec.readResult(slot);
       slots.put(slot);
-      this.#outstanding--;
+      this.#out--;
+      this.#open--;
       this.#completed++;
       resolve(value);
       return;
@@ -474,13 +481,14 @@ export class Submissions implements Drainable {
     codec.releaseArguments(slot, meta);
     this.#host.portValues.forget(slot);
     slots.put(slot);
-    this.#outstanding--;
+    this.#out--;
     extra?.stopGrace?.();
-    if (resolve === undefined || status === SLOT_DROPPED) return;
+    if (resolve === undefined || extra?.settled === true) return;
     if (outcome.ok) {
       extra?.stopTimer?.();
       extra?.stopSignal?.();
       if (extra !== undefined) extra.settled = true;
+      this.#open--;
       this.#completed++;
       resolve(outcome.value);
       return;
@@ -494,6 +502,7 @@ export class Submissions implements Drainable {
       extra.settled = true;
       return;
     }
+    this.#open--;
     this.#failed++;
     resolve(rejection(() => outcome.value));
   }
@@ -534,21 +543,17 @@ export class Submissions implements Drainable {
   }
 
   #mayRetry(extra: Extra, error: unknown): boolean {
-    return (
-      extra.options.idempotent === true && !extra.settled && this.#host.retry.allows(extra.attempt, error)
-    );
+    if (extra.options.idempotent !== true || extra.settled || extra.args === undefined) return false;
+    return this.#host.retry.allows(extra.attempt, error);
   }
 
   #runAgain(extra: Extra, functionId: number, classNumber: number): void {
     extra.attempt++;
     extra.slot = 0;
-    // The call stays outstanding while it waits for its next run.
-    this.#outstanding++;
     this.#inBackoff.add(extra);
     const again = (): void => {
       // A call that was cancelled or closed meanwhile has been taken out.
       if (!this.#inBackoff.delete(extra)) return;
-      this.#outstanding--;
       try {
         if (this.#write(extra, functionId, classNumber)) this.#submitted--;
         else this.#wait(extra, functionId, classNumber);
@@ -570,11 +575,12 @@ export class Submissions implements Drainable {
     this.#extras[ordinal] = undefined;
     this.#agent.codec.releaseArguments(slot, this.#agent.kernel.i32[(slot + SLOT_META) >>> 2]!);
     this.#agent.slots.put(slot);
-    this.#outstanding--;
+    this.#out--;
     if (extra !== undefined) {
       extra.slot = 0;
       this.#settleExtra(extra, error);
     } else if (resolve !== undefined) {
+      this.#open--;
       this.#failed++;
       resolve(rejection(error));
     }
@@ -618,13 +624,13 @@ export class Submissions implements Drainable {
       if (extra !== undefined) {
         if (!extra.settled) this.#settleExtra(extra, error);
       } else {
+        this.#open--;
         this.#failed++;
         resolve(rejection(error));
       }
     }
     for (const { extra } of this.#waiting) if (!extra.settled) this.#settleExtra(extra, error);
     for (const extra of this.#inBackoff) if (!extra.settled) this.#settleExtra(extra, error);
-    this.#outstanding -= this.#waiting.length + this.#inBackoff.size;
     this.#waiting.length = 0;
     this.#inBackoff.clear();
   }
@@ -648,7 +654,18 @@ export class Submissions implements Drainable {
       kernel.i32[state] = kernel.i32[state]! & ~STATE_STATUS_MASK;
       slots.put(slot);
     }
-    this.#outstanding = 0;
+    this.#out = 0;
+  }
+}
+
+/** A copy that later changes of the caller do not reach; values that cannot be cloned stay as they are and fail where they are written. */
+function snapshot(args: readonly unknown[] | undefined): readonly unknown[] | undefined {
+  if (args === undefined || args.every((value) => typeof value !== 'object' || value === null))
+    return args?.slice();
+  try {
+    return structuredClone(args);
+  } catch {
+    return args;
   }
 }
 

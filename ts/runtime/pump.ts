@@ -7,8 +7,10 @@ import type { Platform } from '../platform/port.ts';
 export interface Drainable {
   /** Takes what came. Returns how many. */
   drain(): number;
-  /** Calls that are not settled yet. */
+  /** Calls that are not settled yet: they keep the process alive. */
   readonly outstanding: number;
+  /** Slots that are not home: while there are any, outcomes may come. */
+  readonly out: number;
 }
 
 /** The longest time in which polling may go on without an outcome, and the shortest that is worth a try. */
@@ -34,6 +36,7 @@ export class Pump {
   readonly #onTurn = (): void => this.#turn();
   readonly #onRing = (): void => this.#rung();
   #running = false;
+  #held = false;
   #armed = false;
   /** A waitAsync that has not been notified yet: it stays good for the next time we arm. */
   #waiting = false;
@@ -58,16 +61,27 @@ export class Pump {
     this.#sources.delete(source);
   }
 
-  /** Called when a call became outstanding. */
+  /** Called when a slot went out. */
   start(): void {
+    if (!this.#held) {
+      this.#held = true;
+      this.#keepAlive.ref();
+    }
     if (!this.#running) {
       this.#running = true;
-      this.#keepAlive.ref();
       this.#poll();
     } else if (this.#armed && this.#window >= NEAR_MISS_MS / 2) {
       this.#disarm();
       this.#poll();
     }
+  }
+
+  /** Lets the process exit, unless a call is still open. */
+  letGo(): void {
+    if (!this.#held) return;
+    for (const source of this.#sources) if (source.outstanding > 0) return;
+    this.#held = false;
+    this.#keepAlive.unref();
   }
 
   #poll(): void {
@@ -77,23 +91,24 @@ export class Pump {
 
   #turn(): void {
     if (this.#armed) return;
-    let outstanding = 0;
+    let out = 0;
     let drained = 0;
     for (const source of this.#sources) {
-      outstanding += source.outstanding;
+      out += source.out;
       drained += source.drain();
     }
     if (drained > 0) {
       this.#window = Math.min(WINDOW_MOST_MS, this.#window * 2);
       // One more turn even when nothing is left: what follows an outcome usually submits again.
       this.#poll();
-    } else if (outstanding === 0) {
+    } else if (out === 0) {
       this.#running = false;
-      this.#keepAlive.unref();
+      this.letGo();
     } else if (this.#clock.now() < this.#pollUntil) {
       this.#platform.turn(this.#onTurn);
     } else {
       this.#window = Math.max(WINDOW_LEAST_MS, this.#window / 2);
+      this.letGo();
       this.#arm();
     }
   }
