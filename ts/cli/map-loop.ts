@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import process from 'node:process';
-import type { Runtime, TaskPool } from '../index.node.ts';
+import { setTimeout } from 'node:timers/promises';
+import type { Runtime, TaskPool, WorkerMetrics } from '../index.node.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 import { Interrupts } from './interrupts.ts';
@@ -16,6 +17,8 @@ const EXIT_OK = 0;
 const EXIT_FAILED = 1;
 /** Inputs in the queue for each that runs: enough that no worker waits for this thread. */
 const QUEUED_PER_RUNNING = 16;
+/** A count that a lost worker took along never comes. */
+const COUNT_ATTEMPTS = 20;
 
 /**
  * Maps the inputs and writes each result as it comes.
@@ -95,18 +98,29 @@ export async function mapInputs(
     progress?.stop();
     interrupts.dispose();
   }
+  const wallMs = performance.now() - start;
   return {
     tally,
     total: inputs.total,
-    wallMs: performance.now() - start,
+    wallMs,
     taskMs,
-    workers: pool.metrics().workers,
+    workers: await settledWorkers(pool, tally.items),
     lostWorkers,
     failures,
     strays,
     stopped,
     exitCode: interrupts.exitCode ?? (tally.failed > 0 ? EXIT_FAILED : EXIT_OK),
   };
+}
+
+/** A worker counts a task a moment after its result has come: waits for that, within reason. */
+async function settledWorkers(pool: TaskPool<TimedTasks>, items: number): Promise<readonly WorkerMetrics[]> {
+  for (let attempt = 0; ; attempt++) {
+    const { workers } = pool.metrics();
+    const counted = workers.reduce((sum, { completed, failed }) => sum + completed + failed, 0);
+    if (counted >= items || attempt === COUNT_ATTEMPTS) return workers;
+    await setTimeout(1);
+  }
 }
 
 /** The inputs as the timed task takes them, each with a place of its own while it is under way. */

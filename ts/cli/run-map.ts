@@ -27,7 +27,7 @@ export async function runMap(settings: MapSettings): Promise<number> {
     const report = await mapInputs(runtime, pool, task.name, inputs, settings);
     if (trace !== undefined) await writeTrace(trace, pool, task);
     const colors = process.stderr.isTTY && process.stderr.hasColors();
-    process.stderr.write(renderFailures(report) + renderSummary(report, colors));
+    process.stderr.write(`\n${renderFailures(report)}${renderSummary(report, colors)}`);
     return report.exitCode;
   } finally {
     inputs.close();
