@@ -1,0 +1,282 @@
+// Rules that were broken once.
+
+import { describe, expect, it } from 'vitest';
+import {
+  fixture,
+  gateOf,
+  isPending,
+  openPool,
+  openPoolOn,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  runProgram,
+  thrownBy,
+  turn,
+  until,
+} from './harness.ts';
+
+describe('two pools on one runtime', () => {
+  it('runs a queued task in its own pool when a worker of the other pool dies', async () => {
+    const rt = await openRuntime();
+    const a = await openPoolOn(rt, { name: 'A' });
+    const b = await openPoolOn(rt, { name: 'B' });
+    const gate = gateOf(rt);
+    const blocking = b.run('hold', [gate.name]);
+    await gate.reached(1);
+    const died = new Promise((resolve) => a.once('workerExit', resolve));
+    // The slot of this task is free again when its worker dies, and belongs to the next task of B.
+    await a.run('exitSoon', [7]);
+    const queued = Array.from({ length: 20 }, () => b.run('myPool'));
+    await died;
+    await a.ready();
+    expect(await a.run('myPool')).toBe('A');
+    gate.open();
+    await blocking;
+    expect(await Promise.all(queued)).toEqual(Array(20).fill('B'));
+  });
+
+  it('keeps pools apart after one was shut down and destroyed at once', async () => {
+    const rt = await openRuntime();
+    const first = await openPoolOn(rt, { name: 'first' });
+    const gate = gateOf(rt);
+    const held = outcome(first.run('hold', [gate.name]));
+    await gate.reached(1);
+    const shut = first.shutdown();
+    await first.destroy();
+    const second = await openPoolOn(rt, { name: 'second' });
+    await shut;
+    const third = await openPoolOn(rt, { name: 'third' });
+    const names = await Promise.all([second.run('myPool'), third.run('myPool'), second.run('myPool')]);
+    expect(names).toEqual(['second', 'third', 'second']);
+    expect(await held).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+  });
+});
+
+describe('scaling', () => {
+  it('starts a worker for a task when minThreads is 0 and all have ended', async () => {
+    const { pool } = await openPool({ minThreads: 0, maxThreads: 2, idleTimeout: 20 });
+    await until(() => pool.metrics().threads === 0);
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('starts workers for a few long tasks, far below the most it may start', async () => {
+    const { rt, pool } = await openPool({ minThreads: 1, maxThreads: 4 });
+    const gate = gateOf(rt);
+    const tasks = [1, 2, 3].map((n) => pool.run('hold', [gate.name, n]));
+    await gate.reached(3);
+    gate.open();
+    expect(await Promise.all(tasks)).toEqual([1, 2, 3]);
+  });
+
+  it('settles scale() and ready() when no more workers can be started', async () => {
+    const { pool } = await openPool({ minThreads: 1, maxThreads: 64 }, { memoryBytes: 4 * 2 ** 20 });
+    pool.on('error', () => undefined);
+    await pool.run('echo', [0]);
+    expect(await rejectionOf(pool.scale(64))).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('gives back the memory of a worker whose thread could not be made', async () => {
+    const rt = await openRuntime();
+    const options = { tasks: fixture('tasks.mjs'), worker: () => 'no worker' };
+    await rejectionOf(rt.createPool(options));
+    const before = rt.usedBytes;
+    for (let i = 0; i < 300; i++) {
+      expect(await rejectionOf(rt.createPool(options))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect(rt.usedBytes).toBe(before);
+  });
+});
+
+describe('range', () => {
+  it('splits a range over an array of the user’s own SharedArrayBuffer', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    const seen = new Int32Array(new SharedArrayBuffer(4 * 1000));
+    const pieces = new Int32Array(new SharedArrayBuffer(8));
+    await pool.range('cover', { from: 0, to: 1000, grain: 10 }, [seen, pieces]);
+    expect(seen.every((n) => n === 1)).toBe(true);
+    expect(pieces[1]).toBe(10);
+  });
+
+  it('names the argument that cannot be cloned by its place in the call', async () => {
+    const { pool } = await openPool();
+    const error = await rejectionOf(pool.range('cover', { from: 0, to: 10 }, [{ list: [() => 1] }]));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', name: 'DataCloneError' });
+    expect(error.path).toBe('args[0].list[0]');
+  });
+
+  it('rejects only when the pieces that had begun have ended', async () => {
+    const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    for (let round = 0; round < 20; round++) {
+      const seen = rt.alloc(Int32Array, 4000);
+      await rejectionOf(pool.range('failAt', { from: 0, to: 4000, grain: 50 }, [0, seen]));
+      const then = seen.slice();
+      await pool.run('echo', [1]);
+      await pool.run('echo', [1]);
+      expect(seen).toEqual(then);
+      rt.free(seen);
+    }
+  });
+});
+
+describe('forks of a task that fails', () => {
+  it.each(['forkAndThrow', 'forkAndReject'])('%s leaves neither slots nor running forks', async (task) => {
+    const { rt, pool } = await openPool();
+    for (let i = 0; i < 50; i++) await rejectionOf(pool.run(task, ['ran', 50]));
+    const before = rt.usedBytes;
+    for (let i = 0; i < 300; i++) await rejectionOf(pool.run(task, ['ran', 50]));
+    expect(rt.usedBytes).toBe(before);
+    expect(pool.metrics().queueDepth).toBe(0);
+  });
+});
+
+describe('closing', () => {
+  it('settles a call that waits for its next attempt when the pool is destroyed', async () => {
+    const { rt, pool } = await openPool({ retry: { attempts: 3, backoffMs: 10_000 } });
+    const call = outcome(pool.run('failTimes', ['calls', 99], { idempotent: true }));
+    await until(() => rt.atomicInt32('calls').load() === 1);
+    await until(() => pool.metrics().workers[0]!.failed === 1);
+    await turn();
+    await pool.destroy();
+    expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+  });
+
+  it('settles a call that waits for its next attempt when its signal fires', async () => {
+    const { rt, pool } = await openPool({ retry: { attempts: 3, backoffMs: 10_000 } });
+    const abort = new AbortController();
+    const call = outcome(pool.run('failTimes', ['calls', 99], { idempotent: true, signal: abort.signal }));
+    await until(() => pool.metrics().workers[0]!.failed === 1);
+    await turn();
+    abort.abort('enough');
+    expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_TASK_ABORTED', cause: 'enough' } });
+    expect(rt.atomicInt32('calls').load()).toBe(1);
+    await pool.shutdown();
+  });
+
+  it('lets the process exit while a task that timed out still runs', async () => {
+    const result = await runProgram('runaway.mjs');
+    expect(result).toMatchObject({ code: 0, signal: null });
+    expect(result.stdout).toContain('ERR_TASK_TIMEOUT');
+  });
+});
+
+describe('memory', () => {
+  it('frees arrays only as a whole', async () => {
+    const rt = await openRuntime();
+    const array = rt.alloc(Uint8Array, 300_000).fill(1);
+    const used = rt.usedBytes;
+    for (const inner of [array.subarray(65_536), array.subarray(65_536, 65_540), array.subarray(131_072)]) {
+      expect(thrownBy(() => rt.free(inner))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect(rt.usedBytes).toBe(used);
+    rt.free(array);
+  });
+
+  it('takes the arguments as they are when run() is called, though they wait for memory', async () => {
+    const { rt, pool } = await openPool({}, { memoryBytes: 8 * 2 ** 20 });
+    const gate = gateOf(rt);
+    const blocking = pool.run('hold', [gate.name]);
+    await gate.reached(1);
+    const bytes = new Uint8Array(2 ** 20);
+    const calls: Promise<unknown>[] = [];
+    for (let i = 1; i <= 12; i++) {
+      bytes.fill(i);
+      calls.push(pool.run('firstAndLength', [bytes]));
+    }
+    bytes.fill(99);
+    gate.open();
+    await blocking;
+    expect((await Promise.all(calls)).map((result) => (result as number[])[0])).toEqual(
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    );
+  });
+
+  it('takes no place in the queue for calls that were cancelled there', async () => {
+    const { rt, pool } = await openPool({ maxQueue: 5 });
+    const gate = gateOf(rt);
+    const blocking = pool.run('hold', [gate.name]);
+    await gate.reached(1);
+    const abort = new AbortController();
+    const queued = Array.from({ length: 5 }, () => outcome(pool.run('echo', [1], { signal: abort.signal })));
+    expect(await rejectionOf(pool.run('echo', [1]))).toMatchObject({ code: 'ERR_QUEUE_FULL' });
+    abort.abort();
+    await Promise.all(queued);
+    expect(pool.metrics().outstanding).toBe(1);
+    const late = pool.run('echo', ['late']);
+    gate.open();
+    expect(await late).toBe('late');
+    await blocking;
+  });
+});
+
+describe('cancelling', () => {
+  it('ends the worker of an async task that outlives its grace', async () => {
+    const { rt, pool } = await openPool();
+    const gone = new Promise((resolve) => pool.once('workerExit', resolve));
+    const abort = new AbortController();
+    const call = outcome(pool.run('neverNoted', ['in'], { signal: abort.signal, abortGraceMs: 20 }));
+    await until(() => rt.atomicInt32('in').load() === 1);
+    abort.abort();
+    expect(await call).toMatchObject({ ok: false, error: { name: 'AbortError' } });
+    expect(await gone).toMatchObject({ expected: true });
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('follows the first async call of a task that had returned plain values before', async () => {
+    const { pool } = await openPool();
+    expect(await pool.run('sometimesAsync', [false])).toBe('sometimesAsync');
+    expect(await pool.run('sometimesAsync', [true])).toBe('sometimesAsync');
+  });
+});
+
+describe('map', () => {
+  it('ends by break and by its signal while its source keeps it waiting', async () => {
+    const { pool } = await openPool();
+    async function* stuck(): AsyncGenerator<number> {
+      yield 1;
+      await new Promise(() => undefined);
+    }
+    const broken = pool.map('echo', stuck());
+    expect(await broken.next()).toEqual({ value: 1, done: false });
+    await broken.return?.();
+    const abort = new AbortController();
+    const aborted = pool.map('echo', stuck(), { signal: abort.signal });
+    await aborted.next();
+    const next = outcome(aborted.next());
+    expect(await isPending(next)).toBe(true);
+    abort.abort('enough');
+    expect(await next).toMatchObject({ ok: false, error: { name: 'AbortError', cause: 'enough' } });
+  });
+
+  it('starts nothing that its source gives after the end', async () => {
+    const { rt, pool } = await openPool();
+    let give: ((result: IteratorResult<string>) => void) | undefined;
+    let asked = 0;
+    const source = {
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          asked++ === 0
+            ? Promise.resolve({ value: 'count', done: false })
+            : new Promise<IteratorResult<string>>((resolve) => (give = resolve)),
+      }),
+    };
+    const results = pool.map('count', source as AsyncIterable<string>);
+    expect((await results.next()).value).toBe(1);
+    void results.return?.();
+    await turn();
+    give!({ value: 'count', done: false });
+    await turn();
+    await pool.run('echo', [1]);
+    expect(rt.atomicInt32('count').load()).toBe(1);
+  });
+});
+
+describe('retry', () => {
+  it('keeps the error of a task whose arguments were moved, as it cannot run again', async () => {
+    const { pool } = await openPool({ retry: { attempts: 3 } });
+    const { buffer } = new Uint8Array(100);
+    const error = await rejectionOf(pool.run('fail', [buffer], { idempotent: true, transferList: [buffer] }));
+    expect(error.message).toBe('[object ArrayBuffer]');
+  });
+});
