@@ -128,10 +128,10 @@ export function joinAsWorker(agent: usize, pool: usize, index: u32): usize {
   const place = pool + POOL_WORKER_LANES + (index << 2);
   let lane: usize = load32(place);
   if (lane == 0) {
-    lane = newLane(pool, CLASSES);
+    lane = newLane(pool, CLASSES * 2);
     if (lane == 0) return 0;
   }
-  describeLane(lane, KIND_WORKER, agent, pool, 1);
+  describeLane(lane, KIND_WORKER, agent, pool, 2);
   store<u32>(agent + AGENT_POOL, pool as u32);
   store<u32>(agent + AGENT_LANE, lane as u32);
   store<u32>(agent + AGENT_BIT, index);
@@ -166,7 +166,14 @@ function describeLane(lane: usize, kind: u32, agent: usize, pool: usize, nodes: 
   store<u32>(lane + LANE_NODES, nodes);
 }
 
-/** Deque of a class, and for submitters of a node, in a lane. */
+/**
+ * A worker keeps what it forked and what it took in a batch apart: a join runs forks only, so it never starts a foreign call on top of the
+ * stack that waits.
+ */
+export const FORKS: u32 = 0;
+export const BATCHES: u32 = 1;
+
+/** Deque of a class in a lane: of a worker FORKS or BATCHES, of a submitter that of a node. */
 export function dequeOf(lane: usize, qosClass: u32, node: u32): usize {
   return lane + LANE_DEQUES + (node * CLASSES + qosClass) * DEQUE_SIZE;
 }

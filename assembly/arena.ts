@@ -34,8 +34,9 @@ function freeList(agent: usize, sizeClass: u32): usize {
 
 /** Address of the payload of a block of at least `bytes`, or 0 when the memory is full. Only `agent`'s own thread may call it. */
 export function allocate(agent: usize, bytes: u32): usize {
+  // Compared before the header is added: a size near 2^32 must not wrap to a small one.
+  if (bytes > ((1 as u32) << BLOCK_MAX_LOG2) - BLOCK_HEADER) return allocateLarge(agent, bytes);
   const total = bytes + BLOCK_HEADER;
-  if (total > (1 as u32) << BLOCK_MAX_LOG2) return allocateLarge(agent, bytes);
   let log2: u32 = 32 - clz(total - 1);
   if (log2 < BLOCK_MIN_LOG2) log2 = BLOCK_MIN_LOG2;
   const sizeClass = log2 - BLOCK_MIN_LOG2;

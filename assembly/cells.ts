@@ -1,65 +1,56 @@
 /**
- * AtomicInt32 and AtomicBool by name: a hash table with open addressing that only grows. A cell is claimed EMPTY -> BUSY(agent) -> READY;
- * one that meets BUSY waits for the name, and takes the cell over when the claimer is dead, so that a death in between blocks nobody.
+ * AtomicInt32 and AtomicBool by name: a hash table with open addressing that only grows. A cell is claimed with the identity of its name, 62
+ * bits of hash and the kind, in one CAS; whoever meets an identity that is its own and not READY yet writes the same name itself. So nobody
+ * ever waits for another thread, and a death in between changes nothing.
  */
-import { agentAt } from './agents';
-import { add32, cas32, exchange32, load32, store32 } from './atomics';
+import { add32, cas32, cas64, exchange32, load32, load64, store32 } from './atomics';
 import {
-  AGENT_ID,
-  AGENT_STATE,
   CELL_CLAIM,
-  CELL_KIND,
   CELL_NAME,
   CELL_NAME_LENGTH,
+  CELL_READY,
   CELL_SIZE,
   CELL_VALUE,
   CELLS,
   MAX_CELLS,
 } from './layout';
-import { AGENT_LIVE, CELL_BUSY, CELL_EMPTY, CELL_KIND_CLASH, CELL_READY, CELL_TABLE_FULL } from './status';
+import { CELL_KIND_CLASH, CELL_TABLE_FULL } from './status';
 
-/** FNV-1a (Fowler, Noll, Vo). */
-function hash(name: usize, length: u32): u32 {
-  let h: u32 = 0x811c9dc5;
-  for (let i: u32 = 0; i < length; i++) h = (h ^ load<u8>(name + i)) * 0x01000193;
-  return h;
+/** FNV-1a, 64 bits (Fowler, Noll, Vo); the low two bits make room for the kind, and 0 is never an identity. */
+function hash(name: usize, length: u32): u64 {
+  // biome-ignore lint/correctness/noPrecisionLoss: a 64-bit constant of AssemblyScript
+  let h: u64 = 0xcbf29ce484222325;
+  for (let i: u32 = 0; i < length; i++) h = (h ^ load<u8>(name + i)) * 0x00000100000001b3;
+  h &= ~3;
+  return h == 0 ? 4 : h;
 }
 
 /**
  * Finds or makes the cell with this name (UTF-8 at `name`, at most CELL_NAME_CAPACITY bytes). Returns its address, or CELL_TABLE_FULL, or
  * CELL_KIND_CLASH when the name is a cell of another kind.
  */
-export function findCell(agent: usize, name: usize, length: u32, kind: u32): usize {
-  const start = hash(name, length);
+export function findCell(name: usize, length: u32, kind: u32): usize {
+  const identity = hash(name, length);
+  const start = (identity >> 2) as u32;
   for (let probe: u32 = 0; probe < MAX_CELLS; probe++) {
     const cell: usize = CELLS + ((start + probe) % MAX_CELLS) * CELL_SIZE;
-    if (!settleClaim(agent, cell)) {
-      fill(cell, name, length, kind);
-      return cell;
+    let claim = load64(cell + CELL_CLAIM);
+    if (claim == 0) {
+      cas64(cell + CELL_CLAIM, 0, identity | kind);
+      claim = load64(cell + CELL_CLAIM);
     }
-    if (!sameName(cell, name, length)) continue;
-    return load<u32>(cell + CELL_KIND) == kind ? cell : CELL_KIND_CLASH;
+    if ((claim & ~3) != identity) continue;
+    if (load32(cell + CELL_READY) == 0) {
+      // Every thread that comes here writes the same bytes. Plain: published by the store of READY.
+      store<u32>(cell + CELL_NAME_LENGTH, length);
+      memory.copy(cell + CELL_NAME, name, length);
+      store32(cell + CELL_READY, 1);
+    } else if (!sameName(cell, name, length)) {
+      continue;
+    }
+    return (claim & 3) == kind ? cell : CELL_KIND_CLASH;
   }
   return CELL_TABLE_FULL;
-}
-
-/** True when the cell is READY; false when `agent` has claimed it and must fill it. Waits while a live agent fills it. */
-function settleClaim(agent: usize, cell: usize): bool {
-  const mine = CELL_BUSY | load<u32>(agent + AGENT_ID);
-  while (true) {
-    const claim = load32(cell + CELL_CLAIM);
-    if (claim == CELL_READY) return true;
-    const abandoned = claim != CELL_EMPTY && load32(agentAt(claim & 0xffff) + AGENT_STATE) != AGENT_LIVE;
-    if ((claim == CELL_EMPTY || abandoned) && cas32(cell + CELL_CLAIM, claim, mine)) return false;
-  }
-}
-
-function fill(cell: usize, name: usize, length: u32, kind: u32): void {
-  store<u32>(cell + CELL_KIND, kind);
-  store<u32>(cell + CELL_NAME_LENGTH, length);
-  memory.copy(cell + CELL_NAME, name, length);
-  // Publishes the name.
-  store32(cell + CELL_CLAIM, CELL_READY);
 }
 
 function sameName(cell: usize, name: usize, length: u32): bool {

@@ -162,9 +162,18 @@ export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32,
   return slot;
 }
 
-/** Recovery: entry number `i` beyond the bottom of a dead thread's deque, where a pop or a batch leaves what it was taking. May be anything. */
+/**
+ * Recovery: entry number `i` from one below the bottom of a dead thread's deque on, where a pop or a batch leaves what it was taking. May be
+ * anything.
+ */
 export function beyond(deque: usize, i: u32): u32 {
   const buffer = load32(deque + DEQUE_BUFFER);
   if (i > ((1 as u32) << (buffer & BUFFER_LOG2_MASK)) - 1) return 0;
-  return load<u32>(cell(buffer, load32(deque + DEQUE_BOTTOM) + i));
+  return load<u32>(cell(buffer, load32(deque + DEQUE_BOTTOM) - 1 + i));
+}
+
+/** Recovery: a pop that was cut short leaves bottom below top, where the next owner's entries would not be seen. */
+export function repair(deque: usize): void {
+  const top = load32(deque + DEQUE_TOP);
+  if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top);
 }

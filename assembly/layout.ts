@@ -30,8 +30,8 @@ export const HEADER_FIRST_SPAN: u32 = HEADER + 12;
 export const HEADER_SPAN_HINT: u32 = HEADER + 64;
 /** Counts recoveries; a thread that waits for another's result looks again when it changes. */
 export const HEADER_RECOVERIES: u32 = HEADER + 128;
-/** Slot spans of reaped agents, linked by SPAN_SLOTS_NEXT: memory that was slots stays slots (see recovery.ts). */
-export const HEADER_SLOT_SPANS: u32 = HEADER + 132;
+/** How many spans of the table are OWNER_SLOTS_FREE; a hint. */
+export const HEADER_FREE_SLOT_SPANS: u32 = HEADER + 132;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ export const CLASSES: u32 = 3;
 
 /*
  *   line 0    state id node-count worker-high submitter-high class-mask
- *   line 1    idle set, joining set       i64 each, bit = worker
+ *   line 1    idle, joining, looping set   i64 each, bit = worker
  *   line 2    searching set  i64, bit = worker
  *   192       agent of each worker       64 x u32
  *   512       lane of each worker        64 x u32
@@ -143,6 +143,8 @@ export const POOL_CLASS_MASK: u32 = 20;
 export const POOL_IDLE: u32 = 64;
 /** Workers that sleep in a join: forks may wake them, submitted tasks may not (they would start foreign work under a join). */
 export const POOL_JOINING: u32 = 72;
+/** Idle workers whose event loop may be busy with async tasks: a wake-up must not rely on them alone. */
+export const POOL_LOOPING: u32 = 80;
 export const POOL_SEARCHING: u32 = 128;
 export const POOL_WORKERS: u32 = 192;
 export const POOL_WORKER_LANES: u32 = 512;
@@ -156,13 +158,14 @@ export const CELL_SIZE: u32 = 256;
 export const CELLS_END: u32 = CELLS + MAX_CELLS * CELL_SIZE;
 
 /*
- *   line 0   claim kind name-length, then the name in UTF-8 up to byte 191
+ *   line 0   claim (i64), ready, name-length, then the name in UTF-8 up to byte 191
  *   line 3   value, operations (f64)
  */
-/** CELL_EMPTY, CELL_BUSY with the claiming agent's id, or CELL_READY (cells.ts). */
+/** 0, or 62 bits of the name's hash with the kind (CELL_INT32, CELL_BOOL) in the low two bits. */
 export const CELL_CLAIM: u32 = 0;
-export const CELL_KIND: u32 = 4;
-export const CELL_NAME_LENGTH: u32 = 8;
+/** 1 once the name stands there. */
+export const CELL_READY: u32 = 8;
+export const CELL_NAME_LENGTH: u32 = 12;
 export const CELL_NAME: u32 = 16;
 export const CELL_NAME_CAPACITY: u32 = 176;
 export const CELL_VALUE: u32 = 192;
@@ -174,10 +177,12 @@ export const SPAN_TABLE: u32 = CELLS_END;
 export const SPAN_SHIFT: u32 = 16;
 export const SPAN_SIZE: u32 = 1 << SPAN_SHIFT;
 export const MAX_SPANS: u32 = 65536;
-/** Span owners: an agent's id (1..255), OWNER_POOL + a pool's index, or one of the two below. 0 is free. */
+/** Span owners: an agent's id (1..255), OWNER_POOL + a pool's index, or one of those below. 0 is free. */
 export const OWNER_POOL: u32 = 0x1000;
 export const OWNER_SHARED: u32 = 0x2000;
 export const OWNER_SLOTS: u32 = 0x2001;
+/** Slots of agents that were reaped: memory that was slots stays slots (slots.ts). */
+export const OWNER_SLOTS_FREE: u32 = 0x2002;
 
 // ---- slots: one task each -----------------------------------------------------------------------------------------------------------------
 
@@ -238,12 +243,13 @@ export const SLOTS_PER_SPAN: u32 = SPAN_SIZE / SLOT_SIZE;
 /*
  *   line 0   kind agent pool node node-count             written when the lane is taken over
  *   line 1   head of the completions that came back       completions.ts
- *   128      deques, CLASSES x nodes, each DEQUE_SIZE
+ *   128      deques, each DEQUE_SIZE: of a worker CLASSES x { forks, batches }, of a submitter CLASSES x nodes
  */
 export const LANE_KIND: u32 = 0;
 export const LANE_AGENT: u32 = 4;
 export const LANE_POOL: u32 = 8;
 export const LANE_NODE: u32 = 12;
+/** Deques of each class: 2 for a worker, one a NUMA node for a submitter. */
 export const LANE_NODES: u32 = 16;
 export const LANE_COMPLETED: u32 = 64;
 export const LANE_DEQUES: u32 = 128;

@@ -26,6 +26,7 @@ import {
   AGENTS,
   POOL_IDLE,
   POOL_JOINING,
+  POOL_LOOPING,
   POOL_SEARCHING,
   POOL_WORKERS,
 } from './layout';
@@ -72,8 +73,21 @@ function wakeSlow(pool: usize): void {
   while (true) {
     const idle = load64(pool + POOL_IDLE);
     if (idle == 0 || load64(pool + POOL_SEARCHING) != 0) return;
-    if (wake(pool, ctz(idle))) return;
+    const firm = idle & ~load64(pool + POOL_LOOPING);
+    if (firm != 0) {
+      if (wake(pool, ctz(firm))) return;
+    } else {
+      // All of them may be busy on their event loops: each is told, none is relied on as the searcher, and we look on.
+      wakeLooping(pool, ctz(idle));
+    }
   }
+}
+
+function wakeLooping(pool: usize, index: u64): void {
+  const mask = (1 as u64) << index;
+  if ((and64(pool + POOL_IDLE, ~mask) & mask) == 0) return;
+  const agent = load32(pool + POOL_WORKERS + ((index as u32) << 2));
+  unpark(AGENTS + agent * AGENT_SIZE);
 }
 
 /** Makes idle worker `index` the searcher and unparks it. False when a race was lost and the caller should look again. */
@@ -129,6 +143,7 @@ export function announceIdle(pool: usize, mask: u64): bool {
 export function leaveIdle(pool: usize, mask: u64): void {
   or64(pool + POOL_SEARCHING, mask);
   and64(pool + POOL_IDLE, ~mask);
+  if ((load64(pool + POOL_LOOPING) & mask) != 0) and64(pool + POOL_LOOPING, ~mask);
 }
 
 /** A searcher found work. True when no other searcher is left: it must wake the next. */

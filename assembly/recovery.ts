@@ -15,9 +15,10 @@
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
  * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
  */
-import { agentAt, dequeOf } from './agents';
-import { add32, and64, load32, store32 } from './atomics';
-import { beyond, push, STEAL_RETRY, steal } from './deque';
+import { agentAt, BATCHES, dequeOf, FORKS } from './agents';
+import { release } from './arena';
+import { add32, and64, cas32, load32, store32 } from './atomics';
+import { beyond, push, repair, STEAL_RETRY, steal } from './deque';
 import {
   AGENT_BIT,
   AGENT_HELD,
@@ -29,16 +30,17 @@ import {
   BATCH_MOST,
   CLASSES,
   HEADER_RECOVERIES,
-  HEADER_SLOT_SPANS,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
   META_FORK_BIT,
   OWNER_POOL,
   OWNER_SLOTS,
+  OWNER_SLOTS_FREE,
   POOL_ID,
   POOL_IDLE,
   POOL_JOINING,
+  POOL_LOOPING,
   POOL_SEARCHING,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
@@ -56,7 +58,7 @@ import {
 } from './layout';
 import { bit, wakeAll } from './parking';
 import { sendHome } from './scheduler';
-import { claimant, conclude, concludeCancelled, markLost, poolOf, slotAt } from './slots';
+import { claimant, conclude, concludeCancelled, freeSlotSpan, markLost, poolOf, slotAt } from './slots';
 import { releaseAllOf, spanLimit, spanOwner } from './spans';
 import {
   AGENT_DEAD,
@@ -79,7 +81,9 @@ function status(slot: usize): u32 {
 function isSlot(word: u32): bool {
   if ((word & (SLOT_SIZE - 1)) != 0 || (word & (SPAN_SIZE - 1)) == 0) return false;
   const span = word >> SPAN_SHIFT;
-  return span < spanLimit() && spanOwner(word) == OWNER_SLOTS;
+  if (span >= spanLimit()) return false;
+  const owner = spanOwner(word);
+  return owner == OWNER_SLOTS || owner == OWNER_SLOTS_FREE;
 }
 
 /** Steps 1 to 5 above. `rescue` is a lane of the calling thread in the same pool, or 0 when the pool is being taken down. */
@@ -88,12 +92,17 @@ export function recover(agent: usize, rescue: usize): void {
   const lane: usize = load<u32>(agent + AGENT_LANE);
   const id = load<u32>(agent + AGENT_ID);
   store32(agent + AGENT_STATE, AGENT_DEAD);
+  if (pool == 0) return; // it never joined one
   const index = load<u32>(agent + AGENT_BIT);
   store32(pool + POOL_WORKERS + (index << 2), 0);
   and64(pool + POOL_IDLE, ~bit(index));
   and64(pool + POOL_JOINING, ~bit(index));
+  and64(pool + POOL_LOOPING, ~bit(index));
   and64(pool + POOL_SEARCHING, 0);
-  for (let c: u32 = 0; c < CLASSES; c++) drain(dequeOf(lane, c, 0), pool, rescue);
+  for (let c: u32 = 0; c < CLASSES; c++) {
+    drain(dequeOf(lane, c, FORKS), pool, rescue);
+    drain(dequeOf(lane, c, BATCHES), pool, rescue);
+  }
   rescueEntry(load<u32>(agent + AGENT_HELD), pool, rescue);
   concludeClaimedBy(id);
   add32(HEADER_RECOVERIES, 1);
@@ -102,31 +111,36 @@ export function recover(agent: usize, rescue: usize): void {
 
 function drain(deque: usize, pool: usize, rescue: usize): void {
   // What a pop or a batch was taking comes first: the steals below do not move bottom.
-  for (let i: u32 = 0; i < BATCH_MOST; i++) rescueEntry(beyond(deque, i), pool, rescue);
+  for (let i: u32 = 0; i <= BATCH_MOST; i++) rescueEntry(beyond(deque, i), pool, rescue);
   while (true) {
     // The null guard takes the note of what is held: nobody recovers the one who recovers.
     const entry = steal(deque, 0);
-    if (entry == 0) return;
+    if (entry == 0) break;
     if (entry != STEAL_RETRY) rescueEntry(entry, pool, rescue);
   }
+  repair(deque);
 }
 
 /** Queues a slot again that may have been lost, or sends it home if it was cancelled meanwhile. A fork is left to its joiner. */
 function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
   if (!isSlot(entry)) return;
   const slot: usize = entry;
+  // The state first: what was written before the slot was queued is true of the task that the state speaks of.
+  const now = status(slot);
   const meta = load<u32>(slot + SLOT_META);
   if ((meta & META_FORK_BIT) != 0) {
     // It may stand in its owner's deque after all: then its owner pops it, or a thief drops it and the owner finds it lost. Both are right.
     markLost(slot);
     return;
   }
-  const now = status(slot);
-  if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) sendHome(slot);
+  if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED, 0)) sendHome(slot);
   if (now != SLOT_QUEUED || rescue == 0 || poolOf(slot) != pool) return;
   const qosClass = (meta >> META_CLASS_SHIFT) & META_CLASS_MASK;
-  // No room: the submitter's scan after every recovery fails the task rather than lose it.
-  push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID));
+  if (push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID))) return;
+  // No room in a full memory: the task fails rather than be lost.
+  const state = load32(slot + SLOT_STATE);
+  if ((state & STATE_STATUS_MASK) != SLOT_QUEUED) return;
+  if (cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_EXITED)) sendHome(slot);
 }
 
 function concludeClaimedBy(id: u32): void {
@@ -179,6 +193,16 @@ function hasResultOf(slot: usize, id: u32): bool {
   return spanOwner(load<u32>(slot + SLOT_VALUES)) == id;
 }
 
+/** The result of a fork that nobody is left to read goes back to the arena of the worker that wrote it. */
+function releaseResult(agent: usize, slot: usize): void {
+  const now = status(slot);
+  if (now != SLOT_DONE && now != SLOT_FAILED) return;
+  if ((load<u32>(slot + SLOT_TAGS) & 0xff) != TAG_PACKED) return;
+  const block = load<u32>(slot + SLOT_VALUES);
+  if (spanOwner(block) != load<u32>(agent + AGENT_ID)) release(agent, block);
+  store<u32>(slot + SLOT_TAGS, 0);
+}
+
 /** Gives back all memory of a dead agent, and its id. The caller has seen that isReferenced() says 0 and that the workers moved on. */
 export function reap(agent: usize): void {
   let span: usize = load32(agent + AGENT_SLOT_SPANS);
@@ -186,11 +210,11 @@ export function reap(agent: usize): void {
     const next: usize = load<u32>(span + SPAN_SLOTS_NEXT);
     // Free, but with their generations: a late look must never take an old task for a new one.
     for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) {
+      releaseResult(agent, slotAt(span, i));
       const state = slotAt(span, i) + SLOT_STATE;
       store32(state, (load32(state) >> STATE_GENERATION_SHIFT) << STATE_GENERATION_SHIFT);
     }
-    store<u32>(span + SPAN_SLOTS_NEXT, load32(HEADER_SLOT_SPANS));
-    store32(HEADER_SLOT_SPANS, span as u32);
+    freeSlotSpan(span);
     span = next;
   }
   store32(agent + AGENT_SLOT_SPANS, 0);

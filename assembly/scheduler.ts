@@ -6,7 +6,7 @@
  * deque: no class and no submitter waits for ever behind a busy one. Victims among workers: the last that had something, then the others
  * from a random start, those on the worker's own node before those on others.
  */
-import { dequeOf, noteClass } from './agents';
+import { BATCHES, dequeOf, FORKS, noteClass } from './agents';
 import { and64, load32, load64, or64, store32 } from './atomics';
 import { pushCompletion, ringDoorbell } from './completions';
 import { pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './deque';
@@ -37,6 +37,7 @@ import {
   POOL_ID,
   POOL_IDLE,
   POOL_JOINING,
+  POOL_LOOPING,
   POOL_NODES,
   POOL_SEARCHING,
   POOL_SUBMITTER_HIGH,
@@ -58,7 +59,7 @@ import {
   wakeForFork,
   wakeOne,
 } from './parking';
-import { claim, conclude, concludeCancelled, markQueued } from './slots';
+import { claim, conclude, concludeCancelled, markForked, markQueued } from './slots';
 import { count } from './stats';
 import { SLOT_CANCELLED, SLOT_DROPPED, SLOT_RUNNING } from './status';
 
@@ -87,7 +88,7 @@ export function submit(pool: usize, lane: usize, qosClass: u32, node: u32, slot:
 
 /** Worker: queues a fork in its own deque. 0 when the queue cannot grow. */
 export function fork(pool: usize, deque: usize, slot: usize): u32 {
-  markQueued(slot);
+  markForked(slot);
   if (!push(deque, slot as u32, spanOwnerOf(pool))) return NO_ROOM;
   wakeForFork(pool);
   return ACCEPTED;
@@ -102,18 +103,22 @@ export function takeBack(deque: usize, slot: usize): u32 {
 function admit(agent: usize, slot: usize): bool {
   const status = claim(slot, load<u32>(agent + AGENT_ID), load<u32>(agent + AGENT_POOL));
   if (status == SLOT_RUNNING) return true;
-  if (status == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED)) {
+  if (status == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED, load<u32>(agent + AGENT_ID))) {
     count(agent + COUNTER_CANCELLED, 1);
     sendHome(slot);
   }
   return false;
 }
 
-/** Tells a slot's submitter that it has an outcome. */
+/** Tells a task's submitter that it has an outcome. Not for forks of others: after its outcome a fork's slot is its joiner's again. */
 export function sendHome(slot: usize): void {
   const lane: usize = load<u32>(slot + SLOT_OWNER); // plain: written before the slot was queued
+  announce(slot, lane, load<u32>(slot + SLOT_META));
+}
+
+function announce(slot: usize, lane: usize, meta: u32): void {
   const owner: usize = load<u32>(lane + LANE_AGENT); // plain: written when the lane was taken over
-  if ((load<u32>(slot + SLOT_META) & META_FORK_BIT) != 0) {
+  if ((meta & META_FORK_BIT) != 0) {
     // The joiner looks at the state word after it announced that it parks; we wrote the state before this look.
     unparkIfParked(owner);
   } else {
@@ -124,12 +129,15 @@ export function sendHome(slot: usize): void {
 
 /** Worker: the outcome of a task it ran. Publishes the result, sends the slot home. */
 export function finish(slot: usize, status: u32): void {
+  // Read before the outcome is published: from then on the slot of a fork may stand for another task.
+  const lane: usize = load<u32>(slot + SLOT_OWNER);
+  const meta = load<u32>(slot + SLOT_META);
   conclude(slot, status);
-  sendHome(slot);
+  announce(slot, lane, meta);
 }
 
-function takeOwn(agent: usize, lane: usize, qosClass: u32): usize {
-  const deque = dequeOf(lane, qosClass, 0);
+function takeOwn(agent: usize, lane: usize, qosClass: u32, which: u32): usize {
+  const deque = dequeOf(lane, qosClass, which);
   while (true) {
     const slot: usize = pop(deque);
     if (slot == 0 || admit(agent, slot)) return slot;
@@ -150,13 +158,16 @@ function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): u
         // Long tasks one at a time: a batch would wait behind the first.
         const slot: usize = stealBatch(
           deque,
-          dequeOf(lane, qosClass, 0),
+          dequeOf(lane, qosClass, BATCHES),
           load<u32>(agent + AGENT_BATCH),
           spanOwnerOf(pool),
           agent + AGENT_HELD,
         );
         if (slot == 0) break;
-        if (slot == STEAL_RETRY || !admit(agent, slot)) continue;
+        if (slot == STEAL_RETRY) continue;
+        // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
+        if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool);
+        if (!admit(agent, slot)) continue;
         if (n != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
         return slot;
       }
@@ -174,26 +185,32 @@ function nextRandom(agent: usize): u32 {
   return x;
 }
 
-function stealFrom(agent: usize, pool: usize, index: u32, qosClass: u32, node: i32): usize {
+function stealFrom(agent: usize, pool: usize, index: u32, qosClass: u32, node: i32, forksOnly: bool): usize {
   const lane: usize = load32(pool + POOL_WORKER_LANES + (index << 2));
   if (lane == 0) return 0;
   const near = load<u32>(lane + LANE_NODE) == load<u32>(agent + AGENT_NODE); // plain: a stale node costs time only
   if ((node == 0) != near) return 0;
-  const deque = dequeOf(lane, qosClass, 0);
+  let slot = stealDeque(agent, dequeOf(lane, qosClass, FORKS));
+  if (slot == 0 && !forksOnly) slot = stealDeque(agent, dequeOf(lane, qosClass, BATCHES));
+  if (slot == 0) return 0;
+  if (!near) count(agent + COUNTER_NUMA_CROSSINGS, 1);
+  store<u32>(agent + AGENT_VICTIM, index); // plain: owner only
+  return slot;
+}
+
+function stealDeque(agent: usize, deque: usize): usize {
   while (true) {
     const slot: usize = steal(deque, agent + AGENT_HELD);
     if (slot == 0) return 0;
     count(agent + COUNTER_STEAL_ATTEMPTS, 1);
     if (slot == STEAL_RETRY || !admit(agent, slot)) continue;
     count(agent + COUNTER_STEAL_SUCCESSES, 1);
-    if (!near) count(agent + COUNTER_NUMA_CROSSINGS, 1);
     if ((load<u32>(slot + SLOT_META) & META_FORK_BIT) != 0) count(agent + COUNTER_FORKS_STOLEN, 1);
-    store<u32>(agent + AGENT_VICTIM, index); // plain: owner only
     return slot;
   }
 }
 
-function takeStolen(agent: usize, pool: usize, qosClass: u32): usize {
+function takeStolen(agent: usize, pool: usize, qosClass: u32, forksOnly: bool): usize {
   const high = load32(pool + POOL_WORKER_HIGH);
   if (high < 2) return 0;
   const self = load<u32>(agent + AGENT_BIT);
@@ -201,7 +218,7 @@ function takeStolen(agent: usize, pool: usize, qosClass: u32): usize {
   const far = load<u32>(pool + POOL_NODES) > 1 ? 1 : 0;
   for (let pass: i32 = 0; pass <= far; pass++) {
     if (last != self && last < high) {
-      const slot = stealFrom(agent, pool, last, qosClass, pass);
+      const slot = stealFrom(agent, pool, last, qosClass, pass, forksOnly);
       if (slot != 0) return slot;
     }
     const start = nextRandom(agent) % high;
@@ -209,7 +226,7 @@ function takeStolen(agent: usize, pool: usize, qosClass: u32): usize {
       let index = start + i;
       if (index >= high) index -= high;
       if (index == self || index == last) continue;
-      const slot = stealFrom(agent, pool, index, qosClass, pass);
+      const slot = stealFrom(agent, pool, index, qosClass, pass, forksOnly);
       if (slot != 0) return slot;
     }
   }
@@ -230,9 +247,10 @@ export function look(agent: usize): usize {
     if (((classes >> qosClass) & 1) == 0) continue;
     let slot: usize = 0;
     if (turned) slot = takeSubmitted(agent, pool, lane, qosClass);
-    if (slot == 0) slot = takeOwn(agent, lane, qosClass);
+    if (slot == 0) slot = takeOwn(agent, lane, qosClass, FORKS);
+    if (slot == 0) slot = takeOwn(agent, lane, qosClass, BATCHES);
     if (slot == 0 && !turned) slot = takeSubmitted(agent, pool, lane, qosClass);
-    if (slot == 0) slot = takeStolen(agent, pool, qosClass);
+    if (slot == 0) slot = takeStolen(agent, pool, qosClass, false);
     if (slot != 0) return slot;
   }
   return 0;
@@ -275,10 +293,11 @@ function pause(): void {
   for (let i: u32 = 0; i < 64; i++) load32(0);
 }
 
-/** Worker: about to sleep. 0: it may park. ENTER_RETRY: something was queued meanwhile, it is awake again and searching. */
-export function enterIdle(agent: usize): u32 {
+/** Worker: about to sleep; `looping`: on an event loop that async tasks may keep busy. 0: it may park. ENTER_RETRY: something was queued meanwhile, it is awake again and searching. */
+export function enterIdle(agent: usize, looping: u32): u32 {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   const mask = bit(load<u32>(agent + AGENT_BIT));
+  if (looping != 0) or64(pool + POOL_LOOPING, mask);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
   if (!announceIdle(pool, mask)) return 0;
   if (!anyQueued(pool)) return 0;
@@ -293,7 +312,7 @@ export function exitIdle(agent: usize): void {
   store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
 }
 
-/** A worker in a join: its own newest task or another worker's oldest, claimed, or 0. Never a submitter's: a join starts no foreign call. */
+/** A worker in a join: its own newest fork or another worker's oldest, claimed, or 0. Forks only: a join starts no foreign call. */
 export function help(agent: usize): usize {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   const lane: usize = load<u32>(agent + AGENT_LANE);
@@ -301,19 +320,19 @@ export function help(agent: usize): usize {
   const classes = load32(pool + POOL_CLASS_MASK);
   for (let c: u32 = 0; c < CLASSES; c++) {
     if (((classes >> c) & 1) == 0) continue;
-    let slot = takeOwn(agent, lane, c);
-    if (slot == 0) slot = takeStolen(agent, pool, c);
+    let slot = takeOwn(agent, lane, c, FORKS);
+    if (slot == 0) slot = takeStolen(agent, pool, c, true);
     if (slot != 0) return slot;
   }
   return 0;
 }
 
-/** A worker in a join is about to sleep. 0: it may park. 1: a worker has something to steal, it is awake again. */
+/** A worker in a join is about to sleep. 0: it may park. 1: a worker has a fork to steal, it is awake again. */
 export function enterJoin(agent: usize): u32 {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   // Pairs with wakeForFork(): the forker sees the bit, or we see its fork.
   or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT)));
-  if (!anyWorkerQueued(pool)) return 0;
+  if (!anyForks(pool)) return 0;
   exitJoin(agent);
   return 1;
 }
@@ -339,6 +358,16 @@ export function anyQueued(pool: usize): bool {
     if (lane != 0 && laneSize(lane) != 0) return true;
   }
   return anyWorkerQueued(pool);
+}
+
+function anyForks(pool: usize): bool {
+  const workers = load32(pool + POOL_WORKER_HIGH);
+  for (let i: u32 = 0; i < workers; i++) {
+    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
+    if (lane == 0) continue;
+    for (let c: u32 = 0; c < CLASSES; c++) if (sizeOf(dequeOf(lane, c, FORKS)) != 0) return true;
+  }
+  return false;
 }
 
 function anyWorkerQueued(pool: usize): bool {

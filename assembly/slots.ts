@@ -20,14 +20,16 @@
  * A fork that its own submitter pops runs in place and leaves QUEUED for FREE without a claim: it is in no other queue. That is why a joiner
  * must never claim a fork that somebody else took from the deque, not even one that stays unclaimed for long: the taker may wake up when
  * the slot stands for the next fork, claim that, and both would run it. Only when the taker is dead recovery makes the slot LOST, which
- * nobody can claim and only its joiner runs.
+ * nobody can claim and only its joiner runs; and that slot is never used again, because an entry for it may still be about.
  */
-import { cas32, load32, store32 } from './atomics';
+import { add32, cas32, load32, store32 } from './atomics';
 import {
+  AGENT_ID,
   AGENT_SLOT_SPANS,
-  HEADER_SLOT_SPANS,
+  HEADER_FREE_SLOT_SPANS,
   LANE_POOL,
   OWNER_SLOTS,
+  OWNER_SLOTS_FREE,
   SLOT_CANCEL,
   SLOT_OWNER,
   SLOT_SIZE,
@@ -39,7 +41,7 @@ import {
   STATE_GENERATION_SHIFT,
   STATE_STATUS_MASK,
 } from './layout';
-import { claimSpans } from './spans';
+import { changeOwner, claimFreed, claimSpans } from './spans';
 import {
   CANCEL_TOO_LATE,
   CANCEL_WAS_QUEUED,
@@ -51,11 +53,16 @@ import {
   SLOT_RUNNING,
 } from './status';
 
-/** Owner: adds a span of fresh slots. Returns the address of its header (slot 0; the others follow), or 0 when the memory is full. */
+/**
+ * Owner: adds a span of slots. Returns the address of its header (slot 0; the others follow), or 0 when the memory is full. A death on the
+ * way leaves a fresh span the agent's own, which reap() gives back, and costs at most one that was slots before.
+ */
 export function addSlotSpan(agent: usize): usize {
-  let span = takeReapedSpan();
-  if (span == 0) {
-    span = claimSpans(1, OWNER_SLOTS);
+  let span = load32(HEADER_FREE_SLOT_SPANS) != 0 ? claimFreed(OWNER_SLOTS_FREE, OWNER_SLOTS) : 0;
+  if (span != 0) {
+    add32(HEADER_FREE_SLOT_SPANS, -1);
+  } else {
+    span = claimSpans(1, load<u32>(agent + AGENT_ID));
     if (span == 0) return 0;
     // A span may have held payloads: a slot's state must be well-formed before anyone can meet it.
     memory.fill(span, 0, SPAN_SIZE);
@@ -63,24 +70,32 @@ export function addSlotSpan(agent: usize): usize {
   store<u32>(span + SPAN_SLOTS_NEXT, load32(agent + AGENT_SLOT_SPANS));
   // Publishes the span. Pairs with the walk in recovery.ts.
   store32(agent + AGENT_SLOT_SPANS, span as u32);
+  changeOwner(span, OWNER_SLOTS);
   return span;
 }
 
-function takeReapedSpan(): usize {
-  while (true) {
-    const span: usize = load32(HEADER_SLOT_SPANS);
-    // Only the runtime's main thread pushes and pops here (it makes agents and reaps them), so there is no ABA; the CAS guards the claim.
-    if (span == 0 || cas32(HEADER_SLOT_SPANS, span as u32, load<u32>(span + SPAN_SLOTS_NEXT))) return span;
-  }
+/** Recovery: a dead agent's span of slots waits for its next owner. It never becomes anything else. */
+export function freeSlotSpan(span: usize): void {
+  changeOwner(span, OWNER_SLOTS_FREE);
+  add32(HEADER_FREE_SLOT_SPANS, 1);
 }
 
-/** Submitter: marks a free slot as queued, with its next generation. The push that follows publishes it. */
-export function markQueued(slot: usize): void {
+function queuedNext(slot: usize): u32 {
   const state = load<u32>(slot + SLOT_STATE); // plain: a free slot's state is its submitter's
-  store<u32>(
-    slot + SLOT_STATE,
-    (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED,
-  );
+  return (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED;
+}
+
+/**
+ * Submitter: marks a free slot as queued, with its next generation. Atomic, so that it publishes the arguments too: after a death an old
+ * entry may still lead here before the push does.
+ */
+export function markQueued(slot: usize): void {
+  store32(slot + SLOT_STATE, queuedNext(slot));
+}
+
+/** Worker: as markQueued() for a fork. Plain: no old entry leads to a fork's slot (a LOST one is never used again), so the push publishes it. */
+export function markForked(slot: usize): void {
+  store<u32>(slot + SLOT_STATE, queuedNext(slot));
 }
 
 /**
@@ -109,11 +124,15 @@ export function conclude(slot: usize, status: u32): void {
   store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | status);
 }
 
-/** Moves a cancelled slot to `status` if nobody else did. */
-export function concludeCancelled(slot: usize, status: u32): bool {
+/** Moves a cancelled slot to `status` if nobody else did. `agentId` says who sends it home, in case that one dies before it has. */
+export function concludeCancelled(slot: usize, status: u32, agentId: u32): bool {
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) != SLOT_CANCELLED) return false;
-  return cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | status);
+  return cas32(
+    slot + SLOT_STATE,
+    state,
+    (state & ~STATE_STATUS_MASK) | status | (agentId << STATE_AGENT_SHIFT),
+  );
 }
 
 /** Recovery: takes a queued fork out of everybody's reach but its joiner's. */

@@ -56,6 +56,20 @@ export function spanOwner(address: usize): u32 {
   return load32(entry((address >> SPAN_SHIFT) as u32));
 }
 
+/** Takes over one span of owner `from`. Returns its address, or 0 when there is none. */
+export function claimFreed(from: u32, owner: u32): usize {
+  const end = load<u32>(HEADER_SPAN_COUNT); // plain: never changes
+  for (let span = load<u32>(HEADER_FIRST_SPAN); span < end; span++) {
+    if (load32(entry(span)) == from && cas32(entry(span), from, owner)) return (span as usize) << SPAN_SHIFT;
+  }
+  return 0;
+}
+
+/** Gives one span that the caller owns to another owner. */
+export function changeOwner(address: usize, owner: u32): void {
+  store32(entry((address >> SPAN_SHIFT) as u32), owner);
+}
+
 /** Gives back every span that `owner` still has. */
 export function releaseAllOf(owner: u32): void {
   const end = load<u32>(HEADER_SPAN_COUNT); // plain: never changes

@@ -78,9 +78,6 @@ export const WORKER_PARKED: u32 = 3;
 export const WORKER_IDLE: u32 = 4;
 export const WORKER_AWAITING: u32 = 5;
 
-export const CELL_EMPTY: u32 = 0;
-export const CELL_BUSY: u32 = 0x10000;
-export const CELL_READY: u32 = 0x20000;
 export const CELL_INT32: u32 = 1;
 export const CELL_BOOL: u32 = 2;
 /** Answers of findCell() that are no address. */

@@ -21,8 +21,8 @@ export function bytes(n: number): string {
 
 /** 0.0123 -> '12.3 ms', 9.87 -> '9.87 s', 83 -> '1 min 23 s'. */
 export function duration(ms: number): string {
-  if (ms < 999.5) return `${significant(ms)} ms`;
-  if (ms < 60_000) return `${significant(ms / 1000)} s`;
+  if (ms < 999.5) return ms === 0 ? '0 s' : `${significant(ms)} ms`;
+  if (ms < 60_000) return `${ms % 1000 === 0 ? ms / 1000 : significant(ms / 1000)} s`;
   const seconds = Math.round(ms / 1000);
   const minutes = Math.floor(seconds / 60);
   return minutes < 60

@@ -20,15 +20,19 @@ export interface Progress {
 
 const FRAMES_PER_SECOND = 10;
 const BAR_SIZE = 28;
+const CLEAR_LINE = '\r\x1b[2K';
+/** Where the bar's library puts the cursor when it stops; it saves it only at the start, and text may have scrolled by since. */
+const SAVE_CURSOR = '\x1b7';
 
 /**
- * A bar on stderr when stderr is a terminal; otherwise undefined.
+ * A bar on stderr when stderr is a terminal and nobody types the inputs there; otherwise undefined.
  *
  * @param tally - read for each frame
  * @param total - undefined while nobody knows it: then there are figures and no bar
  */
 export function openProgress(tally: Readonly<Tally>, total: number | undefined): Progress | undefined {
-  if (!process.stderr.isTTY) return undefined;
+  const isTyped = total === undefined && process.stdin.isTTY;
+  if (!process.stderr.isTTY || isTyped) return undefined;
   let pending = '';
   const bar = new cliProgress.SingleBar({
     format: (options, params) => frame(options, params, tally, total),
@@ -44,8 +48,9 @@ export function openProgress(tally: Readonly<Tally>, total: number | undefined):
   });
   const flush = (): void => {
     if (pending === '') return;
-    process.stderr.write('\r\x1b[2K');
+    process.stderr.write(CLEAR_LINE);
     process.stdout.write(pending);
+    process.stderr.write(SAVE_CURSOR);
     pending = '';
   };
   bar.on('redraw-pre', flush);
@@ -55,8 +60,9 @@ export function openProgress(tally: Readonly<Tally>, total: number | undefined):
       pending += text;
     },
     stop() {
+      process.stderr.write(CLEAR_LINE + SAVE_CURSOR);
+      // Draws a last frame, and so writes what is pending.
       bar.stop();
-      flush();
     },
   };
 }
@@ -67,7 +73,7 @@ function frame(options: Options, params: Params, tally: Readonly<Tally>, total: 
   const perSecond = (amount: number): number => (amount / elapsed) * 1000;
   const figures: string[] = [];
   if (total === undefined) {
-    figures.push(count(tally.items));
+    figures.push(`${count(tally.items)} done`);
   } else {
     const share = total === 0 ? 1 : tally.items / total;
     figures.push(
@@ -77,7 +83,8 @@ function frame(options: Options, params: Params, tally: Readonly<Tally>, total: 
   }
   if (tally.failed > 0) figures.push(`${count(tally.failed)} failed`);
   if (total !== undefined && tally.items > 0) {
-    figures.push(`${duration((elapsed / tally.items) * (total - tally.items))} left`);
+    const left = (elapsed / tally.items) * (total - tally.items);
+    figures.push(`${duration(Math.ceil(left / 1000) * 1000)} left`);
   }
   figures.push(`${significant(perSecond(tally.items))}/s`);
   if (tally.bytes > 0) figures.push(`${bytes(tally.bytes)}`, `${bytes(perSecond(tally.bytes))}/s`);

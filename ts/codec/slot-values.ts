@@ -253,9 +253,9 @@ export class SlotCodec {
     try {
       return this.#unpackBlock(block);
     } finally {
-      // The slot forgets the block first: recovery takes a packed result of a concluded slot for one that is still unread.
-      this.#i32[(slot + SLOT_TAGS) >>> 2] = TAG_UNDEFINED;
+      // The slot forgets the block last: as long as it refers to it, recovery does not take the arena of a dead worker away.
       this.#calls.release(this.#agent, block);
+      this.#i32[(slot + SLOT_TAGS) >>> 2] = TAG_UNDEFINED;
     }
   }
 

@@ -73,6 +73,7 @@ interface Zombie {
 
 /** Starts that may fail in a row before the pool gives up. */
 const START_FAILURES_MOST = 3;
+const REAP_AGAIN_MS = 50;
 /** How long there must be something queued before another worker is started. */
 const GROW_AFTER_MS = 2;
 
@@ -92,6 +93,7 @@ export class Crew {
   #closing = false;
   #growTimer: (() => void) | undefined;
   #idleTimer: (() => void) | undefined;
+  #reapTimer: (() => void) | undefined;
   minThreads: number;
   maxThreads: number;
   idleTimeout: number;
@@ -462,13 +464,15 @@ export class Crew {
       this.#endedEvents.push(...readTraceRing(kernel, member.ring, member.id, this.#names));
       this.#releaseRing(member.ring);
     }
-    const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#host.detach(member.agentId);
     kernel.calls.recover(member.agent, this.#closing ? 0 : lane);
+    // Noted after the recovery: from here on nobody can take anything from the dead worker's deques.
+    const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#zombies.push({ agent: member.agent, ticks });
     this.#host.sweep(member.agentId);
     member.control[releaseProxy]();
-    const booting = member.state === 'booting';
+    // Its answer may still be under way: one that has looked for tasks had started.
+    const booting = member.state === 'booting' && this.#activityOf(member) === 0;
     member.failBoot(
       new WorkerExitedError(
         `a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`,
@@ -511,6 +515,12 @@ export class Crew {
       kernel.calls.reap(agent);
       return false;
     });
+    // The others move on soon; until then somebody may hold an entry of the dead worker's deques.
+    if (this.#zombies.length === 0 || this.#reapTimer !== undefined) return;
+    this.#reapTimer = this.#host.agent.platform.timer(() => {
+      this.#reapTimer = undefined;
+      this.#reapZombies();
+    }, REAP_AGAIN_MS);
   }
 
   /** Lets every worker finish what it runs and end. */
@@ -536,6 +546,7 @@ export class Crew {
     this.#closing = true;
     this.#growTimer?.();
     this.#idleTimer?.();
+    this.#reapTimer?.();
   }
 
   /** After the last worker is gone and no call is open: gives back what is left. */

@@ -11,7 +11,6 @@ import {
   META_RANGE_BIT,
   SLOT_CANCEL,
   SLOT_DONE,
-  SLOT_DROPPED,
   SLOT_EXITED,
   SLOT_FAILED,
   SLOT_FREE,
@@ -19,6 +18,7 @@ import {
   SLOT_META,
   SLOT_OWNER,
   SLOT_QUEUED_AT,
+  SLOT_RUNNING,
   SLOT_STATE,
   SLOT_TAGS,
   STATE_AGENT_MASK,
@@ -380,7 +380,10 @@ export class Submissions implements Drainable {
     if (claimant === 0) return;
     kernel.calls.unpark(kernel.calls.agentAt(claimant));
     if (graceMs === undefined) return;
-    extra.stopGrace = this.#agent.platform.timer(() => this.#host.terminateWorker(claimant), graceMs);
+    extra.stopGrace = this.#agent.platform.timer(() => {
+      // It may have ended meanwhile, with its outcome still on its way.
+      if (kernel.calls.statusOf(slot) === SLOT_RUNNING) this.#host.terminateWorker(claimant);
+    }, graceMs);
   }
 
   /** Id of the agent that claimed a slot, or 0. */
@@ -597,7 +600,7 @@ export class Submissions implements Drainable {
       if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane) continue;
       const status = kernel.i32[(slot + SLOT_STATE) >>> 2]! & STATE_STATUS_MASK;
       const ordinal = slots.ordinal(slot);
-      if (status !== SLOT_DONE && status !== SLOT_FAILED) continue;
+      if (status < SLOT_DONE) continue;
       if (this.#claimant(slot) !== deadAgentId) continue;
       if (this.#resolves[ordinal] === undefined && this.#extras[ordinal] === undefined) continue;
       if (this.#host.portValues.isAwaited(slot)) continue;

@@ -110,7 +110,7 @@ export function createCells(kernel: Kernel, agent: number): Cells {
     if (text === 0)
       throw new HeddleError('ERR_MEMORY_FULL', `cannot make atomic '${name}': the shared memory is full`);
     kernel.u8.set(bytes, text >>> 0);
-    const cell = kernel.calls.findCell(agent, text, bytes.length, kind);
+    const cell = kernel.calls.findCell(text, bytes.length, kind);
     kernel.calls.release(agent, text);
     if (cell === CELL_TABLE_FULL) {
       throw new HeddleError(

@@ -1,7 +1,5 @@
 import {
   CANCEL_ABORTED,
-  META_CLASS_MASK,
-  META_CLASS_SHIFT,
   META_COUNT_PACKED,
   META_COUNT_SHIFT,
   META_FORK_BIT,
@@ -138,11 +136,11 @@ export function fork(
   return handle;
 }
 
-/** Puts the slot of a fork back that nobody else can reach any more. */
-function retire(worker: Worker, handle: Fork): void {
+/** Puts the slot of a fork back. A lost one is given up: an entry for it may still be about, and would lead to its next task. */
+function retire(worker: Worker, handle: Fork, lost = false): void {
   if (handle.packed)
     worker.codec.releaseArguments(handle.slot, worker.kernel.i32[(handle.slot + SLOT_META) >>> 2]!);
-  worker.slots.put(handle.slot);
+  if (!lost) worker.slots.put(handle.slot);
 }
 
 function publish(worker: Worker, handle: Fork, slot: number, parent: number, meta: number): void {
@@ -235,12 +233,10 @@ function joinSlow(worker: Worker, handle: Fork): unknown {
   if (handle.state === LOCAL) throw new InvalidTypeError('join() of a fork that is being joined already');
   handle.state = LOCAL;
   if (handle.slot === 0) return runHere(handle);
-  if (!worker.helpUntilConcluded(handle.slot)) {
-    // It is ours again: we met it in our own deque, or its thief died before it had claimed it.
-    retire(worker, handle);
-    return runHere(handle);
-  }
-  return takeOutcome(worker, handle);
+  const how = worker.helpUntilConcluded(handle.slot);
+  if (how === 'concluded') return takeOutcome(worker, handle);
+  retire(worker, handle, how === 'lost');
+  return runHere(handle);
 }
 
 /** The outcome of a fork that another worker concluded. */
@@ -271,7 +267,7 @@ export function takeOutcome(worker: Worker, handle: Fork): unknown {
 
 /** A fork came back unrun: its thief died before it had claimed it. */
 export function giveBack(worker: Worker, handle: Fork): void {
-  retire(worker, handle);
+  retire(worker, handle, true);
   handle.slot = 0;
 }
 
@@ -328,8 +324,10 @@ export function abandonLeft(worker: Worker, owner: { slot: number; forks: Fork |
   for (let handle: Fork | undefined = owner.forks; handle !== undefined; handle = handle.older) {
     if (handle.state !== QUEUED || handle.slot === 0) continue;
     handle.state = REJECTED;
-    if (calls.takeBack(worker.deque, handle.slot) !== 0 || !worker.helpUntilConcluded(handle.slot)) {
-      retire(worker, handle);
+    const how =
+      calls.takeBack(worker.deque, handle.slot) !== 0 ? 'ours' : worker.helpUntilConcluded(handle.slot);
+    if (how !== 'concluded') {
+      retire(worker, handle, how === 'lost');
       continue;
     }
     try {
@@ -397,9 +395,4 @@ function forkRange(
   }
   handle.packed = encoded === META_COUNT_PACKED;
   publish(worker, handle, slot, run.slot, functionId | (encoded << META_COUNT_SHIFT) | META_RANGE_BIT);
-}
-
-/** Bits of SLOT_META that a fork inherits from the task it is forked in. */
-export function classBitsOf(meta: number): number {
-  return meta & (META_CLASS_MASK << META_CLASS_SHIFT);
 }

@@ -298,7 +298,8 @@ export class Worker {
   /** Nothing to do: blocks for a moment where no async task needs the event loop, then idles on the event loop. */
   async #idle(): Promise<void> {
     const { calls } = this.kernel;
-    if (calls.enterIdle(this.agent) !== 0) return;
+    calls.takeReturns(this.agent);
+    if (calls.enterIdle(this.agent, this.#async.size) !== 0) return;
     const start = this.clock.now();
     calls.addCounter(this.agent + COUNTER_PARKS, 1);
     if (this.#async.size === 0 && this.#maySpin && this.#blockShortly()) {
@@ -691,17 +692,17 @@ export class Worker {
   }
 
   /**
-   * Blocks in a join until another worker has concluded the fork, running own and stolen tasks meanwhile. False when the fork came
-   * back to this worker: the caller runs it.
+   * Blocks in a join until another worker has concluded the fork, running own and stolen forks meanwhile. 'ours': the fork came back to
+   * this worker; 'lost': its thief died before it had claimed it; the caller runs it in both cases.
    */
-  helpUntilConcluded(slot: number): boolean {
+  helpUntilConcluded(slot: number): 'concluded' | 'ours' | 'lost' {
     const { calls } = this.kernel;
     let spinUntil = 0;
     for (;;) {
       const status = calls.statusOf(slot);
-      if (status >= SLOT_DONE) return status !== SLOT_LOST;
+      if (status >= SLOT_DONE) return status === SLOT_LOST ? 'lost' : 'concluded';
       const other = calls.help(this.agent);
-      if (other === slot) return false;
+      if (other === slot) return 'ours';
       if (other !== 0) {
         this.execute(other);
         spinUntil = 0;
