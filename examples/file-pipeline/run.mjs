@@ -16,7 +16,7 @@ import { TaskPool } from 'heddle';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    limit: { type: 'string', default: '1000' },
+    limit: { type: 'string', default: '500' },
     threads: { type: 'string', default: String(availableParallelism()) },
     /** Most files taken from the generator and not printed yet. */
     ahead: { type: 'string', default: '32' },
