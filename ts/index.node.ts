@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nodePlatform, useNativeStrings } from './platform/node.ts';
+import { nodePlatform, useNativeCodecs } from './platform/node.ts';
 import type { TaskPool as Pool } from './pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from './pool/types.ts';
 import { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
@@ -11,7 +11,7 @@ import { createStandalonePool } from './runtime/standalone.ts';
 
 export * from './surface.ts';
 
-useNativeStrings();
+useNativeCodecs();
 
 /**
  * Makes a runtime: shared memory for pools, atomics and arrays.

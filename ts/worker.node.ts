@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { isMainThread, type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { InvalidTypeError } from './errors.ts';
-import { clockOffset, openPort, useNativeStrings } from './platform/node.ts';
+import { clockOffset, openPort, useNativeCodecs } from './platform/node.ts';
 import type { WorkerPlatform } from './platform/port.ts';
 import { startWorker } from './worker/start.ts';
 
@@ -12,7 +12,7 @@ if (isMainThread || parentPort === null) {
   throw new InvalidTypeError('heddle/worker is the entry of a worker thread; a pool starts it by itself');
 }
 
-useNativeStrings();
+useNativeCodecs();
 
 const platform: WorkerPlatform = {
   name: 'node',

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { copyOf } from './buffers.ts';
 import { createErrorShell, type ErrorTypes, fillErrorShell } from './error-codec.ts';
 import {
   alignBig,
@@ -414,9 +415,7 @@ class Reader {
     } else {
       this.pos += length;
     }
-    const bytes = new Uint8Array(length);
-    bytes.set(this.source.subarray(from, from + length));
-    return bytes.buffer;
+    return copyOf(this.source.subarray(from, from + length));
   }
 
   private arrayBufferView(): ArrayBufferView {

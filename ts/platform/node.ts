@@ -10,6 +10,7 @@ import {
   Worker,
 } from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { setBufferAllocator } from '../codec/buffers.ts';
 import { setStringCodec } from '../codec/pack.ts';
 import { InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
@@ -25,9 +26,15 @@ export function clockOffset(): number {
   return Number(process.hrtime.bigint()) / 1e6 - performance.now();
 }
 
-/** Lets the codec read and write text with Node's native routines, on shared memory too. */
-export function useNativeStrings(): void {
+/** From so many bytes on it pays to leave a buffer unzeroed that is overwritten at once. */
+const UNZEROED_BYTES = 2 ** 16;
+
+/** Lets the codec read text with Node's native routines, on shared memory too, and make large buffers without zeroing them. */
+export function useNativeCodecs(): void {
   setStringCodec(nativeStrings);
+  setBufferAllocator((bytes) =>
+    bytes < UNZEROED_BYTES ? new ArrayBuffer(bytes) : (Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer),
+  );
 }
 
 let lastBytes: Uint8Array | undefined;
