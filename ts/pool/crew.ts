@@ -60,6 +60,8 @@ interface Member {
   expected: boolean;
   readonly gone: Promise<void>;
   setGone: () => void;
+  /** The thread ended before its answer to the boot message was seen: it had run tasks, or it had not. */
+  passBoot: () => void;
   failBoot: (error: unknown) => void;
   /** For the idle timeout: completed tasks at the last look. */
   seen: number;
@@ -207,8 +209,10 @@ export class Crew {
       },
       { onExit: (exitCode, error) => member !== undefined && this.#bury(member, exitCode, error) },
     );
+    let passBoot!: () => void;
     let failBoot!: (error: unknown) => void;
-    const died = new Promise<never>((_, reject) => {
+    const ended = new Promise<undefined>((resolve, reject) => {
+      passBoot = () => resolve(undefined);
       failBoot = reject;
     });
     member = {
@@ -222,6 +226,7 @@ export class Crew {
       expected: false,
       gone,
       setGone,
+      passBoot,
       failBoot,
       seen: 0,
     };
@@ -232,7 +237,8 @@ export class Crew {
     const booted = this.#boot(member, lane, channel.remote, epoch);
     booted.catch(() => undefined);
     try {
-      const reply = await Promise.race([booted, died]);
+      const reply = await Promise.race([booted, ended]);
+      if (reply === undefined) return;
       if (!reply.ok) throw this.#moduleError(reviveError(reply.error));
       if (this.#names.length === 0) {
         this.#names = reply.names;
@@ -299,6 +305,14 @@ export class Crew {
         [remote],
       ),
     ) as Promise<BootReply>;
+  }
+
+  #startError(member: Member, exitCode: number, cause: unknown): WorkerExitedError {
+    const { threadId } = member.worker;
+    return new WorkerExitedError(
+      `a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`,
+      { exitCode, threadId, cause },
+    );
   }
 
   #moduleError(cause: unknown): InvalidTypeError {
@@ -473,16 +487,8 @@ export class Crew {
     member.control[releaseProxy]();
     // Its answer may still be under way: one that has looked for tasks had started.
     const booting = member.state === 'booting' && this.#activityOf(member) === 0;
-    member.failBoot(
-      new WorkerExitedError(
-        `a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`,
-        {
-          exitCode,
-          threadId: member.worker.threadId,
-          cause: error,
-        },
-      ),
-    );
+    if (booting) member.failBoot(this.#startError(member, exitCode, error));
+    else member.passBoot();
     member.setGone();
     this.#host.onExit({
       id: member.id,

@@ -27,7 +27,7 @@ export async function* mapOver<I>(
   options: MapOptions,
 ): AsyncGenerator<unknown, void, undefined> {
   const { ordered = true, concurrency = host.defaultConcurrency, settle = false, signal } = options;
-  const iterator = iteratorOf(source);
+  const { iterator, isAsync } = iteratorOf(source);
   const stop = new AbortController();
   const runOptions: RunOptions = {
     signal: stop.signal,
@@ -71,12 +71,12 @@ export async function* mapOver<I>(
   const fill = (): void => {
     while (!exhausted && !pulling && running.size < concurrency) {
       const step = iterator.next();
-      if (!(step instanceof Promise)) {
-        accept(step);
+      if (!isAsync) {
+        accept(step as IteratorResult<I>);
         continue;
       }
       pulling = true;
-      step
+      Promise.resolve(step)
         .then(accept, (reason) => {
           exhausted = true;
           sourceError = { reason };
@@ -143,15 +143,13 @@ interface AnyIterator<I> {
   return?(): unknown;
 }
 
-function iteratorOf<I>(source: Source<I>): AnyIterator<I> {
-  const iterable = source as
-    | { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown }
-    | null
-    | undefined;
-  if (iterable !== null && iterable !== undefined) {
-    if (typeof iterable[Symbol.asyncIterator] === 'function')
-      return (source as AsyncIterable<I>)[Symbol.asyncIterator]();
-    if (typeof iterable[Symbol.iterator] === 'function') return (source as Iterable<I>)[Symbol.iterator]();
+function iteratorOf<I>(source: Source<I>): { iterator: AnyIterator<I>; isAsync: boolean } {
+  const iterable = source as Partial<AsyncIterable<I> & Iterable<I>> | null | undefined;
+  if (typeof iterable?.[Symbol.asyncIterator] === 'function') {
+    return { iterator: (source as AsyncIterable<I>)[Symbol.asyncIterator](), isAsync: true };
+  }
+  if (typeof iterable?.[Symbol.iterator] === 'function') {
+    return { iterator: (source as Iterable<I>)[Symbol.iterator](), isAsync: false };
   }
   throw new InvalidTypeError(`map() takes an iterable or an async iterable, not ${describe(source)}`);
 }

@@ -379,6 +379,10 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     args: readonly unknown[] = NO_ARGS,
     options?: RunOptions,
   ): Promise<void> {
+    checkOptions(bounds, { from: anything, to: anything, grain: anything }, 'range()');
+    if (!Array.isArray(args)) {
+      throw new InvalidTypeError(`range() takes further arguments as an array, not ${describe(args)}`);
+    }
     const { from, to } = bounds;
     if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || to < from) {
       throw new InvalidRangeError(
