@@ -88,4 +88,3 @@ export const CELL_KIND_CLASH: u32 = 2;
 export const TRACE_TASK: u32 = 1;
 export const TRACE_STEAL: u32 = 2;
 export const TRACE_PARK: u32 = 3;
-export const TRACE_FORK: u32 = 4;

@@ -38,6 +38,7 @@ export type {
   WorkerMetrics,
 } from './pool/types.ts';
 export type { QoSLevel } from './qos.ts';
+export { type AttachedRuntime, attachRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';

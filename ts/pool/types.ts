@@ -24,13 +24,13 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** QoS class. Default: the pool's. */
   readonly qos?: QoSLevel;
-  /** NUMA node whose workers should run it first. Default: any. */
+  /** NUMA node whose workers should run it first. Reserved: workers are not placed on nodes yet, so it has no effect. */
   readonly numaNode?: number;
   /** Objects in the arguments to transfer rather than copy; they are detached here. */
   readonly transferList?: readonly Transferable[];
   /** May run more than once: the pool's `retry` policy applies to it. Default false. */
   readonly idempotent?: boolean;
-  /** May run on another machine, where a cluster coordinator is registered. Default false. */
+  /** May run on another machine, where a cluster coordinator is registered. Reserved: there is none yet, so it has no effect. */
   readonly shareable?: boolean;
   /** Terminates the worker when the task still runs so many milliseconds after it was cancelled. Default: the pool's; without one, never. */
   readonly abortGraceMs?: number;
@@ -205,7 +205,8 @@ export interface PoolMetrics {
 
 /** One thing that a worker did, in milliseconds since the runtime began. */
 export interface TraceEvent {
-  readonly type: 'task' | 'steal' | 'park' | 'fork';
+  /** A task or fork that it ran, a task or fork that it took from another worker's queue (an instant), a sleep. */
+  readonly type: 'task' | 'steal' | 'park';
   readonly worker: number;
   readonly name?: string;
   readonly startMs: number;

@@ -103,7 +103,7 @@ export class Runtime implements AsyncDisposable {
     this.#arrays.free(array);
   }
 
-  /** Lets a bare thread join: post it, and attach there. */
+  /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
     return { module, memory, epoch: this.#epoch };

@@ -3,7 +3,6 @@ import {
   TRACE_CAPACITY,
   TRACE_EVENT_SIZE,
   TRACE_EVENTS,
-  TRACE_FORK,
   TRACE_NEXT,
   TRACE_PARK,
   TRACE_STEAL,
@@ -45,7 +44,6 @@ const TYPES: Readonly<Record<number, TraceEvent['type']>> = {
   [TRACE_TASK]: 'task',
   [TRACE_STEAL]: 'steal',
   [TRACE_PARK]: 'park',
-  [TRACE_FORK]: 'fork',
 };
 
 /** Bytes of a ring for so many events. */

@@ -12,6 +12,7 @@ import {
   COUNTER_FORKS,
   COUNTER_PARKS,
   COUNTER_SEEN_MS,
+  COUNTER_STEAL_SUCCESSES,
   COUNTER_WAKEUPS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -28,6 +29,7 @@ import {
   SLOT_TAGS,
   TAG_PORT,
   TRACE_PARK,
+  TRACE_STEAL,
   TRACE_TASK,
   WORKER_AWAITING,
   WORKER_IDLE,
@@ -123,6 +125,7 @@ export class Worker {
   #wake: (() => void) | undefined;
   /** A waitAsync on the park word that was not notified yet; it stays good for the next sleep. */
   #waiting = false;
+  #seenSteals = 0;
   #spinWindow = SPIN_MOST_MS;
   #groupSize = 1;
   #completed = 0;
@@ -219,6 +222,7 @@ export class Worker {
         if (slot === 0) return 'idle';
         groupStart = this.clock.now();
       }
+      if (this.#trace !== undefined) this.#traceSteal(slot);
       if (inGroup === 0) queuedAt = u32[(slot + SLOT_QUEUED_AT) >>> 2]!;
       this.execute(slot);
       if (++inGroup >= this.#groupSize) {
@@ -232,6 +236,16 @@ export class Worker {
         return this.#isFull() ? 'full' : now >= turnAt ? 'turn' : 'yield';
       }
     }
+  }
+
+  /** Notes that the task just taken came from another worker. */
+  #traceSteal(slot: number): void {
+    const { f64, i32 } = this.kernel;
+    const steals = f64[(this.agent + COUNTER_STEAL_SUCCESSES) >>> 3]!;
+    if (steals === this.#seenSteals) return;
+    this.#seenSteals = steals;
+    const now = this.clock.now();
+    this.#trace!.add(TRACE_STEAL, i32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK, now, now);
   }
 
   /** Tasks that await forks do not count: the forks may be in our own deque. */
@@ -703,6 +717,7 @@ export class Worker {
       if (status >= SLOT_DONE) return status === SLOT_LOST ? 'lost' : 'concluded';
       const other = calls.help(this.agent);
       if (other === slot) return 'ours';
+      if (other !== 0 && this.#trace !== undefined) this.#traceSteal(other);
       if (other !== 0) {
         this.execute(other);
         spinUntil = 0;
