@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import { gateOf, isPending, openPool, outcome, rejectionOf, thrownBy, turn, until } from './harness.ts';
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
+
+/** Numbers below `count`; notes what was taken and whether it was closed. */
+function watchedNumbers(count: number) {
+  const seen = { taken: 0, closed: false };
+  function* numbers(): Generator<number> {
+    try {
+      while (seen.taken < count) yield seen.taken++;
+    } finally {
+      seen.closed = true;
+    }
+  }
+  return { seen, source: numbers() };
+}
+
+async function* later<T>(items: Iterable<T>): AsyncGenerator<T> {
+  for (const item of items) {
+    await turn();
+    yield item;
+  }
+}
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+describe('map', () => {
+  it('takes arrays, sets, generators and async generators', async () => {
+    const { pool } = await openPool();
+    expect(await collect(pool.map('echo', [3, 1, 2]))).toEqual([3, 1, 2]);
+    expect(await collect(pool.map('echo', new Set('abc')))).toEqual(['a', 'b', 'c']);
+    expect(await collect(pool.map('echo', watchedNumbers(40).source))).toEqual(numbers(40));
+    expect(await collect(pool.map('echoAsync', later(numbers(20))))).toEqual(numbers(20));
+    expect(await collect(pool.map('echo', []))).toEqual([]);
+    expect(await collect(pool.map('echo', later([])))).toEqual([]);
+  });
+
+  it('passes each item as the only argument', async () => {
+    const { pool } = await openPool();
+    expect(await collect(pool.map('echoAll', [[1, 2], undefined, 'x']))).toEqual([
+      [[1, 2]],
+      [undefined],
+      ['x'],
+    ]);
+  });
+
+  it('keeps the order of the items though they end in another', async () => {
+    const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    const first = gateOf(rt);
+    const results = pool.map('hold', [first.name, ...numbers(6).map(() => 'open')]);
+    rt.atomicInt32('open').store(1);
+    const collected = collect(results);
+    await until(() => rt.atomicInt32('open:in').load() === 6);
+    expect(await isPending(collected)).toBe(true);
+    first.open();
+    expect(await collected).toHaveLength(7);
+  });
+
+  it('yields what ends first when unordered', async () => {
+    const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    const slow = gateOf(rt);
+    rt.atomicInt32('open').store(1);
+    const results = pool.map('hold', [slow.name, 'open', 'open'], { ordered: false, settle: true });
+    const indices: number[] = [];
+    for await (const result of results) {
+      indices.push(result.index);
+      if (indices.length === 2) slow.open();
+    }
+    expect(indices.slice(0, 2).sort()).toEqual([1, 2]);
+    expect(indices[2]).toBe(0);
+  });
+
+  it('takes no more items than `concurrency` before the consumer makes room', async () => {
+    const { pool } = await openPool();
+    const { seen, source } = watchedNumbers(1000);
+    const results = pool.map('echo', source, { concurrency: 4 });
+    expect(seen.taken).toBe(0);
+    for (let i = 0; i < 20; i++) {
+      expect((await results.next()).value).toBe(i);
+      await turn();
+      expect(seen.taken).toBeLessThanOrEqual(i + 5);
+      expect(seen.taken).toBeGreaterThan(i);
+    }
+    await results.return?.();
+  });
+
+  it('takes no more items than `concurrency` when unordered, either', async () => {
+    const { pool } = await openPool();
+    const { seen, source } = watchedNumbers(1000);
+    const results = pool.map('echo', source, { concurrency: 4, ordered: false });
+    for (let i = 0; i < 20; i++) {
+      await results.next();
+      await turn();
+      expect(seen.taken).toBeLessThanOrEqual(i + 5);
+    }
+    await results.return?.();
+  });
+
+  it('runs no more items at once than `concurrency`', async () => {
+    const { rt, pool } = await openPool({ concurrentTasksPerWorker: 8 });
+    const gate = gateOf(rt);
+    const results = collect(pool.map('holdAsync', Array(12).fill(gate.name), { concurrency: 3 }));
+    await gate.reached(3);
+    gate.open();
+    await results;
+    expect(rt.atomicInt32(`${gate.name}:most`).load()).toBe(3);
+  });
+
+  it('closes the source and cancels what is under way when the consumer stops', async () => {
+    const { rt, pool } = await openPool();
+    const { seen, source } = watchedNumbers(1000);
+    const gate = gateOf(rt);
+    function* inputs(): Generator<unknown> {
+      yield 'done';
+      for (const n of source) yield n === 0 ? gate.name : `never${n}`;
+    }
+    rt.atomicInt32('done').store(1);
+    for await (const _ of pool.map('hold', inputs(), { concurrency: 5 })) break;
+    expect(seen.closed).toBe(true);
+    const { taken } = seen;
+    gate.open();
+    expect(await pool.run('echo', ['free'])).toBe('free');
+    expect(seen.taken).toBe(taken);
+    for (let n = 1; n < taken; n++) expect(rt.atomicInt32(`never${n}:in`).load()).toBe(0);
+    expect(pool.metrics().outstanding).toBe(0);
+  });
+
+  it('fails with the first failure, closes the source and cancels the rest', async () => {
+    const { rt, pool } = await openPool();
+    const { seen, source } = watchedNumbers(1000);
+    function* inputs(): Generator<unknown> {
+      for (const n of source) yield n === 3 ? 'range' : 'cause';
+    }
+    const error = await rejectionOf(collect(pool.map('fail', inputs(), { concurrency: 2 })));
+    expect(error.message).toBe('outer');
+    expect(seen.closed).toBe(true);
+    expect(seen.taken).toBeLessThanOrEqual(3);
+    await until(() => pool.metrics().outstanding === 0);
+    expect(rt.usedBytes).toBeGreaterThan(0);
+  });
+
+  it('goes on after failures with settle, and tells index, input and reason', async () => {
+    const { pool } = await openPool();
+    const results = await collect(pool.map('failTimes', ['a', 'b', 'c'], { settle: true }));
+    // failTimes('x', undefined) fails never: 1 <= undefined is false.
+    expect(results).toEqual(
+      ['a', 'b', 'c'].map((input, index) => ({ index, input, status: 'fulfilled', value: 1 })),
+    );
+    const failures = await collect(pool.map('fail', ['range', 'string', () => 1], { settle: true }));
+    expect(failures).toMatchObject([
+      { index: 0, input: 'range', status: 'rejected', reason: { code: 'E_FAR' } },
+      { index: 1, input: 'string', status: 'rejected', reason: 'just text' },
+      { index: 2, status: 'rejected', reason: { code: 'ERR_INVALID_ARGUMENT' } },
+    ]);
+  });
+
+  it('throws what the source throws', async () => {
+    const { pool } = await openPool();
+    function* sync(): Generator<number> {
+      yield 1;
+      throw new Error('source broke');
+    }
+    expect(await rejectionOf(collect(pool.map('echo', sync())))).toMatchObject({ message: 'source broke' });
+    async function* async(): AsyncGenerator<number> {
+      yield 1;
+      throw new Error('async source broke');
+    }
+    expect(await rejectionOf(collect(pool.map('echo', async())))).toMatchObject({
+      message: 'async source broke',
+    });
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('ends with an AbortError when its signal fires, before or during the iteration', async () => {
+    const { rt, pool } = await openPool();
+    const early = watchedNumbers(10);
+    const first = collect(pool.map('echo', early.source, { signal: AbortSignal.abort('no') }));
+    expect(await rejectionOf(first)).toMatchObject({ name: 'AbortError', cause: 'no' });
+    expect(early.seen.taken).toBe(0);
+    const gate = gateOf(rt);
+    const abort = new AbortController();
+    const second = outcome(collect(pool.map('hold', [gate.name, gate.name], { signal: abort.signal })));
+    await gate.reached(1);
+    abort.abort('stop');
+    expect(await second).toMatchObject({ ok: false, error: { name: 'AbortError', cause: 'stop' } });
+    gate.open();
+    await pool.run('echo', [1]);
+    expect(gate.waiting).toBe(1);
+  });
+
+  it('gives each task its time', async () => {
+    const { pool } = await openPool();
+    const results = await collect(pool.map('neverNoted', ['a', 'b'], { timeoutMs: 20, settle: true }));
+    expect(results).toMatchObject([
+      { status: 'rejected', reason: { code: 'ERR_TASK_TIMEOUT' } },
+      { status: 'rejected', reason: { code: 'ERR_TASK_TIMEOUT' } },
+    ]);
+  });
+
+  it('passes qos and idempotent on', async () => {
+    const { pool } = await openPool({ retry: { attempts: 2 } });
+    const contexts = await collect(pool.map('myContext', [1, 2], { qos: 'BestEffort' }));
+    expect(contexts).toMatchObject([{ qos: 'BestEffort' }, { qos: 'BestEffort' }]);
+    expect(await collect(pool.map('exitTimesOnce', ['x', 'y'], { idempotent: true }))).toEqual([2, 2]);
+  });
+
+  it('leaves calls of other pools’ consumers alone when it ends early', async () => {
+    const { pool } = await openPool();
+    const other = pool.run('echo', ['other']);
+    for await (const _ of pool.map('echo', numbers(100))) break;
+    expect(await other).toBe('other');
+  });
+
+  it('runs 100,000 items without growing', async () => {
+    const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    function* items(): Generator<number> {
+      for (let i = 0; i < 100_000; i++) yield i;
+    }
+    let sum = 0;
+    let used = 0;
+    let count = 0;
+    for await (const value of pool.map('echo', items(), { ordered: false })) {
+      sum += value as number;
+      if (++count === 1000) used = rt.usedBytes;
+    }
+    expect(count).toBe(100_000);
+    expect(sum).toBe((99_999 * 100_000) / 2);
+    expect(rt.usedBytes).toBe(used);
+  });
+
+  it('checks its arguments at once', async () => {
+    const { pool } = await openPool();
+    const map = pool.map.bind(pool) as (...args: unknown[]) => AsyncIterable<unknown>;
+    expect(thrownBy(() => map('nope', []))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(thrownBy(() => map('echo', [], { concurrency: 0 }))).toBeInstanceOf(RangeError);
+    expect(thrownBy(() => map('echo', [], { orderd: true }))).toBeInstanceOf(TypeError);
+    expect(await rejectionOf(collect(map('echo', 5)))).toBeInstanceOf(TypeError);
+    await pool.shutdown();
+    expect(await rejectionOf(collect(map('echo', [1])))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+  });
+});

@@ -1,0 +1,141 @@
+import { MessageChannel } from 'node:worker_threads';
+import { move } from 'heddle';
+import { describe, expect, it } from 'vitest';
+import { gateOf, openPool, outcome, rejectionOf, thrownBy } from './harness.ts';
+
+const MB = 2 ** 20;
+
+describe('transferList', () => {
+  it('detaches what it names, and only then', async () => {
+    const { pool } = await openPool();
+    const bytes = new Uint8Array(MB).fill(5);
+    expect(await pool.run('firstAndLength', [bytes])).toEqual([5, MB]);
+    expect(bytes.byteLength).toBe(MB);
+    const call = pool.run('firstAndLength', [bytes], { transferList: [bytes.buffer] });
+    expect(bytes.byteLength).toBe(0);
+    expect(await call).toEqual([5, MB]);
+  });
+
+  it('transfers a port', async () => {
+    const { pool } = await openPool();
+    const { port1, port2 } = new MessageChannel();
+    const heard = new Promise((resolve) => port1.once('message', resolve));
+    await pool.run('usePort', [port2, { hello: 1 }], { transferList: [port2 as never] });
+    expect(await heard).toEqual({ hello: 1 });
+    port1.close();
+  });
+
+  it('rejects what cannot be transferred, and leaves the rest as it was', async () => {
+    const { pool } = await openPool();
+    const bytes = new Uint8Array(10);
+    for (const transferList of [[5], [{}], [bytes.buffer, bytes.buffer], [new SharedArrayBuffer(8)]]) {
+      expect(
+        await rejectionOf(pool.run('echo', [bytes], { transferList: transferList as never })),
+      ).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(bytes.byteLength).toBe(10);
+    }
+    expect(pool.metrics().outstanding).toBe(0);
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('of a cancelled call is gone, and the next call is right', async () => {
+    const { rt, pool } = await openPool();
+    const gate = gateOf(rt);
+    const blocking = pool.run('hold', [gate.name]);
+    await gate.reached(1);
+    const abort = new AbortController();
+    const bytes = new Uint8Array(100);
+    const call = outcome(
+      pool.run('firstAndLength', [bytes], { transferList: [bytes.buffer], signal: abort.signal }),
+    );
+    const other = new Uint8Array(50).fill(8);
+    const kept = pool.run('firstAndLength', [other], { transferList: [other.buffer] });
+    abort.abort();
+    expect(await call).toMatchObject({ ok: false, error: { name: 'AbortError' } });
+    gate.open();
+    await blocking;
+    expect(await kept).toEqual([8, 50]);
+  });
+});
+
+describe('move', () => {
+  it('hands arguments over', async () => {
+    const { pool } = await openPool();
+    const bytes = new Uint8Array(MB).fill(4);
+    const call = pool.run('firstAndLength', [move(bytes)]);
+    expect(bytes.byteLength).toBe(0);
+    expect(await call).toEqual([4, MB]);
+  });
+
+  it('hands results over: detached in the worker, whole here', async () => {
+    const { pool } = await openPool();
+    const result = (await pool.run('keepAndReturn', ['moved', MB, true])) as { bytes: Uint8Array };
+    expect([result.bytes.length, result.bytes[0]]).toEqual([MB, 3]);
+    expect(await pool.run('keptLength', ['moved'])).toBe(0);
+    const copy = (await pool.run('keepAndReturn', ['copied', MB, false])) as { bytes: Uint8Array };
+    expect([copy.bytes.length, copy.bytes[0]]).toEqual([MB, 3]);
+    expect(await pool.run('keptLength', ['copied'])).toBe(MB);
+  });
+
+  it('keeps results in their order among many', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    const calls = Array.from({ length: 200 }, (_, i) => pool.run('makeBytes', [i + 2, i % 2 === 0]));
+    const results = (await Promise.all(calls)) as Uint8Array[];
+    expect(results.map((bytes) => bytes.length)).toEqual(Array.from({ length: 200 }, (_, i) => i + 2));
+    expect(results.every((bytes) => bytes[0] === 7 && bytes.at(-1) === 9)).toBe(true);
+  });
+
+  it('refuses what has nothing to hand over', async () => {
+    expect(thrownBy(() => move(5))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(thrownBy(() => move(new Uint8Array(new SharedArrayBuffer(4))))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+  });
+
+  it('of what was handed over already rejects', async () => {
+    const { pool } = await openPool();
+    const bytes = new Uint8Array(10);
+    await pool.run('echo', [move(bytes)]);
+    expect(await rejectionOf(pool.run('echo', [move(bytes)]))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+});
+
+describe('values that only a port can carry', () => {
+  it('pass: shared buffers of the user stay shared', async () => {
+    const { pool } = await openPool();
+    const buffer = new SharedArrayBuffer(8);
+    expect(await pool.run('useSharedBuffer', [buffer])).toBe(0);
+    expect(await pool.run('useSharedBuffer', [buffer])).toBe(5);
+    expect(new Int32Array(buffer)[0]).toBe(10);
+    const back = (await pool.run('echo', [{ buffer }])) as { buffer: SharedArrayBuffer };
+    new Int32Array(back.buffer)[1] = 3;
+    expect(new Int32Array(buffer)[1]).toBe(3);
+  });
+
+  it('pass: a Blob as a result', async () => {
+    const { pool } = await openPool();
+    const blob = (await pool.run('returnBlob', ['the text'])) as Blob;
+    expect(await blob.text()).toBe('the text');
+  });
+
+  it('keep the time limit, the signal and the context of their task', async () => {
+    const { pool } = await openPool();
+    const buffer = new SharedArrayBuffer(8);
+    expect(await rejectionOf(pool.run('never', [buffer], { timeoutMs: 10 }))).toMatchObject({
+      code: 'ERR_TASK_TIMEOUT',
+    });
+    expect(await pool.run('myContext', [buffer])).toMatchObject({ task: 'myContext' });
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('survive the death of the worker that had not run them yet', async () => {
+    const { pool } = await openPool();
+    const dying = outcome(pool.run('exit', [1]));
+    const calls = Array.from({ length: 20 }, () => pool.run('useSharedBuffer', [new SharedArrayBuffer(8)]));
+    expect(await dying).toMatchObject({ ok: false, error: { code: 'ERR_WORKER_EXITED' } });
+    expect(await Promise.all(calls)).toEqual(Array(20).fill(0));
+  });
+});
