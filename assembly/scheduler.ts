@@ -61,7 +61,7 @@ import {
 } from './parking';
 import { claim, conclude, concludeCancelled, markForked, markQueued } from './slots';
 import { count } from './stats';
-import { SLOT_CANCELLED, SLOT_DROPPED, SLOT_RUNNING } from './status';
+import { SLOT_DROPPED } from './status';
 
 /** Every how many looks the order is turned round (Go's number: prime, so it does not beat with a program's own rhythm). */
 const AGING: u32 = 61;
@@ -101,9 +101,9 @@ export function takeBack(deque: usize, slot: usize): u32 {
 
 /** Claims what was taken from a queue; sends cancelled tasks home. True when `agent` runs it now. */
 function admit(agent: usize, slot: usize): bool {
-  const status = claim(slot, load<u32>(agent + AGENT_ID), load<u32>(agent + AGENT_POOL));
-  if (status == SLOT_RUNNING) return true;
-  if (status == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED, load<u32>(agent + AGENT_ID))) {
+  const id = load<u32>(agent + AGENT_ID);
+  if (claim(slot, id, load<u32>(agent + AGENT_POOL))) return true;
+  if (concludeCancelled(slot, SLOT_DROPPED, id)) {
     count(agent + COUNTER_CANCELLED, 1);
     sendHome(slot);
   }

@@ -47,7 +47,6 @@ import {
   CANCEL_WAS_QUEUED,
   CANCEL_WAS_RUNNING,
   SLOT_CANCELLED,
-  SLOT_FREE,
   SLOT_LOST,
   SLOT_QUEUED,
   SLOT_RUNNING,
@@ -99,18 +98,14 @@ export function markForked(slot: usize): void {
 }
 
 /**
- * Status after trying to claim a slot that was met in a queue of `pool`: SLOT_RUNNING when `agentId` now runs it. SLOT_FREE for a slot that
+ * Claims a slot that was met in a queue of `pool`. True when `agentId` runs it from now on; false when it was cancelled, is somebody else's, or
  * has gone over to another pool since it was queued here.
  */
-export function claim(slot: usize, agentId: u32, pool: usize): u32 {
+export function claim(slot: usize, agentId: u32, pool: usize): bool {
   const state = load32(slot + SLOT_STATE);
-  const status = state & STATE_STATUS_MASK;
-  if (status != SLOT_QUEUED) return status;
-  if (poolOf(slot) != pool) return SLOT_FREE;
+  if ((state & STATE_STATUS_MASK) != SLOT_QUEUED || poolOf(slot) != pool) return false;
   // Pairs with the CAS in cancel(): one of the two happens.
-  return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT))
-    ? SLOT_RUNNING
-    : load32(slot + SLOT_STATE) & STATE_STATUS_MASK;
+  return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
 }
 
 /** Pool whose task a queued slot holds. Plain: written before the slot was queued; if it changed since, the generation did too. */
