@@ -1,0 +1,2 @@
+// The worker entry that a bundler emits beside the page's script.
+import 'heddle/worker';
