@@ -4,12 +4,12 @@
  * @module
  */
 import { assertIsolated, browserPlatform } from './platform/browser.ts';
-import type { TaskPool as Pool } from './pool/task-pool.ts';
-import type { AnyTasks, PoolOptions } from './pool/types.ts';
 import { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
-import { createStandalonePool } from './runtime/standalone.ts';
+import { offerStandalonePools } from './runtime/standalone.ts';
 
 export * from './surface.ts';
+
+offerStandalonePools(browserPlatform);
 
 /**
  * Makes a runtime: shared memory for pools, atomics and arrays.
@@ -22,15 +22,3 @@ export async function createRuntime(options?: RuntimeOptions): Promise<Runtime> 
   assertIsolated();
   return openRuntime(browserPlatform, options);
 }
-
-/** A pool of worker threads: see the class for what it does, and {@link TaskPool.create} for the short way to one. */
-export type TaskPool<M = AnyTasks> = Pool<M>;
-export const TaskPool: {
-  /** Makes a runtime of its own and a pool on it; closing the pool closes both. Throws what `createRuntime` and `createPool` throw. */
-  create<M = AnyTasks>(options: PoolOptions & RuntimeOptions): Promise<Pool<M>>;
-} = {
-  async create(options) {
-    assertIsolated();
-    return createStandalonePool(browserPlatform, options);
-  },
-};

@@ -5,6 +5,8 @@ export {
   ErrorCode,
   HeddleError,
   type HeddleErrorCode,
+  type HeddleErrorOptions,
+  type InvalidArgumentError,
   InvalidRangeError,
   InvalidTypeError,
   isHeddleError,
@@ -15,8 +17,10 @@ export {
   TaskAbortedError,
   TaskTimeoutError,
   WorkerExitedError,
+  type WorkerExitedOptions,
 } from './errors.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
+export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
   Histogram,
@@ -30,6 +34,7 @@ export type {
   Runnable,
   RunOptions,
   Settled,
+  StandaloneOptions,
   TaskArguments,
   TaskName,
   TaskResult,

@@ -34,7 +34,7 @@ import { describeObject, isDetached, isResizable, isTrue, Kind, kindOf, unbox, v
 import { PackShapes } from './shapes.ts';
 import { isWellFormed } from './strings.ts';
 
-export { type StringCodec, setStringCodec } from './strings.ts';
+export { setStringCodec } from './strings.ts';
 export { createUnpacker, type Unpacker, type UnpackerOptions } from './unpack.ts';
 
 /** Packs one value at a time. Belongs to one thread. */

@@ -46,6 +46,7 @@ import type {
   Runnable,
   RunOptions,
   Settled,
+  StandaloneOptions,
   TaskArguments,
   TaskName,
   TaskResult,
@@ -120,6 +121,13 @@ const MAP_CHECKS = {
 
 type State = 'open' | 'closing' | 'closed';
 
+let createStandalone: (options: StandaloneOptions) => Promise<unknown>;
+
+/** Tells {@link TaskPool.create} how to make a runtime on this platform: called once by the package's entry. */
+export function provideStandalone(create: (options: StandaloneOptions) => Promise<unknown>): void {
+  createStandalone = create;
+}
+
 /**
  * A pool of worker threads that run the exported functions of one module. Tasks go through queues in shared memory; idle workers steal.
  *
@@ -149,6 +157,15 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #released = false;
   #idle: (() => void)[] = [];
   #closed: Promise<void> | undefined;
+
+  /**
+   * Makes a runtime of its own and a pool on it; closing the pool closes both.
+   *
+   * @throws what `createRuntime` and `runtime.createPool` throw.
+   */
+  static create<M = AnyTasks>(options: StandaloneOptions): Promise<TaskPool<M>> {
+    return createStandalone(options) as Promise<TaskPool<M>>;
+  }
 
   /** @internal Use `runtime.createPool` or {@link TaskPool.create}. */
   constructor(agent: Agent, epoch: number, options: PoolOptions) {

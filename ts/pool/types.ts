@@ -131,6 +131,12 @@ export interface PoolOptions {
   readonly worker?: () => unknown;
 }
 
+/** Options of a pool that makes its own runtime. */
+export interface StandaloneOptions extends PoolOptions {
+  /** Shared memory to reserve: see `RuntimeOptions.memoryBytes`. */
+  readonly memoryBytes?: number;
+}
+
 /** What `setConfig` may change while the pool runs. */
 export type PoolConfig = Pick<
   PoolOptions,

@@ -16,7 +16,9 @@ export interface AtomicInt32 {
   add(delta: number): number;
   /** Stores `replacement` if the cell holds `expected`. True when it did. */
   compareAndSwap(expected: number, replacement: number): boolean;
+  /** The value now. */
   load(): number;
+  /** Stores `value`. */
   store(value: number): void;
   /** Stores `value` and returns the value before. */
   swap(value: number): number;
@@ -24,7 +26,9 @@ export interface AtomicInt32 {
 
 /** A boolean that all threads of a runtime share. Sequentially consistent; no method blocks. */
 export interface AtomicBool {
+  /** The value now. */
   load(): boolean;
+  /** Stores `value`. */
   store(value: boolean): void;
   /** Stores `value` and returns the value before. */
   swap(value: boolean): boolean;

@@ -120,6 +120,7 @@ export class Runtime implements AsyncDisposable {
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 
+  /** {@link Runtime.dispose} */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
