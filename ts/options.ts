@@ -113,19 +113,3 @@ export const abortSignal: Check = (value, what) => {
     throw typeError(what, 'an AbortSignal', value);
   }
 };
-
-/** Passes when one of the checks does; otherwise the first one's error counts. */
-export function either(...checks: readonly Check[]): Check {
-  return (value, what) => {
-    let first: unknown;
-    for (const check of checks) {
-      try {
-        check(value, what);
-        return;
-      } catch (error) {
-        first ??= error;
-      }
-    }
-    throw first;
-  };
-}

@@ -271,7 +271,15 @@ export class Crew {
       this.#releaseRing(ring);
       agent.kernel.calls.recover(address, this.#host.lane);
       agent.kernel.calls.reap(address);
-      throw error;
+      if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error;
+      const why = (error as Error).message;
+      throw new InvalidTypeError(
+        `createPool(): a worker cannot be given option 'workerData' or 'env': ${why}`,
+        {
+          resource: 'workerData',
+          cause: error,
+        },
+      );
     }
   }
 
@@ -399,6 +407,13 @@ export class Crew {
       this.#watchIdle();
       this.wantMore();
     }, GROW_AFTER_MS);
+  }
+
+  /** Counts from now. */
+  setIdleTimeout(ms: number): void {
+    this.idleTimeout = ms;
+    this.#idleTimer?.();
+    this.#idleTimer = undefined;
   }
 
   /** Brings the crew within its limits, now. */

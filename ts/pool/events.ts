@@ -8,7 +8,8 @@ type Listener = (...args: unknown[]) => void;
  * turn, and the other listeners are called.
  */
 export class Emitter<E extends { [K in keyof E]: unknown[] }> {
-  readonly #listeners = new Map<keyof E, Set<Listener>>();
+  /** By event: what was added, and what is called for it. */
+  readonly #listeners = new Map<keyof E, Map<Listener, Listener>>();
 
   /**
    * Adds a listener; adding it again changes nothing.
@@ -19,22 +20,30 @@ export class Emitter<E extends { [K in keyof E]: unknown[] }> {
     if (typeof listener !== 'function') {
       throw new InvalidTypeError(`on('${String(event)}') takes a function, not ${describe(listener)}`);
     }
-    let set = this.#listeners.get(event);
-    if (set === undefined) this.#listeners.set(event, (set = new Set()));
-    set.add(listener as Listener);
+    this.#add(event, listener as Listener, listener as Listener);
     return this;
+  }
+
+  #add(event: keyof E, listener: Listener, call: Listener): void {
+    let added = this.#listeners.get(event);
+    if (added === undefined) {
+      added = new Map();
+      this.#listeners.set(event, added);
+    }
+    added.set(listener, call);
   }
 
   /** Adds a listener that is called once. */
   once<K extends keyof E>(event: K, listener: (...args: E[K]) => void): this {
-    const wrapped = (...args: E[K]): void => {
-      this.off(event, wrapped);
-      listener(...args);
-    };
-    return this.on(event, wrapped);
+    if (typeof listener !== 'function') return this.on(event, listener);
+    this.#add(event, listener as Listener, (...args) => {
+      this.off(event, listener);
+      (listener as Listener)(...args);
+    });
+    return this;
   }
 
-  /** Removes a listener that `on` added. */
+  /** Removes a listener that `on` or `once` added. */
   off<K extends keyof E>(event: K, listener: (...args: E[K]) => void): this {
     this.#listeners.get(event)?.delete(listener as Listener);
     return this;
@@ -47,11 +56,11 @@ export class Emitter<E extends { [K in keyof E]: unknown[] }> {
 
   /** Calls all listeners. True when there was one. */
   protected emit<K extends keyof E>(event: K, ...args: E[K]): boolean {
-    const set = this.#listeners.get(event);
-    if (set === undefined || set.size === 0) return false;
-    for (const listener of [...set]) {
+    const added = this.#listeners.get(event);
+    if (added === undefined || added.size === 0) return false;
+    for (const call of [...added.values()]) {
       try {
-        listener(...args);
+        call(...args);
       } catch (error) {
         queueMicrotask(() => {
           throw error;

@@ -15,7 +15,6 @@ import {
   boolean,
   checkOptions,
   describe,
-  either,
   func,
   integer,
   integerOrInfinity,
@@ -58,11 +57,30 @@ const ONE_DAY_MS = 2 ** 31 - 1;
 
 const retryCheck = (value: unknown, what: string): void => {
   object(value, what);
+  const retry = value as NonNullable<PoolOptions['retry']>;
   checkOptions(
-    value as NonNullable<PoolOptions['retry']>,
+    retry,
     { attempts: integer(1, 1000), backoffMs: number(0, ONE_DAY_MS), jitterPercent: number(0, 100) },
     what,
   );
+  if (retry.attempts === undefined)
+    throw new InvalidTypeError(`${what} needs attempts, the most runs of one task`);
+};
+
+const traceCheck = (value: unknown, what: string): void => {
+  if (typeof value === 'boolean') return;
+  object(value, what);
+  checkOptions(value as { capacity: number }, { capacity: integer(16, 2 ** 24) }, what);
+};
+
+const tasksCheck = (value: unknown, what: string): void => {
+  if (typeof value === 'string' || (typeof value === 'object' && value !== null)) return;
+  throw new InvalidTypeError(`${what} must be a URL or a string, not ${describe(value)}`);
+};
+
+const errorTypesCheck = (value: unknown, what: string): void => {
+  array(value, what);
+  for (const type of value as unknown[]) func(type, `${what}: each entry`);
 };
 
 const CONFIG_CHECKS = {
@@ -78,14 +96,11 @@ const CONFIG_CHECKS = {
 
 const POOL_CHECKS = {
   ...CONFIG_CHECKS,
-  tasks: either(string, object),
+  tasks: tasksCheck,
   name: string,
   concurrentTasksPerWorker: integer(1, 4096),
-  errorTypes: array,
-  trace: either(boolean, (value, what) => {
-    object(value, what);
-    checkOptions(value as { capacity: number }, { capacity: integer(16, 2 ** 24) }, what);
-  }),
+  errorTypes: errorTypesCheck,
+  trace: traceCheck,
   submitStacks: oneOf('always', 'sampled', 'never'),
   workerData: anything,
   resourceLimits: object,
@@ -357,12 +372,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * @returns the results, in the order of the items unless `ordered: false`; with `settle: true` one {@link Settled} record an item, and no
    * failure ends the iteration. Throws what the first failing task threw, what the source threw, or an AbortError.
    */
-  map<K extends TaskName<M>, I = TaskArguments<M, K>[0]>(
+  map<K extends TaskName<M>, I extends TaskArguments<M, K>[0] = TaskArguments<M, K>[0]>(
     name: K,
     source: Iterable<I> | AsyncIterable<I>,
     options: MapOptions & { readonly settle: true },
   ): AsyncIterableIterator<Settled<I, TaskResult<M, K>>>;
-  map<K extends TaskName<M>, I = TaskArguments<M, K>[0]>(
+  map<K extends TaskName<M>, I extends TaskArguments<M, K>[0] = TaskArguments<M, K>[0]>(
     name: K,
     source: Iterable<I> | AsyncIterable<I>,
     options?: MapOptions,
@@ -524,7 +539,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     }
     this.#crew.minThreads = minThreads;
     this.#crew.maxThreads = maxThreads;
-    if (config.idleTimeout !== undefined) this.#crew.idleTimeout = config.idleTimeout;
+    if (config.idleTimeout !== undefined) this.#crew.setIdleTimeout(config.idleTimeout);
     if (config.maxQueue !== undefined) this.#maxQueue = config.maxQueue;
     if (config.highWaterMark !== undefined) this.#highWaterMark = config.highWaterMark;
     if (config.retry !== undefined) this.#retry.options = config.retry;
