@@ -26,7 +26,8 @@ const ARGUMENTS = [
  */
 async function unpack(): Promise<void> {
   if (existsSync(BINARY)) return;
-  const entry = createRequire(import.meta.url).resolve('@sparticuz/chromium');
+  const require = createRequire(import.meta.url);
+  const entry = require.resolve('@sparticuz/chromium');
   const partial = `${BINARY}.${process.pid}`;
   mkdirSync(dirname(BINARY), { recursive: true });
   await pipeline(
