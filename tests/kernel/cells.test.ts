@@ -17,7 +17,7 @@ import { MIB, openKernel } from './harness.ts';
 
 interface Table {
   readonly kernel: Kernel;
-  find(name: string | Uint8Array, kind: number, agent?: number): number;
+  find(name: string | Uint8Array, kind: number): number;
 }
 
 async function openTable(): Promise<Table> {
@@ -26,11 +26,11 @@ async function openTable(): Promise<Table> {
   const encoder = new TextEncoder();
   return {
     kernel,
-    find(name, kind, who = agent) {
+    find(name, kind) {
       const bytes = typeof name === 'string' ? encoder.encode(name) : name;
       const text = kernel.calls.allocate(agent, bytes.length);
       kernel.u8.set(bytes, text);
-      const cell = kernel.calls.findCell(who, text, bytes.length, kind);
+      const cell = kernel.calls.findCell(text, bytes.length, kind);
       // The name is lent for the call only.
       kernel.u8.fill(0xee, text, text + bytes.length);
       kernel.calls.release(agent, text);

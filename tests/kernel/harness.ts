@@ -1,4 +1,6 @@
 import {
+  AGENT_SIZE,
+  AGENTS,
   CLASSES,
   COUNTER_COMPLETED,
   DEQUE_BOTTOM,
@@ -49,9 +51,9 @@ export function joinWorker(kernel: Kernel, pool: number, index: number, node = 0
   return { agent, id: agentId(agent), lane, slots: new SlotTable(kernel, agent) };
 }
 
-function agentId(agent: number): number {
+export function agentId(agent: number): number {
   // Agents stand one after another, from id 0.
-  return (agent - 4096) / 2048;
+  return (agent - AGENTS) / AGENT_SIZE;
 }
 
 /** Word at an address, unsigned. */
