@@ -1,5 +1,6 @@
 import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import {
+  AGENT_BATCH,
   AGENT_ID,
   AGENT_PARK,
   AGENT_TICK,
@@ -76,6 +77,7 @@ interface Zombie {
 /** Starts that may fail in a row before the pool gives up. */
 const START_FAILURES_MOST = 3;
 const REAP_AGAIN_MS = 50;
+const SHORT_BATCH = 8;
 /** How long there must be something queued before another worker is started. */
 const GROW_AFTER_MS = 2;
 
@@ -387,6 +389,15 @@ export class Crew {
   }
 
   // ---- scaling -------------------------------------------------------------------------------------------------------------------------
+
+  /** Does some worker take tasks in batches? It does where they are a few microseconds long. */
+  get runsShortTasks(): boolean {
+    const { i32 } = this.#host.agent.kernel;
+    for (const { agent } of this.#members.values()) {
+      if (i32[(agent + AGENT_BATCH) >>> 2]! >= SHORT_BATCH) return true;
+    }
+    return false;
+  }
 
   /** Open calls from which on another worker could help, or Infinity when none may be started. */
   get crowdedAt(): number {

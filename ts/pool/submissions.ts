@@ -79,6 +79,8 @@ export interface SubmissionHost {
   abortGraceMs: number | undefined;
   /** A task did not stop within its grace: end its worker. */
   terminateWorker(agentId: number): void;
+  /** Are the workers' tasks a few microseconds long? */
+  runsShortTasks(): boolean;
   /** Called after outcomes came home. */
   onSettled(): void;
   /** Exit facts of the worker that was this agent, for the error of its tasks. */
@@ -143,6 +145,10 @@ export class Submissions implements Drainable {
   /** Slots that are not home. */
   get out(): number {
     return this.#out;
+  }
+
+  get isPrompt(): boolean {
+    return this.#host.runsShortTasks();
   }
 
   get counts(): { submitted: number; completed: number; failed: number; cancelled: number } {

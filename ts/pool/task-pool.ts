@@ -220,6 +220,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       defaultClass: classOf(options.qos ?? 'Burstable'),
       abortGraceMs: options.abortGraceMs,
       terminateWorker: (agentId) => this.#crew.terminate(agentId),
+      runsShortTasks: () => this.#crew.runsShortTasks,
       onSettled: () => this.#onSettled(),
       exitOf: (agentId) => this.#crew.exitOf(agentId),
     };

@@ -11,13 +11,18 @@ export interface Drainable {
   readonly outstanding: number;
   /** Slots that are not home: while there are any, outcomes may come. */
   readonly out: number;
+  /** Are its tasks so short that an outcome is mostly waiting for threads to wake? */
+  readonly isPrompt: boolean;
 }
 
 /** The longest time in which polling may go on without an outcome, and the shortest that is worth a try. */
 const WINDOW_MOST_MS = 0.1;
+/** Where tasks are short an outcome is due as soon as a thread has woken, which takes up to this long on a busy machine. */
+const PROMPT_WINDOW_MS = 0.3;
 const WINDOW_LEAST_MS = 0.005;
-/** An outcome that rings within this time of arming would better have been polled for. */
+/** An outcome that rings within this time of arming would better have been polled for: where tasks are short, with the waking of threads. */
 const NEAR_MISS_MS = 0.15;
+const PROMPT_NEAR_MISS_MS = 1;
 
 /**
  * Brings outcomes to a thread that has an event loop of its own. While calls are outstanding it polls, one look for each turn of the event
@@ -70,7 +75,7 @@ export class Pump {
     if (!this.#running) {
       this.#running = true;
       this.#poll();
-    } else if (this.#armed && this.#window >= NEAR_MISS_MS / 2) {
+    } else if (this.#armed && this.#window >= WINDOW_MOST_MS) {
       this.#disarm();
       this.#poll();
     }
@@ -98,7 +103,7 @@ export class Pump {
       drained += source.drain();
     }
     if (drained > 0) {
-      this.#window = Math.min(WINDOW_MOST_MS, this.#window * 2);
+      this.#window = Math.max(this.#window, Math.min(WINDOW_MOST_MS, this.#window * 2));
       // One more turn even when nothing is left: what follows an outcome usually submits again.
       this.#poll();
     } else if (out === 0) {
@@ -139,11 +144,16 @@ export class Pump {
   #rung(): void {
     this.#waiting = false;
     if (!this.#armed) return;
-    if (this.#clock.now() - this.#armedAt < NEAR_MISS_MS) {
-      this.#window = Math.min(WINDOW_MOST_MS, this.#window * 4);
-    }
+    const waited = this.#clock.now() - this.#armedAt;
+    if (waited < PROMPT_NEAR_MISS_MS && this.#anyPrompt()) this.#window = PROMPT_WINDOW_MS;
+    else if (waited < NEAR_MISS_MS) this.#window = WINDOW_MOST_MS;
     this.#disarm();
     this.#turn();
+  }
+
+  #anyPrompt(): boolean {
+    for (const source of this.#sources) if (source.out > 0 && source.isPrompt) return true;
+    return false;
   }
 
   #disarm(): void {

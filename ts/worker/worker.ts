@@ -68,10 +68,17 @@ const TURN_MS = 3;
 const BLOCK_MS = 1;
 const SPIN_MOST_MS = 0.05;
 const SPIN_LEAST_MS = 0.005;
+/**
+ * A sleep shorter than this should have been a spin. Where tasks are short most of a sleep is the waking of threads, on both sides: both would
+ * stay asleep for each other, so there the bound is far above that.
+ */
+const NEAR_MISS_MS = 0.15;
+const SHORT_NEAR_MISS_MS = 1;
 const SPIN_ROUNDS = 8;
 /** Tasks are timed in groups of up to so many while they are shorter than GROUP_BELOW_MS: a look at the clock costs more than some tasks. */
 const GROUP_MOST = 16;
 const GROUP_BELOW_MS = 0.005;
+const SHORT_MS = 0.0125;
 /** A steal takes no more tasks at once than make up about this much work. */
 const BATCH_MS = 0.1;
 
@@ -128,6 +135,7 @@ export class Worker {
   #seenSteals = 0;
   #spinWindow = SPIN_MOST_MS;
   #groupSize = 1;
+  #tasksAreShort = false;
   #completed = 0;
   #failed = 0;
 
@@ -268,6 +276,7 @@ export class Worker {
     }
     calls.addCounter(this.agent + COUNTER_BUSY_MS, elapsed);
     if (this.#trace !== undefined) return now;
+    this.#tasksAreShort = mean < SHORT_MS;
     this.#groupSize = mean < GROUP_BELOW_MS ? Math.min(GROUP_MOST, this.#groupSize * 2) : 1;
     i32[(this.agent + AGENT_BATCH) >>> 2] =
       mean === 0 ? BATCH_MOST : Math.min(BATCH_MOST, Math.max(1, BATCH_MS / mean));
@@ -324,7 +333,11 @@ export class Worker {
       calls.exitIdle(this.agent);
     }
     calls.addCounter(this.agent + COUNTER_WAKEUPS, 1);
-    this.#trace?.add(TRACE_PARK, 0, start, this.clock.now());
+    const now = this.clock.now();
+    // Work came so soon that spinning a little longer would have met it, or would have if nobody had to be woken.
+    if (now - start < (this.#tasksAreShort ? SHORT_NEAR_MISS_MS : NEAR_MISS_MS))
+      this.#spinWindow = SPIN_MOST_MS;
+    this.#trace?.add(TRACE_PARK, 0, start, now);
   }
 
   /** Blocks the thread for about a millisecond. True when it was woken. */
