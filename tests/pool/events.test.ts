@@ -93,6 +93,17 @@ describe('listeners', () => {
     expect(calls).toHaveLength(3);
   });
 
+  it('added with once() can be removed with off()', async () => {
+    const { pool } = await openPool();
+    let calls = 0;
+    const listener = (): void => void calls++;
+    pool.once('workerExit', listener);
+    pool.off('workerExit', listener);
+    await rejectionOf(pool.run('exit', [1]));
+    await pool.run('echo', [1]);
+    expect(calls).toBe(0);
+  });
+
   it('must be functions', async () => {
     const { pool } = await openPool();
     expect(thrownBy(() => pool.on('drain', 'x' as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });

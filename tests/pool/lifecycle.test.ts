@@ -161,6 +161,13 @@ describe('setConfig', () => {
     await until(() => pool.metrics().threads === 1);
   });
 
+  it('shortens an idle timeout that runs', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2, idleTimeout: 60_000 });
+    pool.setConfig({ minThreads: 1 });
+    pool.setConfig({ idleTimeout: 10 });
+    await until(() => pool.metrics().threads === 1);
+  });
+
   it('changes the queue, the class, the grace and the retries', async () => {
     const { rt, pool } = await openPool();
     pool.setConfig({ qos: 'BestEffort', maxQueue: 0, retry: { attempts: 2 }, abortGraceMs: 10 });

@@ -209,6 +209,23 @@ describe('map', () => {
     expect(await collect(pool.map('exitTimesOnce', ['x', 'y'], { idempotent: true }))).toEqual([2, 2]);
   });
 
+  it('takes async iterators whose steps are no native promises', async () => {
+    const { pool } = await openPool();
+    let n = 0;
+    const step = (): IteratorResult<number> =>
+      n < 3 ? { value: n++, done: false } : { value: undefined, done: true };
+    const thenable = {
+      [Symbol.asyncIterator]: () => ({
+        // biome-ignore lint/suspicious/noThenProperty: as another library's promise
+        next: () => ({ then: (resolve: (result: IteratorResult<number>) => void) => resolve(step()) }),
+      }),
+    };
+    expect(await collect(pool.map('echo', thenable as never))).toEqual([0, 1, 2]);
+    n = 0;
+    const plain = { [Symbol.asyncIterator]: () => ({ next: step }) };
+    expect(await collect(pool.map('echo', plain as never))).toEqual([0, 1, 2]);
+  });
+
   it('leaves calls of other pools’ consumers alone when it ends early', async () => {
     const { pool } = await openPool();
     const other = pool.run('echo', ['other']);

@@ -32,6 +32,11 @@ describe('options of createPool', () => {
     [{ env: 5 }, TypeError, /env/],
     [{ worker: {} }, TypeError, /worker/],
     [{ name: 5 }, TypeError, /name/],
+    [{ retry: {} }, TypeError, /attempts/],
+    [{ errorTypes: ['ShopError'] }, TypeError, /errorTypes/],
+    [{ trace: { capacity: 1 } }, RangeError, /capacity/],
+    [{ workerData: () => 1 }, TypeError, /workerData/],
+    [{ tasks: 5 }, TypeError, /URL/],
   ])('refuse %j', async (options, type, message) => {
     const rt = await openRuntime();
     const error = await rejectionOf(rt.createPool({ tasks: TASKS, ...options } as never));

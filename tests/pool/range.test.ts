@@ -133,6 +133,13 @@ describe('range', () => {
     ]) {
       expect(await rejectionOf(range('cover', bounds, []))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
     }
+    expect(await rejectionOf(range('cover'))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(await rejectionOf(range('cover', { from: 0, to: 10, step: 2 }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    expect(await rejectionOf(range('cover', { from: 0, to: 1 }, 'no array'))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
     expect(await rejectionOf(range('nope', { from: 0, to: 1 }))).toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
     });

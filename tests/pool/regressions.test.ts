@@ -87,6 +87,16 @@ describe('scaling', () => {
     }
     expect(rt.usedBytes).toBe(before);
   });
+
+  it('does not take a worker that ends in its first task for one that cannot start', async () => {
+    const { pool } = await openPool();
+    const errors: unknown[] = [];
+    pool.on('error', (error) => errors.push(error));
+    const deaths = await Promise.all(Array.from({ length: 12 }, () => outcome(pool.run('exit', [3]))));
+    expect(deaths.every((death) => !death.ok && death.error.exitCode === 3)).toBe(true);
+    expect(await pool.run('echo', ['alive'])).toBe('alive');
+    expect(errors).toEqual([]);
+  });
 });
 
 describe('range', () => {

@@ -29,6 +29,8 @@ async function typed(pool: TaskPool<Tasks>): Promise<void> {
   for await (const record of pool.map('double', [1, 2], { settle: true })) {
     expectTypeOf(record).toEqualTypeOf<Settled<number, number>>();
   }
+  // @ts-expect-error an item of the wrong type
+  pool.map('double', ['1']);
   // @ts-expect-error a configuration that cannot change
   pool.setConfig({ tasks: 'x' });
   pool.on('workerExit', (exit) => expectTypeOf(exit.exitCode).toEqualTypeOf<number>());

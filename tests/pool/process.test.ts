@@ -1,0 +1,80 @@
+// What a process with pools does: each test runs one of its own.
+
+import { describe, expect, it } from 'vitest';
+import { runProgram } from './harness.ts';
+
+describe('a process', () => {
+  it('does not exit while a call is outstanding, and exits by itself when none is', async () => {
+    const result = await runProgram('outstanding.mjs');
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(result.stdout).toContain('slow: 150');
+    expect(result.stdout).toContain('submitted: 1');
+    expect(result.stdout).toContain('retried: 3');
+    expect(result.stdout).toContain('mapped: 6');
+    expect(result.stdout).toContain('end of main');
+    expect(result.lingeredMs).toBeLessThan(2000);
+  });
+
+  it('exits at once though pools are open, tasks have left timers and workers idle', async () => {
+    const result = await runProgram('open-pools.mjs');
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(result.lingeredMs).toBeLessThan(2000);
+  });
+
+  it('exits after a shutdown, a destroy, a dispose and a failed start', async () => {
+    const result = await runProgram('closed-pools.mjs');
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(result.stdout).toContain('end of main');
+    expect(result.lingeredMs).toBeLessThan(2000);
+  });
+
+  it('uses no CPU while its pools are idle', async () => {
+    const result = await runProgram('idle.mjs');
+    expect(result.code).toBe(0);
+    // Two workers for two seconds; V8 and the event loops need a little now and then.
+    expect(Number(result.stdout)).toBeLessThan(30);
+  });
+
+  it('keeps timers of tasks ticking at their rate, idle and busy', async () => {
+    const result = await runProgram('ticking.mjs');
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const { idle, busy } = JSON.parse(result.stdout) as { idle: number; busy: number };
+    // 40 ticks each, wanted every 10 ms.
+    expect(idle).toBeGreaterThanOrEqual(9);
+    expect(idle).toBeLessThan(14);
+    expect(busy).toBeGreaterThanOrEqual(9);
+    expect(busy).toBeLessThan(20);
+  });
+
+  it('does not grow with 200,000 calls one after another', async () => {
+    const result = await runProgram('sequential.mjs', ['--expose-gc'], 60_000);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const { heap, shared } = JSON.parse(result.stdout) as { heap: number; shared: number };
+    expect(shared).toBe(0);
+    expect(heap).toBeLessThan(1.5 * 2 ** 20);
+  });
+
+  it('does not grow with calls that have a signal, a time limit, or fail', async () => {
+    const result = await runProgram('sequential-options.mjs', ['--expose-gc'], 60_000);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const { heap, shared } = JSON.parse(result.stdout) as { heap: number; shared: number };
+    expect(shared).toBeLessThanOrEqual(2 ** 17);
+    expect(heap).toBeLessThan(1.5 * 2 ** 20);
+  });
+
+  it('does not grow with pools that are made and destroyed', async () => {
+    const result = await runProgram('many-pools.mjs', ['--expose-gc'], 60_000);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const { heap, shared, handles } = JSON.parse(result.stdout.split('\n')[0]!) as Record<string, number>;
+    expect(shared).toBe(0);
+    expect(handles).toBe(0);
+    expect(heap).toBeLessThan(2 * 2 ** 20);
+    expect(result.lingeredMs).toBeLessThan(2000);
+  });
+
+  it('is not ended by a task that throws, whoever waits for it', async () => {
+    const result = await runProgram('late-handler.mjs');
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout).toContain('handled: too far');
+  });
+});
