@@ -74,6 +74,8 @@ const SPIN_LEAST_MS = 0.005;
  */
 const NEAR_MISS_MS = 0.15;
 const SHORT_NEAR_MISS_MS = 1;
+const VAIN_SPINS_MOST = 8;
+const REST_SLEEPS = 100;
 const SPIN_ROUNDS = 8;
 /** Tasks are timed in groups of up to so many while they are shorter than GROUP_BELOW_MS: a look at the clock costs more than some tasks. */
 const GROUP_MOST = 16;
@@ -132,6 +134,9 @@ export class Worker {
   #wake: (() => void) | undefined;
   /** A waitAsync on the park word that was not notified yet; it stays good for the next sleep. */
   #waiting = false;
+  #vainSpins = 0;
+  /** Sleeps for which the spin window stays short. */
+  #restFromSpinning = 0;
   #seenSteals = 0;
   #spinWindow = SPIN_MOST_MS;
   #groupSize = 1;
@@ -310,6 +315,7 @@ export class Worker {
       const slot = calls.search(this.agent, SPIN_ROUNDS);
       if (slot !== 0) {
         this.#spinWindow = Math.min(SPIN_MOST_MS, this.#spinWindow * 2);
+        this.#vainSpins = 0;
         this.#setActivity(WORKER_RUNNING);
         return slot;
       }
@@ -338,6 +344,20 @@ export class Worker {
     if (now - start < (this.#tasksAreShort ? SHORT_NEAR_MISS_MS : NEAR_MISS_MS))
       this.#spinWindow = SPIN_MOST_MS;
     this.#trace?.add(TRACE_PARK, 0, start, now);
+  }
+
+  /**
+   * Work came so soon after a sleep began that spinning longer would have met it, or would have if nobody had to be woken. Not so when the
+   * longest spins miss it again and again: then whoever submits has to wait for the processor that spins.
+   */
+  #spinLonger(): void {
+    if (this.#restFromSpinning > 0) this.#restFromSpinning--;
+    else if (++this.#vainSpins < VAIN_SPINS_MOST) this.#spinWindow = SPIN_MOST_MS;
+    else {
+      this.#vainSpins = 0;
+      this.#restFromSpinning = REST_SLEEPS;
+      this.#spinWindow = SPIN_LEAST_MS;
+    }
   }
 
   /** Blocks the thread for about a millisecond. True when it was woken. */
