@@ -223,6 +223,8 @@ export const META_FORK_BIT: u32 = 1 << 18;
 export const META_PORT_BIT: u32 = 1 << 19;
 /** The pieces of pool.range: the worker splits them while others are hungry. */
 export const META_RANGE_BIT: u32 = 1 << 20;
+/** A fork whose outcome came from a promise. */
+export const META_ASYNC_BIT: u32 = 1 << 21;
 export const META_COUNT_SHIFT: u32 = 24;
 /** Argument count that means: packed in SLOT_BLOCK. */
 export const META_COUNT_PACKED: u32 = 255;

@@ -59,6 +59,7 @@ const platform: WorkerPlatform = {
     });
   },
   heapUsedBytes: () => undefined,
+  flush: () => Promise.resolve(),
   exit: () => close(),
 };
 

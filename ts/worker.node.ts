@@ -28,6 +28,12 @@ const platform: WorkerPlatform = {
     process.on('unhandledRejection', (error) => report(error, 'rejection'));
   },
   heapUsedBytes: () => process.memoryUsage().heapUsed,
+  async flush() {
+    const flushed = [process.stdout, process.stderr]
+      .filter((stream) => stream.writableLength > 0)
+      .map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())));
+    await Promise.all(flushed);
+  },
   exit: () => process.exit(0),
 };
 

@@ -164,6 +164,8 @@ export const browserPlatform: Platform = {
     const { port1, port2 } = new MessageChannel();
     return { local: openPort(port1), remote: port2 };
   },
+  // A page has no end that could wait; its console needs no flush.
+  beforeExit: () => () => undefined,
   warn(what, error) {
     console.warn(`${what}:`, error);
   },

@@ -117,6 +117,12 @@ function defaultWorker(options: WorkerThreadOptions): Worker {
   });
 }
 
+/** One listener for all pools: Node warns of leaks beyond ten. */
+const beforeExitCallbacks = new Set<() => void>();
+const onBeforeExit = (): void => {
+  for (const callback of beforeExitCallbacks) callback();
+};
+
 /** Node as the host of pools. */
 export const nodePlatform: Platform = {
   name: 'node',
@@ -136,6 +142,14 @@ export const nodePlatform: Platform = {
   channel() {
     const { port1, port2 } = new MessageChannel();
     return { local: openPort(port1), remote: port2 as unknown as Transferable };
+  },
+  beforeExit(callback) {
+    if (beforeExitCallbacks.size === 0) process.on('beforeExit', onBeforeExit);
+    beforeExitCallbacks.add(callback);
+    return () => {
+      beforeExitCallbacks.delete(callback);
+      if (beforeExitCallbacks.size === 0) process.off('beforeExit', onBeforeExit);
+    };
   },
   warn(what, error) {
     process.emitWarning(

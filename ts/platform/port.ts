@@ -69,6 +69,8 @@ export interface Platform {
   ): PlatformWorker;
   /** A channel: our end, and the end to transfer to the worker. */
   channel(): { local: ValuePort; remote: Transferable };
+  /** Calls back each time the process is about to exit because nothing is left to do; returns a function that takes it back. */
+  beforeExit(callback: () => void): () => void;
   /** Tells a person of a failure that nobody listens for. */
   warn(what: string, error: unknown): void;
   /** The importable URL of a task module given as URL, `file:` / `http:` string or absolute path. */
@@ -92,6 +94,8 @@ export interface WorkerPlatform {
   onUncaught(report: (error: unknown, origin: 'exception' | 'rejection') => void): void;
   /** Bytes of JavaScript heap in use, where the host tells. */
   heapUsedBytes(): number | undefined;
+  /** Resolves when what the thread has printed is on its way out of the process. */
+  flush(): Promise<void>;
   /** Ends this thread. */
   exit(): void;
 }

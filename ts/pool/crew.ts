@@ -77,6 +77,8 @@ interface Zombie {
 /** Starts that may fail in a row before the pool gives up. */
 const START_FAILURES_MOST = 3;
 const REAP_AGAIN_MS = 50;
+/** A worker in the middle of a long task does not answer; its output is then given up. */
+const FLUSH_MOST_MS = 200;
 const SHORT_BATCH = 8;
 /** How long there must be something queued before another worker is started. */
 const GROW_AFTER_MS = 2;
@@ -91,6 +93,9 @@ export class Crew {
   readonly #waiters = new Set<{ check(): void; fail(error: unknown): void }>();
   readonly #keepAlive: { ref(): void; unref(): void };
   #held = 0;
+  readonly #stopBeforeExit: () => void;
+  /** Looks of all workers when their output was last flushed. */
+  #flushedAt = 0;
   #zombies: Zombie[] = [];
   #names: readonly string[] = [];
   #startFailures = 0;
@@ -113,6 +118,7 @@ export class Crew {
     this.idleTimeout = options.idleTimeout ?? 5000;
     this.concurrency = options.concurrentTasksPerWorker ?? 1;
     this.#keepAlive = host.agent.platform.keepAlive();
+    this.#stopBeforeExit = host.agent.platform.beforeExit(() => this.#flushOutput());
   }
 
   get size(): number {
@@ -139,6 +145,21 @@ export class Crew {
     await this.#hold(this.#start());
     for (let i = 1; i < this.minThreads; i++) void this.#startLater();
     this.#watchIdle();
+  }
+
+  /**
+   * The process is about to exit: what workers have printed since the last time must get out first, as their output passes through this thread.
+   */
+  #flushOutput(): void {
+    const ready = [...this.#members.values()].filter(({ state }) => state === 'ready');
+    const ticks = ready.reduce((sum, member) => sum + this.#activityOf(member), 0);
+    if (ticks === this.#flushedAt) return;
+    this.#flushedAt = ticks;
+    const flushed = Promise.all(ready.map(({ control }) => control.flush()));
+    const late = new Promise((resolve) =>
+      this.#host.agent.platform.timer(() => resolve(undefined), FLUSH_MOST_MS),
+    );
+    void this.#hold(Promise.race([flushed, late])).catch(() => undefined);
   }
 
   /** Keeps the process alive while it waits. */
@@ -579,6 +600,7 @@ export class Crew {
     this.#growTimer?.();
     this.#idleTimer?.();
     this.#reapTimer?.();
+    this.#stopBeforeExit();
   }
 
   /** After the last worker is gone and no call is open: gives back what is left. */

@@ -1,5 +1,6 @@
 import {
   CANCEL_ABORTED,
+  META_ASYNC_BIT,
   META_COUNT_PACKED,
   META_COUNT_SHIFT,
   META_FORK_BIT,
@@ -11,6 +12,7 @@ import {
   SLOT_LINK,
   SLOT_META,
   SLOT_OWNER,
+  SLOT_QUEUED,
   SLOT_TAGS,
   SLOT_VALUES,
   TAG_NUMBER,
@@ -19,10 +21,16 @@ import { type PlainError, reviveError } from '../codec/error-codec.ts';
 import { InvalidTypeError, WorkerExitedError } from '../errors.ts';
 import type { TaskFunction, Worker } from './worker.ts';
 
+/** Far longer than a thief needs from taking an entry to claiming it. */
+const CLAIM_MS = 20;
 const QUEUED = 0;
-const LOCAL = 1;
-const FULFILLED = 2;
-const REJECTED = 3;
+/** Its owner is taking it out of the deque; stays so when that ends half-way because the stack overflowed. */
+const TAKING = 1;
+const LOCAL = 2;
+const FULFILLED = 3;
+const REJECTED = 4;
+/** Not in the deque yet; stays so when fork() ends half-way because the stack overflowed. */
+const NEW = 5;
 
 /**
  * A forked call: join it, or await it. It stands in this worker's deque until it is joined here or stolen; up to three arguments are kept
@@ -38,7 +46,7 @@ export class Fork<T = unknown> implements PromiseLike<T> {
   readonly rest: readonly unknown[] | undefined;
   /** 0 when it never entered the deque. */
   slot: number;
-  state: number = QUEUED;
+  state: number = NEW;
   /** Its arguments stand in a payload block, to be given back with the slot. */
   packed = false;
   value: unknown = undefined;
@@ -116,7 +124,10 @@ export function fork(
   const slot = worker.slots.take();
   const handle = new Fork(worker, slot, run.forks, fn, count, a, b, c, rest);
   run.forks = handle;
-  if (slot === 0) return handle;
+  if (slot === 0) {
+    handle.state = QUEUED;
+    return handle;
+  }
   const { i32, f64 } = worker.kernel;
   let encoded = count;
   if (count === 1 && typeof a === 'number') {
@@ -128,6 +139,7 @@ export function fork(
       // Only this worker can run it: it waits for its join.
       worker.slots.put(slot);
       handle.slot = 0;
+      handle.state = QUEUED;
       return handle;
     }
   }
@@ -154,6 +166,7 @@ function publish(worker: Worker, handle: Fork, slot: number, parent: number, met
     retire(worker, handle);
     handle.slot = 0;
   }
+  handle.state = QUEUED;
 }
 
 function encode(
@@ -186,15 +199,16 @@ function lookUp(worker: Worker, fn: TaskFunction): number {
 /** The result of a fork. Runs it here if nobody stole it; otherwise helps with other work until its thief is done. */
 export function join(worker: Worker, handle: Fork): unknown {
   const run = worker.frame('join');
-  if (
-    handle.slot !== 0 &&
-    handle.state === QUEUED &&
-    worker.kernel.calls.takeBack(worker.deque, handle.slot) !== 0
-  ) {
-    retire(worker, handle);
-    if (run.forks === handle) run.forks = handle.older;
-    handle.state = LOCAL;
-    return runHere(handle);
+  // What is no fork has no such slot and state, and is refused on the slow path.
+  if (handle?.state === QUEUED && handle.slot !== 0) {
+    handle.state = TAKING;
+    if (worker.kernel.calls.takeBack(worker.deque, handle.slot) !== 0) {
+      retire(worker, handle);
+      if (run.forks === handle) run.forks = handle.older;
+      handle.state = LOCAL;
+      return runHere(handle);
+    }
+    handle.state = QUEUED;
   }
   return joinSlow(worker, handle);
 }
@@ -218,11 +232,15 @@ function refuseAsync(handle: Fork, value: unknown): unknown {
     value !== null &&
     typeof (value as { then?: unknown }).then === 'function'
   ) {
-    throw new InvalidTypeError(
-      `join() cannot wait for async task '${handle.fn.name}'; await the fork instead`,
-    );
+    throw asyncRefused(handle);
   }
   return value;
+}
+
+function asyncRefused(handle: Fork): InvalidTypeError {
+  return new InvalidTypeError(
+    `join() cannot wait for async task '${handle.fn.name}'; await the fork instead`,
+  );
 }
 
 function joinSlow(worker: Worker, handle: Fork): unknown {
@@ -230,17 +248,18 @@ function joinSlow(worker: Worker, handle: Fork): unknown {
   unlink(worker, handle);
   if (handle.state === FULFILLED) return handle.value;
   if (handle.state === REJECTED) throw handle.value;
-  if (handle.state === LOCAL) throw new InvalidTypeError('join() of a fork that is being joined already');
-  handle.state = LOCAL;
+  if (handle.state !== QUEUED) throw new InvalidTypeError('join() of a fork that is being joined already');
+  handle.state = handle.slot === 0 ? LOCAL : TAKING;
   if (handle.slot === 0) return runHere(handle);
   const how = worker.helpUntilConcluded(handle.slot);
-  if (how === 'concluded') return takeOutcome(worker, handle);
+  handle.state = LOCAL;
+  if (how === 'concluded') return takeOutcome(worker, handle, true);
   retire(worker, handle, how === 'lost');
   return runHere(handle);
 }
 
-/** The outcome of a fork that another worker concluded. */
-export function takeOutcome(worker: Worker, handle: Fork): unknown {
+/** The outcome of a fork that another worker concluded. `joined`: by join(), which refuses what came from a promise. */
+export function takeOutcome(worker: Worker, handle: Fork, joined: boolean): unknown {
   const { slot } = handle;
   const status = worker.kernel.calls.statusOf(slot);
   const meta = worker.kernel.i32[(slot + SLOT_META) >>> 2]!;
@@ -261,8 +280,9 @@ export function takeOutcome(worker: Worker, handle: Fork): unknown {
     worker.codec.releaseArguments(slot, meta);
     worker.slots.put(slot);
   }
+  if (joined && (meta & META_ASYNC_BIT) !== 0) throw asyncRefused(handle);
   if (handle.state === REJECTED) throw handle.value;
-  return refuseAsync(handle, handle.value);
+  return handle.value;
 }
 
 /** A fork came back unrun: its thief died before it had claimed it. */
@@ -314,6 +334,16 @@ export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): vo
 }
 
 /**
+ * A fork that its owner was taking back when the stack overflowed: did it have it already? A thief that took it instead claims it within
+ * microseconds, or is dead and recovery says so.
+ */
+function isInNobodysHands(worker: Worker, slot: number): boolean {
+  const until = worker.clock.now() + CLAIM_MS;
+  while (worker.clock.now() < until) if (worker.kernel.calls.statusOf(slot) !== SLOT_QUEUED) return false;
+  return true;
+}
+
+/**
  * Ends what a failed or cancelled task forked: what nobody took is dropped, what others run is told to stop and waited for. Its slots must
  * be back before the task's own slot goes home, because they point there.
  */
@@ -322,16 +352,19 @@ export function abandonLeft(worker: Worker, owner: { slot: number; forks: Fork |
   if (owner.forks === undefined) return;
   Atomics.compareExchange(i32, (owner.slot + SLOT_CANCEL) >>> 2, 0, CANCEL_ABORTED);
   for (let handle: Fork | undefined = owner.forks; handle !== undefined; handle = handle.older) {
-    if (handle.state !== QUEUED || handle.slot === 0) continue;
+    const { state } = handle;
+    if (handle.slot === 0 || (state !== QUEUED && state !== TAKING && state !== NEW)) continue;
     handle.state = REJECTED;
-    const how =
-      calls.takeBack(worker.deque, handle.slot) !== 0 ? 'ours' : worker.helpUntilConcluded(handle.slot);
+    let how: 'concluded' | 'ours' | 'lost';
+    if (calls.takeBack(worker.deque, handle.slot) !== 0) how = 'ours';
+    else if (state === NEW || (state === TAKING && isInNobodysHands(worker, handle.slot))) how = 'lost';
+    else how = worker.helpUntilConcluded(handle.slot);
     if (how !== 'concluded') {
       retire(worker, handle, how === 'lost');
       continue;
     }
     try {
-      takeOutcome(worker, handle);
+      takeOutcome(worker, handle, false);
     } catch {
       // The task has failed already; its first failure is the one that counts.
     }
@@ -386,6 +419,7 @@ function forkRange(
   const local = (...all: unknown[]): void => runRange(worker, fn, functionId, all);
   const handle = new Fork(worker, slot, run.forks, local, args.length, undefined, undefined, undefined, args);
   run.forks = handle;
+  handle.state = QUEUED;
   if (slot === 0) return;
   const encoded = worker.codec.writeArguments(slot, args);
   if (encoded < 0) {

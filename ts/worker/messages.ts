@@ -53,5 +53,7 @@ export interface WorkerControl {
   boot(options: BootOptions): Promise<BootReply>;
   /** Takes no more tasks; the thread ends when what it runs is done. */
   stop(): void;
+  /** Resolves when what the thread has printed is on its way out of the process. */
+  flush(): Promise<void>;
   diagnostics(): WorkerDiagnostics;
 }

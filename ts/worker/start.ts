@@ -43,13 +43,20 @@ export function startWorker(platform: WorkerPlatform): void {
       installTaskApi(worker);
       const started = worker;
       // The reply goes out first; the first task may block this thread.
-      platform.turn(() => void started.loop().finally(() => platform.exit()));
+      platform.turn(
+        () =>
+          void started
+            .loop()
+            .then(() => platform.flush())
+            .finally(() => platform.exit()),
+      );
       return { ok: true, names };
     },
     stop(): void {
       if (worker === undefined) platform.exit();
       else worker.stop();
     },
+    flush: () => platform.flush(),
     diagnostics(): WorkerDiagnostics {
       return {
         threadId: platform.threadId,

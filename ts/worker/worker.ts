@@ -14,6 +14,7 @@ import {
   COUNTER_SEEN_MS,
   COUNTER_STEAL_SUCCESSES,
   COUNTER_WAKEUPS,
+  META_ASYNC_BIT,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
   META_FORK_BIT,
@@ -340,9 +341,7 @@ export class Worker {
     }
     calls.addCounter(this.agent + COUNTER_WAKEUPS, 1);
     const now = this.clock.now();
-    // Work came so soon that spinning a little longer would have met it, or would have if nobody had to be woken.
-    if (now - start < (this.#tasksAreShort ? SHORT_NEAR_MISS_MS : NEAR_MISS_MS))
-      this.#spinWindow = SPIN_MOST_MS;
+    if (now - start < (this.#tasksAreShort ? SHORT_NEAR_MISS_MS : NEAR_MISS_MS)) this.#spinLonger();
     this.#trace?.add(TRACE_PARK, 0, start, now);
   }
 
@@ -430,7 +429,7 @@ export class Worker {
       this.#awaitedForks.delete(fork);
       try {
         if (this.kernel.calls.statusOf(fork.slot) === SLOT_LOST) giveBack(this, fork);
-        else takeOutcome(this, fork);
+        else takeOutcome(this, fork, false);
         waiter.resolve();
       } catch (error) {
         waiter.reject(error);
@@ -550,6 +549,7 @@ export class Worker {
     this.#async.add(run);
     const settle = (failed: boolean, result: unknown): void => {
       if (run.done) return;
+      this.#markAsync(run.slot);
       this.#async.delete(run);
       this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
       if (failed) this.#fail(run.slot, result, run);
@@ -570,6 +570,13 @@ export class Worker {
         fail(error);
       }
     }, fail);
+  }
+
+  /** Says in the slot of a fork that its outcome came later than its call: join() refuses such a fork, wherever it ran. */
+  #markAsync(slot: number): void {
+    const { i32 } = this.kernel;
+    const meta = i32[(slot + SLOT_META) >>> 2]!;
+    if ((meta & META_FORK_BIT) !== 0) i32[(slot + SLOT_META) >>> 2] = meta | META_ASYNC_BIT;
   }
 
   #withFrame(run: TaskRun, fn: () => void): void {
