@@ -262,7 +262,7 @@ describe('deques', () => {
     );
   });
 
-  it.each(STARTS)('grow without losing an entry, from index %i on', async (start) => {
+  it.each([0, 0xfffffff0])('grow without losing an entry, from index %i on', async (start) => {
     const bench = await openBench(start);
     const { kernel, workers } = bench;
     const deque = kernel.calls.dequeOf(workers[0]!.lane, 0, 0);

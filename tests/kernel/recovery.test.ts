@@ -15,7 +15,7 @@ describe('a pool whose workers die at any step', () => {
   it('gives every task one outcome, loses no entry, and gets its memory back', () => {
     fc.assert(
       fc.property(shops, programs(true), (options, program) => play(stepped, options, program)),
-      { numRuns: 700 },
+      { numRuns: 600 },
     );
   });
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import binaryen from 'binaryen';
+import { HEADER_FIRST_SPAN, SPAN_SIZE } from '../../build/generated/layout.ts';
 import type { Kernel, KernelExports } from '../../ts/kernel/kernel.ts';
 import { createMemory, initialiseMemory } from '../../ts/kernel/kernel.ts';
-import { MIB } from './harness.ts';
+import { MIB, word } from './harness.ts';
 
 /** Thrown out of the kernel where a thread dies. */
 export class Death extends Error {}
@@ -37,9 +38,9 @@ export class SteppedKernel {
     initialiseMemory(this.kernel);
   }
 
-  /** As fresh memory. */
+  /** As fresh memory, but what no table speaks of holds what was there before. */
   reset(): void {
-    this.kernel.u8.fill(0);
+    this.kernel.u8.fill(0, 0, word(this.kernel, HEADER_FIRST_SPAN) * SPAN_SIZE);
     initialiseMemory(this.kernel);
     this.#count = 0;
     this.#at = undefined;
