@@ -158,16 +158,18 @@ describe('wrong use', () => {
     }
   });
 
-  it('of join: only what fork returned', async () => {
-    const { pool } = await openPool();
-    for (const what of [5, { a: 1 }]) {
+  it('of join: only what fork returned, and no async function', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    for (const what of [undefined, null, 5, { a: 1 }]) {
       expect(await rejectionOf(pool.run('joinNothing', [what]))).toMatchObject({
         code: 'ERR_INVALID_ARGUMENT',
       });
     }
-    const error = await rejectionOf(pool.run('joinAsync'));
-    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
-    expect(error.message).toContain('echoAsync');
+    for (let i = 0; i < 20; i++) {
+      const error = await rejectionOf(pool.run('joinAsync'));
+      expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(error.message).toContain('echoAsync');
+    }
     expect(pool.metrics().queueDepth).toBe(0);
   });
 

@@ -28,6 +28,15 @@ describe('a process', () => {
     expect(result.lingeredMs).toBeLessThan(2000);
   });
 
+  it('shows what tasks print', async () => {
+    const result = await runProgram('printing.mjs');
+    expect(result.code).toBe(0);
+    const lines = result.stdout.trim().split('\n');
+    for (let i = 0; i < 200; i++) expect(lines).toContain(`line ${i}`);
+    expect(lines).toContain('raw');
+    expect(result.stderr.trim()).toBe('to stderr');
+  });
+
   it('uses no CPU while its pools are idle', async () => {
     const result = await runProgram('idle.mjs');
     expect(result.code).toBe(0);
