@@ -16,6 +16,7 @@ import {
   AGENTS,
   BLOCK_BYTES,
   BLOCK_CLASS,
+  BLOCK_CLASSES,
   BLOCK_HEADER,
   BLOCK_LARGE,
   BLOCK_LINK,
@@ -40,35 +41,45 @@ export function allocate(agent: usize, bytes: u32): usize {
   let log2: u32 = 32 - clz(total - 1);
   if (log2 < BLOCK_MIN_LOG2) log2 = BLOCK_MIN_LOG2;
   const sizeClass = log2 - BLOCK_MIN_LOG2;
-  const list = freeList(agent, sizeClass);
-  let block: usize = load<u32>(list); // plain: only the owner touches its free lists
+  let block = popFree(agent, sizeClass);
   if (block == 0) block = allocateSlow(agent, sizeClass, log2);
   if (block == 0) return 0;
-  store<u32>(list, load<u32>(block + BLOCK_LINK)); // plain: as above
   store<u32>(block + BLOCK_BYTES, bytes); // plain: published with the slot that will point here
   return block + BLOCK_HEADER;
 }
 
-/** Fills the free list of a class, from returned blocks first, then from a span. Returns its head, or 0. */
-function allocateSlow(agent: usize, sizeClass: u32, log2: u32): usize {
+/** Plain accesses: only the owner touches its free lists. */
+function popFree(agent: usize, sizeClass: u32): usize {
   const list = freeList(agent, sizeClass);
+  const block: usize = load<u32>(list);
+  if (block != 0) store<u32>(list, load<u32>(block + BLOCK_LINK));
+  return block;
+}
+
+/** A block from what readers returned, from a span, or from a larger class when the memory is full. Returns 0 when there is none. */
+function allocateSlow(agent: usize, sizeClass: u32, log2: u32): usize {
   takeReturns(agent);
-  let block: usize = load<u32>(list); // plain: owner only
-  if (block != 0) return block;
-  const size: u32 = (1 as u32) << log2;
-  let carve: usize = load<u32>(list + 4); // plain: owner only
-  if (carve == 0) {
-    carve = claimSpans(1, load<u32>(agent + AGENT_ID));
-    if (carve == 0) return 0;
+  let block = popFree(agent, sizeClass);
+  if (block == 0) block = carve(agent, sizeClass, log2);
+  // Its header keeps the larger class, so it goes back there.
+  for (let larger = sizeClass + 1; block == 0 && larger < BLOCK_CLASSES; larger++)
+    block = popFree(agent, larger);
+  return block;
+}
+
+/** Cuts the next block of a class off a span. */
+function carve(agent: usize, sizeClass: u32, log2: u32): usize {
+  const place = freeList(agent, sizeClass) + 4;
+  let block: usize = load<u32>(place); // plain: owner only
+  if (block == 0) {
+    block = claimSpans(1, load<u32>(agent + AGENT_ID));
+    if (block == 0) return 0;
   }
-  block = carve;
   store<u32>(block + BLOCK_OWNER, load<u32>(agent + AGENT_ID));
   store<u32>(block + BLOCK_CLASS, sizeClass);
-  store<u32>(block + BLOCK_LINK, 0);
-  carve += size;
+  const next = block + ((1 as u32) << log2);
   // A span's last block ends where the next span begins, which is another's.
-  store<u32>(list + 4, (carve & (SPAN_SIZE - 1)) == 0 ? 0 : (carve as u32));
-  store<u32>(list, block as u32);
+  store<u32>(place, (next & (SPAN_SIZE - 1)) == 0 ? 0 : (next as u32));
   return block;
 }
 

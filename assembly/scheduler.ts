@@ -70,6 +70,9 @@ const AGING: u32 = 61;
 const ACCEPTED: u32 = 1;
 const NO_ROOM: u32 = 0;
 
+/** Calls of touchStack(): deeper than anything below help(). */
+const STACK_PROBE: u32 = 24;
+
 /** Answer of enterIdle(). */
 const ENTER_RETRY: u32 = 1;
 
@@ -312,8 +315,17 @@ export function exitIdle(agent: usize): void {
   store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
 }
 
+/**
+ * Takes stack before help() takes an entry from a deque: a stack overflow between that and the claim would lose the entry, and the thread
+ * lives on. Returns more than 0.
+ */
+function touchStack(depth: u32): u32 {
+  return depth == 0 ? load32(0) + 1 : touchStack(depth - 1) + 1;
+}
+
 /** A worker in a join: its own newest fork or another worker's oldest, claimed, or 0. Forks only: a join starts no foreign call. */
 export function help(agent: usize): usize {
+  if (touchStack(STACK_PROBE) == 0) return 0;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   const lane: usize = load<u32>(agent + AGENT_LANE);
   store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);

@@ -1,5 +1,4 @@
-import { KIND_SUBMITTER } from '../../build/generated/layout.ts';
-import { HeddleError, InvalidTypeError } from '../errors.ts';
+import { InvalidTypeError } from '../errors.ts';
 import { instantiateKernel, verifyMemory } from '../kernel/kernel.ts';
 import { describe } from '../options.ts';
 import { type AtomicBool, type AtomicInt32, createCells } from './cells.ts';
@@ -23,7 +22,6 @@ export interface AttachedRuntime {
  *
  * @param handle - `runtime.handle` of the thread that made it
  * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything else, or for the memory of another version of heddle.
- * @throws {HeddleError} ERR_RESOURCE_LIMIT when 255 threads take part already.
  */
 export function attachRuntime(handle: RuntimeHandle): AttachedRuntime {
   if (!(handle?.module instanceof WebAssembly.Module) || !(handle.memory instanceof WebAssembly.Memory)) {
@@ -31,14 +29,7 @@ export function attachRuntime(handle: RuntimeHandle): AttachedRuntime {
   }
   const kernel = instantiateKernel(handle.module, handle.memory);
   verifyMemory(kernel);
-  const agent = kernel.calls.claimAgent(KIND_SUBMITTER, 0);
-  if (agent === 0) {
-    throw new HeddleError(
-      'ERR_RESOURCE_LIMIT',
-      'cannot join the runtime: 255 threads take part in it already',
-    );
-  }
-  const cells = createCells(kernel, agent);
+  const cells = createCells(kernel);
   const arrays = createSharedArrays(kernel);
   return {
     atomicInt32: (name) => cells.int32(name),

@@ -5,6 +5,7 @@ import {
   CELL_NAME_CAPACITY,
   CELL_TABLE_FULL,
   MAX_CELLS,
+  OWNER_SHARED,
 } from '../../build/generated/layout.ts';
 import { HeddleError, InvalidRangeError, InvalidTypeError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -98,8 +99,8 @@ export interface Cells {
   bool(name: string): AtomicBool;
 }
 
-/** `agent` is the calling thread's record: it lends the memory in which the name is handed over. */
-export function createCells(kernel: Kernel, agent: number): Cells {
+/** Needs no agent: a name is handed to the kernel in a span that is claimed for the moment. */
+export function createCells(kernel: Kernel): Cells {
   const encoder = new TextEncoder();
   const find = (name: string, kind: number): number => {
     if (typeof name !== 'string')
@@ -110,12 +111,12 @@ export function createCells(kernel: Kernel, agent: number): Cells {
         `an atomic's name must have 1 to ${CELL_NAME_CAPACITY} bytes of UTF-8; ${describe(name)} has ${bytes.length}`,
       );
     }
-    const text = kernel.calls.allocate(agent, bytes.length);
+    const text = kernel.calls.claimSpans(1, OWNER_SHARED);
     if (text === 0)
       throw new HeddleError('ERR_MEMORY_FULL', `cannot make atomic '${name}': the shared memory is full`);
     kernel.u8.set(bytes, text >>> 0);
     const cell = kernel.calls.findCell(text, bytes.length, kind);
-    kernel.calls.release(agent, text);
+    kernel.calls.releaseSpans(text, 1);
     if (cell === CELL_TABLE_FULL) {
       throw new HeddleError(
         'ERR_RESOURCE_LIMIT',

@@ -31,6 +31,8 @@ const FULFILLED = 3;
 const REJECTED = 4;
 /** Not in the deque yet; stays so when fork() ends half-way because the stack overflowed. */
 const NEW = 5;
+/** Somebody awaits it: its outcome is theirs. */
+const AWAITED = 6;
 
 /**
  * A forked call: join it, or await it. It stands in this worker's deque until it is joined here or stolen; up to three arguments are kept
@@ -300,19 +302,21 @@ export function reclaim(worker: Worker, handle: Fork): boolean {
   return true;
 }
 
-/** Takes a fork out of its task's list. Joins out of order are rare, so the list is searched. */
+/**
+ * Takes a fork out of its task's list if it is the newest; further down it stays until those above it are gone. So joins in any order cost
+ * the same, and the list holds at most what the oldest fork that is not joined holds.
+ */
 export function unlink(worker: Worker, handle: Fork): void {
   const run = worker.frame('join');
-  if (run.forks === handle) {
-    run.forks = handle.older;
-    return;
-  }
-  for (let at = run.forks; at !== undefined; at = at.older) {
-    if (at.older === handle) {
-      at.older = handle.older;
-      return;
-    }
-  }
+  if (run.forks !== handle) return;
+  let next = handle.older;
+  while (next?.isSettled) next = next.older;
+  run.forks = next;
+}
+
+/** From now on the outcome of a fork belongs to who awaits it. */
+export function markAwaited(handle: Fork): void {
+  handle.state = AWAITED;
 }
 
 /** Joins what a task forked and left. The first failure is thrown after all have ended. */
@@ -322,7 +326,7 @@ export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): vo
   while (owner.forks !== undefined) {
     const handle = owner.forks;
     owner.forks = handle.older;
-    if (handle.state === FULFILLED || handle.state === REJECTED) continue;
+    if (handle.isSettled || handle.state === AWAITED) continue;
     try {
       join(worker, handle);
     } catch (error) {

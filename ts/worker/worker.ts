@@ -53,6 +53,7 @@ import {
   type Fork,
   giveBack,
   joinLeft,
+  markAwaited,
   reclaim,
   runRange,
   takeOutcome,
@@ -738,6 +739,7 @@ export class Worker {
     unlink(this, fork);
     if (fork.isSettled) return fork.outcome();
     if (reclaim(this, fork)) return await fork.call();
+    markAwaited(fork);
     await new Promise<void>((resolve, reject) => {
       this.#awaitedForks.set(fork, { resolve, reject });
       this.#wake?.();
@@ -759,7 +761,7 @@ export class Worker {
       if (other === slot) return 'ours';
       if (other !== 0 && this.#trace !== undefined) this.#traceSteal(other);
       if (other !== 0) {
-        this.execute(other);
+        this.#executeNested(other);
         spinUntil = 0;
         continue;
       }
@@ -768,6 +770,17 @@ export class Worker {
       if (now < spinUntil) continue;
       this.#sleepInJoin(slot);
       spinUntil = 0;
+    }
+  }
+
+  /** Runs a task on top of a join. Only an overflowing stack makes that throw; the task then fails rather than stay claimed for ever. */
+  #executeNested(slot: number): void {
+    try {
+      this.execute(slot);
+    } catch {
+      if (this.kernel.calls.statusOf(slot) >= SLOT_DONE) return;
+      this.kernel.i32[(slot + SLOT_TAGS) >>> 2] = 0;
+      this.kernel.calls.finish(slot, SLOT_FAILED);
     }
   }
 
