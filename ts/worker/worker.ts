@@ -562,7 +562,11 @@ export class Worker {
       if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
       settle(true, error);
     };
-    Promise.resolve(value).then((result) => {
+    // A thenable may be a fork, which looks for its task when it is asked.
+    const store = this.platform.asyncStore;
+    const settled =
+      store === undefined ? Promise.resolve(value) : store.run(run, () => Promise.resolve(value));
+    settled.then((result) => {
       if (run.done) return;
       try {
         if (run.forks !== undefined) this.#withFrame(run, () => joinLeft(this, run));
