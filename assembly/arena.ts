@@ -6,11 +6,12 @@
  * A block is in exactly one place: a free list (owner only), a return stack, or referenced by one slot. An agent that dies leaves its
  * spans marked as its own; recovery.ts gives them back once no slot points into them.
  */
-import { cas32, exchange32, load32 } from './atomics';
+import { add32, cas32, exchange32, load32 } from './atomics';
 import {
   AGENT_ARENA,
   AGENT_ARENA_STRIDE,
   AGENT_ID,
+  AGENT_PRESSURE,
   AGENT_RETURNS,
   AGENT_SIZE,
   AGENTS,
@@ -24,6 +25,7 @@ import {
   BLOCK_MIN_LOG2,
   BLOCK_OWNER,
   BLOCK_SPANS_SHIFT,
+  HEADER_PRESSURE,
   SPAN_SHIFT,
   SPAN_SIZE,
 } from './layout';
@@ -61,6 +63,7 @@ function allocateSlow(agent: usize, sizeClass: u32, log2: u32): usize {
   takeReturns(agent);
   let block = popFree(agent, sizeClass);
   if (block == 0) block = carve(agent, sizeClass, log2);
+  if (block == 0 && trim(agent)) block = carve(agent, sizeClass, log2);
   // Its header keeps the larger class, so it goes back there.
   for (let larger = sizeClass + 1; block == 0 && larger < BLOCK_CLASSES; larger++)
     block = popFree(agent, larger);
@@ -88,7 +91,8 @@ function allocateLarge(agent: usize, bytes: u32): usize {
   takeReturns(agent);
   const count = (bytes + BLOCK_HEADER + SPAN_SIZE - 1) >> SPAN_SHIFT;
   const owner = load<u32>(agent + AGENT_ID);
-  const block = claimSpans(count, owner);
+  let block = claimSpans(count, owner);
+  if (block == 0 && trim(agent)) block = claimSpans(count, owner);
   if (block == 0) return 0;
   store<u32>(block + BLOCK_OWNER, owner);
   store<u32>(block + BLOCK_CLASS, BLOCK_LARGE | (count << BLOCK_SPANS_SHIFT));
@@ -132,4 +136,70 @@ export function takeReturns(agent: usize): void {
     releaseOwn(agent, block);
     block = next;
   }
+}
+
+/** In BLOCK_BYTES of a free block that is the first of its span, while trim() counts the free blocks of that span on top of it. */
+const COUNTING: u32 = 0xf0000000;
+
+/**
+ * Owner: gives back the spans in which every block is free. Walks all free lists, so it is for a full memory only. True when it gave back any.
+ * Tells the other agents too: they trim when they idle.
+ */
+function trim(agent: usize): bool {
+  add32(HEADER_PRESSURE, 1);
+  return trimLists(agent);
+}
+
+function trimLists(agent: usize): bool {
+  let freed = false;
+  for (let sizeClass: u32 = 0; sizeClass < BLOCK_CLASSES; sizeClass++) {
+    const list = freeList(agent, sizeClass);
+    const whole = COUNTING + (SPAN_SIZE >> (BLOCK_MIN_LOG2 + sizeClass));
+    for (let block: usize = load<u32>(list); block != 0; block = load<u32>(block + BLOCK_LINK)) {
+      if ((block & (SPAN_SIZE - 1)) == 0) store<u32>(block + BLOCK_BYTES, COUNTING);
+    }
+    for (let block: usize = load<u32>(list); block != 0; block = load<u32>(block + BLOCK_LINK)) {
+      const first = block & ~(SPAN_SIZE - 1);
+      const count = load<u32>(first + BLOCK_BYTES);
+      if (count >= COUNTING) store<u32>(first + BLOCK_BYTES, count + 1);
+    }
+    if (dropWhole(list, whole)) freed = true;
+  }
+  return freed;
+}
+
+/** Takes the blocks of spans that are wholly free out of a list, then gives those spans back. */
+function dropWhole(list: usize, whole: u32): bool {
+  let kept: usize = 0;
+  let spans: usize = 0;
+  let block: usize = load<u32>(list);
+  while (block != 0) {
+    const next: usize = load<u32>(block + BLOCK_LINK);
+    const first = block & ~(SPAN_SIZE - 1);
+    if (load<u32>(first + BLOCK_BYTES) != whole) {
+      store<u32>(block + BLOCK_LINK, kept as u32);
+      kept = block;
+    } else if (block == first) {
+      store<u32>(block + BLOCK_LINK, spans as u32);
+      spans = block;
+    }
+    block = next;
+  }
+  store<u32>(list, kept as u32);
+  const any = spans != 0;
+  while (spans != 0) {
+    const next: usize = load<u32>(spans + BLOCK_LINK);
+    releaseSpans(spans, 1);
+    spans = next;
+  }
+  return any;
+}
+
+/** Worker, before it sleeps: takes back what readers returned, and gives memory back if somebody has run out of it since the last time. */
+export function tidy(agent: usize): void {
+  takeReturns(agent);
+  const pressure = load32(HEADER_PRESSURE);
+  if (load<u32>(agent + AGENT_PRESSURE) == pressure) return;
+  store<u32>(agent + AGENT_PRESSURE, pressure); // plain: owner only
+  trimLists(agent);
 }

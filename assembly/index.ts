@@ -12,7 +12,7 @@ export {
   joinAsWorker,
   openPool,
 } from './agents';
-export { allocate, release, takeReturns } from './arena';
+export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';

@@ -30,6 +30,8 @@ export const HEADER_FIRST_SPAN: u32 = HEADER + 12;
 export const HEADER_SPAN_HINT: u32 = HEADER + 64;
 /** Counts recoveries; a thread that waits for another's result looks again when it changes. */
 export const HEADER_RECOVERIES: u32 = HEADER + 128;
+/** Counts allocations that found no memory. */
+export const HEADER_PRESSURE: u32 = HEADER + 136;
 /** How many spans of the table are OWNER_SLOTS_FREE; a hint. */
 export const HEADER_FREE_SLOT_SPANS: u32 = HEADER + 132;
 
@@ -85,6 +87,8 @@ export const AGENT_BATCH: u32 = 528;
  * claim, recovery.ts finds the slot here.
  */
 export const AGENT_HELD: u32 = 536;
+/** HEADER_PRESSURE when the agent last gave memory back. */
+export const AGENT_PRESSURE: u32 = 540;
 /** What the worker is doing, for people who watch (WORKER_* in status.ts). */
 export const AGENT_ACTIVITY: u32 = 532;
 

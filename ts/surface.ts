@@ -39,6 +39,7 @@ export type {
   TaskName,
   TaskResult,
   TraceEvent,
+  WorkerDiagnostics,
   WorkerExit,
   WorkerMetrics,
 } from './pool/types.ts';

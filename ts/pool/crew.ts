@@ -20,7 +20,7 @@ import type { Agent } from '../runtime/agent.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
-import type { PoolOptions, TraceEvent, WorkerExit, WorkerMetrics } from './types.ts';
+import type { PoolOptions, TraceEvent, WorkerDiagnostics, WorkerExit, WorkerMetrics } from './types.ts';
 
 /** What the crew asks of its pool. */
 export interface CrewHost {
@@ -636,6 +636,16 @@ export class Crew {
 
   metrics(): WorkerMetrics[] {
     return [...this.#members.values()].sort((a, b) => a.id - b.id).map((member) => this.#metricsOf(member));
+  }
+
+  /** Asks every worker that has started; one that ends before it answers is left out. */
+  async diagnostics(): Promise<WorkerDiagnostics[]> {
+    const ready = [...this.#members.values()].filter(({ state }) => state === 'ready');
+    const answers = ready.map(({ control, gone }) =>
+      Promise.race([control.diagnostics(), gone.then(() => undefined)]),
+    );
+    const known = await this.#hold(Promise.all(answers));
+    return known.filter((answer) => answer !== undefined);
   }
 
   trace(): TraceEvent[] {

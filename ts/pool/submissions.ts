@@ -4,12 +4,14 @@ import {
   CANCEL_GRACED,
   CANCEL_TIMEOUT,
   CANCEL_WAS_RUNNING,
+  META_CLASS_MASK,
   META_CLASS_SHIFT,
   META_COUNT_SHIFT,
   META_FUNCTION_MASK,
   META_PORT_BIT,
   META_RANGE_BIT,
   SLOT_CANCEL,
+  SLOT_CANCELLED,
   SLOT_DONE,
   SLOT_EXITED,
   SLOT_FAILED,
@@ -115,6 +117,8 @@ export class Submissions implements Drainable {
   readonly #extras: (Extra | undefined)[] = [];
   /** Calls that found the shared memory full, in order. They are written when outcomes have freed some. */
   readonly #waiting: { extra: Extra; functionId: number; classNumber: number }[] = [];
+  /** Slots whose queue could not grow, in order: they are queued when outcomes have freed some memory. */
+  readonly #unqueued: number[] = [];
   /** Calls that wait for their next run. */
   readonly #inBackoff = new Set<Extra>();
   /** Calls whose promise is not settled. */
@@ -205,16 +209,42 @@ export class Submissions implements Drainable {
     this.#agent.pump.start();
   }
 
-  /** The queue could not grow: the memory is full of other things. */
+  /** The queue could not grow: the memory is full. While other calls are under way the slot waits for what they free. */
   #noRoom(slot: number): void {
+    this.#unqueued.push(slot);
+    if (this.#out === this.#unqueued.length) this.#retryUnqueued();
+  }
+
+  #retryUnqueued(): void {
+    const { kernel } = this.#agent;
+    while (this.#unqueued.length > 0) {
+      const slot = this.#unqueued[0]!;
+      const classNumber = (kernel.i32[(slot + SLOT_META) >>> 2]! >>> META_CLASS_SHIFT) & META_CLASS_MASK;
+      if (kernel.calls.statusOf(slot) === SLOT_CANCELLED) {
+        this.#unqueued.shift();
+        this.#takeBack(slot);
+        this.#home(slot);
+      } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, 0, slot) !== 0) {
+        this.#unqueued.shift();
+      } else if (this.#out > this.#unqueued.length) {
+        return;
+      } else {
+        this.#unqueued.shift();
+        this.#takeBack(slot);
+        this.#settleWith(slot, () => this.#queueMemoryFull());
+      }
+    }
+  }
+
+  /** A slot that stands in no queue is free again. */
+  #takeBack(slot: number): void {
     const { i32 } = this.#agent.kernel;
     i32[(slot + SLOT_STATE) >>> 2] = (i32[(slot + SLOT_STATE) >>> 2]! & ~STATE_STATUS_MASK) | SLOT_FREE;
-    this.#settleWith(
-      slot,
-      () =>
-        new MemoryFullError(
-          `cannot queue a task of pool '${this.#host.poolName}': the shared memory is full`,
-        ),
+  }
+
+  #queueMemoryFull(): MemoryFullError {
+    return new MemoryFullError(
+      `cannot queue a task of pool '${this.#host.poolName}': the shared memory is full; raise memoryBytes`,
     );
   }
 
@@ -432,6 +462,7 @@ export class Submissions implements Drainable {
       count++;
     }
     if (count > 0) {
+      if (this.#unqueued.length > 0) this.#retryUnqueued();
       if (this.#waiting.length > 0) this.#retryWaiting();
       this.#host.onSettled();
     }
@@ -503,7 +534,7 @@ export class Submissions implements Drainable {
       return;
     }
     if (extra !== undefined && this.#mayRetry(extra, outcome.value)) {
-      this.#runAgain(extra, functionId, (meta >>> META_CLASS_SHIFT) & 3);
+      this.#runAgain(extra, functionId, (meta >>> META_CLASS_SHIFT) & META_CLASS_MASK);
       return;
     }
     if (extra !== undefined) {
@@ -664,6 +695,7 @@ export class Submissions implements Drainable {
       slots.put(slot);
     }
     this.#out = 0;
+    this.#unqueued.length = 0;
   }
 }
 

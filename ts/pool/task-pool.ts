@@ -50,6 +50,7 @@ import type {
   TaskName,
   TaskResult,
   TraceEvent,
+  WorkerDiagnostics,
 } from './types.ts';
 
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
@@ -469,6 +470,14 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** What the workers did, oldest first, as far as their rings reach back. Empty unless the pool was opened with `trace`. */
   trace(): TraceEvent[] {
     return this.#crew.trace();
+  }
+
+  /**
+   * Asks each worker what only its own thread knows. A worker in the middle of a long task answers after it: for what can be seen without
+   * asking there is {@link TaskPool.metrics}.
+   */
+  diagnostics(): Promise<WorkerDiagnostics[]> {
+    return this.#crew.diagnostics();
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------------------------------

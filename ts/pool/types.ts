@@ -177,6 +177,15 @@ export interface WorkerMetrics {
   readonly wakeups: number;
 }
 
+/** What only a worker's own thread knows of itself. */
+export interface WorkerDiagnostics {
+  readonly threadId: number;
+  /** Async tasks under way. */
+  readonly asyncTasks: number;
+  /** JavaScript heap in use, in bytes; undefined where the host does not tell. */
+  readonly heapUsedBytes: number | undefined;
+}
+
 /** One read of shared memory; no worker is asked. Counts are since the pool began and include workers that ended. */
 export interface PoolMetrics {
   /** Mean share of time in which living workers ran tasks, 0..1. */

@@ -1,4 +1,5 @@
 import type { PlainError } from '../codec/error-codec.ts';
+import type { WorkerDiagnostics } from '../pool/types.ts';
 
 /** Values and reports that a worker posts to the pool. */
 export type FromWorker =
@@ -40,13 +41,6 @@ export interface BootOptions {
 export type BootReply =
   | { readonly ok: true; readonly names: readonly string[] }
   | { readonly ok: false; readonly error: PlainError; readonly phase: 'module' };
-
-/** Facts that only the thread itself knows, for people. */
-export interface WorkerDiagnostics {
-  readonly threadId: number;
-  readonly asyncTasks: number;
-  readonly heapUsedBytes: number | undefined;
-}
 
 /** The control plane of a worker: everything that is not a task. */
 export interface WorkerControl {

@@ -3,7 +3,8 @@ import { describeError } from '../codec/error-codec.ts';
 import { InvalidTypeError } from '../errors.ts';
 import { instantiateKernel, verifyMemory } from '../kernel/kernel.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
-import type { BootOptions, BootReply, FromWorker, WorkerControl, WorkerDiagnostics } from './messages.ts';
+import type { WorkerDiagnostics } from '../pool/types.ts';
+import type { BootOptions, BootReply, FromWorker, WorkerControl } from './messages.ts';
 import { installTaskApi } from './task-api.ts';
 import { type TaskFunction, Worker } from './worker.ts';
 

@@ -329,7 +329,7 @@ export class Worker {
   /** Nothing to do: blocks for a moment where no async task needs the event loop, then idles on the event loop. */
   async #idle(): Promise<void> {
     const { calls } = this.kernel;
-    calls.takeReturns(this.agent);
+    calls.tidy(this.agent);
     if (calls.enterIdle(this.agent, this.#async.size) !== 0) return;
     const start = this.clock.now();
     calls.addCounter(this.agent + COUNTER_PARKS, 1);

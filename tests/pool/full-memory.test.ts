@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { gateOf, openPool, outcome } from './harness.ts';
+
+describe('forks as results', () => {
+  it('await of forks: a task may return a fork', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    for (let i = 0; i < 10; i++) expect(await pool.run('returnFork', [{ i }])).toEqual({ i });
+  });
+});
+
+describe('small memories', () => {
+  it('run calls of another size after a burst', async () => {
+    const { pool } = await openPool({}, { memoryBytes: 8 * 2 ** 20 });
+    const text = 'x'.repeat(2000);
+    const calls = Array.from({ length: 3000 }, (_, i) => pool.run('echo', [{ i, text }]));
+    expect((await Promise.all(calls)).every((value: any, i) => value.i === i)).toBe(true);
+    expect(await pool.run('echo', [{ a: 1 }])).toEqual({ a: 1 });
+    expect(await pool.run('sum', [new Float64Array(30_000).fill(1)])).toBe(30_000);
+  });
+
+  it('hold back what does not fit and run it all', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2 }, { memoryBytes: 4 * 2 ** 20 });
+    const text = 'x'.repeat(2000);
+    const calls = Array.from({ length: 3000 }, (_, i) => outcome(pool.run('echo', [{ i, text }])));
+    expect((await Promise.all(calls)).every((result, i) => result.ok && result.value.i === i)).toBe(true);
+  });
+
+  it('hold back calls whose queue cannot grow', async () => {
+    const { rt, pool } = await openPool({}, { memoryBytes: 4 * 2 ** 20 });
+    await pool.run('echo', [1]);
+    const gate = gateOf(rt);
+    const blocking = pool.run('hold', [gate.name]);
+    await gate.reached(1);
+    const arrays: Uint8Array[] = [];
+    try {
+      for (;;) arrays.push(rt.alloc(Uint8Array, 60_000));
+    } catch {}
+    for (let i = 0; i < 12; i++) rt.free(arrays.pop()!);
+    const calls = Array.from({ length: 40_000 }, (_, i) => outcome(pool.run('echo', [i])));
+    gate.open();
+    expect((await Promise.all(calls)).filter((result, i) => !result.ok || result.value !== i)).toEqual([]);
+    await blocking;
+  });
+});
+
+it('joins many forks in the order they were made, in linear time', async () => {
+  const { pool } = await openPool();
+  expect(await pool.run('wide', [200_000, false])).toBe((199_999 * 200_000) / 2);
+});
