@@ -31,6 +31,7 @@ import {
   LANE_AGENT,
   LANE_NODE,
   LANE_NODES,
+  LINE,
   META_FORK_BIT,
   OWNER_POOL,
   POOL_CLASS_MASK,
@@ -325,7 +326,7 @@ function touchStack(depth: u32): u32 {
 
 /** A worker in a join: its own newest fork or another worker's oldest, claimed, or 0. Forks only: a join starts no foreign call. */
 export function help(agent: usize): usize {
-  if (touchStack(load32(0) + STACK_PROBE) == 0) return 0;
+  if (touchStack((load32(LINE - 4) & 15) + STACK_PROBE) == 0) return 0;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   const lane: usize = load<u32>(agent + AGENT_LANE);
   store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);

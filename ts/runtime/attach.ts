@@ -29,7 +29,7 @@ export function attachRuntime(handle: RuntimeHandle): AttachedRuntime {
   }
   const kernel = instantiateKernel(handle.module, handle.memory);
   verifyMemory(kernel);
-  const cells = createCells(kernel);
+  const cells = createCells(kernel, 0);
   const arrays = createSharedArrays(kernel);
   return {
     atomicInt32: (name) => cells.int32(name),

@@ -99,8 +99,8 @@ export interface Cells {
   bool(name: string): AtomicBool;
 }
 
-/** Needs no agent: a name is handed to the kernel in a span that is claimed for the moment. */
-export function createCells(kernel: Kernel): Cells {
+/** `agent` lends the memory in which a name is handed to the kernel; a thread that is none (0) claims a span for the moment. */
+export function createCells(kernel: Kernel, agent: number): Cells {
   const encoder = new TextEncoder();
   const find = (name: string, kind: number): number => {
     if (typeof name !== 'string')
@@ -111,12 +111,14 @@ export function createCells(kernel: Kernel): Cells {
         `an atomic's name must have 1 to ${CELL_NAME_CAPACITY} bytes of UTF-8; ${describe(name)} has ${bytes.length}`,
       );
     }
-    const text = kernel.calls.claimSpans(1, OWNER_SHARED);
+    const { calls } = kernel;
+    const text = agent === 0 ? calls.claimSpans(1, OWNER_SHARED) : calls.allocate(agent, bytes.length);
     if (text === 0)
       throw new HeddleError('ERR_MEMORY_FULL', `cannot make atomic '${name}': the shared memory is full`);
     kernel.u8.set(bytes, text >>> 0);
     const cell = kernel.calls.findCell(text, bytes.length, kind);
-    kernel.calls.releaseSpans(text, 1);
+    if (agent === 0) calls.releaseSpans(text, 1);
+    else calls.release(agent, text);
     if (cell === CELL_TABLE_FULL) {
       throw new HeddleError(
         'ERR_RESOURCE_LIMIT',

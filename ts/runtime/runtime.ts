@@ -41,7 +41,7 @@ export class Runtime implements AsyncDisposable {
   constructor(agent: Agent, epoch: number) {
     this.#agent = agent;
     this.#epoch = epoch;
-    this.#cells = createCells(agent.kernel);
+    this.#cells = createCells(agent.kernel, agent.address);
     this.#arrays = createSharedArrays(agent.kernel);
   }
 

@@ -9,7 +9,7 @@ import type { TaskFunction, Worker } from './worker.ts';
 
 /** Gives `heddle/task` its implementation in this thread, under a registered symbol so that every copy of the module finds it. */
 export function installTaskApi(worker: Worker): void {
-  const cells = createCells(worker.kernel);
+  const cells = createCells(worker.kernel, worker.agent);
   const arrays = createSharedArrays(worker.kernel);
   const runtime: TaskRuntime = {
     atomicInt32: (name) => cells.int32(name),

@@ -113,7 +113,8 @@ export class Worker {
   readonly slots: SlotTable;
   readonly codec: SlotCodec;
   readonly functionIds: Map<unknown, number> = new Map();
-  lastForked: unknown = undefined;
+  /** At first something that nobody forks. */
+  lastForked: unknown = Symbol('none');
   lastForkedId = 0;
   /** Deque and meta bits of the class of the task that runs: forks inherit it. */
   deque: number;
