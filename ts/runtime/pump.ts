@@ -38,7 +38,7 @@ export class Pump {
   readonly #clock: Clock;
   readonly #sources = new Set<Drainable>();
   readonly #keepAlive: { ref(): void; unref(): void };
-  readonly #onTurn = (): void => this.#turn();
+  readonly #onTurn = (): void => this.#turn(true);
   readonly #onRing = (): void => this.#rung();
   #running = false;
   #held = false;
@@ -94,7 +94,8 @@ export class Pump {
     this.#platform.turn(this.#onTurn);
   }
 
-  #turn(): void {
+  /** `polled`: a turn of polling, not the answer to a ring. */
+  #turn(polled: boolean): void {
     if (this.#armed) return;
     let out = 0;
     let drained = 0;
@@ -103,7 +104,8 @@ export class Pump {
       drained += source.drain();
     }
     if (drained > 0) {
-      this.#window = Math.max(this.#window, Math.min(WINDOW_MOST_MS, this.#window * 2));
+      // Only an outcome that polling met says that polling pays; one that rang would make every long task cost a window of it.
+      if (polled) this.#window = Math.max(this.#window, Math.min(WINDOW_MOST_MS, this.#window * 2));
       // One more turn even when nothing is left: what follows an outcome usually submits again.
       this.#poll();
     } else if (out === 0) {
@@ -148,7 +150,7 @@ export class Pump {
     if (waited < PROMPT_NEAR_MISS_MS && this.#anyPrompt()) this.#window = PROMPT_WINDOW_MS;
     else if (waited < NEAR_MISS_MS) this.#window = WINDOW_MOST_MS;
     this.#disarm();
-    this.#turn();
+    this.#turn(false);
   }
 
   #anyPrompt(): boolean {
