@@ -15,6 +15,22 @@ export {
 export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export { recoverLocks } from './lock-recovery';
+export { configureLocks, lockAt, lockCount, openLock } from './lock-table';
+export {
+  abandonHeld,
+  bump,
+  leaveWait,
+  passWake,
+  prepareWait,
+  requestHandoff,
+  spinLock,
+  takeAbandoned,
+  tryLock,
+  unlock,
+  waitLock,
+} from './mutex';
+export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {
@@ -26,6 +42,7 @@ export {
   finish,
   fork,
   help,
+  helpOwn,
   hungry,
   queueDepth,
   search,
@@ -38,6 +55,17 @@ export {
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';
+export {
+  abortWait,
+  addAwait,
+  beginWait,
+  endWait,
+  findCycle,
+  forgetAbort,
+  isAborted,
+  removeAwait,
+  wakeBlocked,
+} from './waits';
 
 /** Adds to a counter of the calling thread's record. */
 export function addCounter(counter: usize, delta: f64): void {
