@@ -109,7 +109,10 @@ function takeChunk(agent: usize): bool {
     if (load32(chunk + CHUNK_AGENT) != 0 || !cas32(chunk + CHUNK_AGENT, 0, self)) continue;
     for (let record: u32 = 1; record < CHUNK_RECORDS; record++) {
       const id = (i << CHUNK_LOG2) | record;
-      store<u32>(chunk + record * OWNER_SIZE + OWNER_WORD, id << WORD_OWNER_SHIFT);
+      const owner = chunk + record * OWNER_SIZE;
+      store<u32>(owner + OWNER_WORD, id << WORD_OWNER_SHIFT);
+      // 0 stands in OWNER_CANCEL and means no epoch.
+      if (load<u32>(owner + OWNER_EPOCH) == 0) store<u32>(owner + OWNER_EPOCH, 1);
     }
     store<u32>(agent + AGENT_OWNER_CARVE, (chunk as u32) + OWNER_SIZE);
     store<u32>(agent + AGENT_OWNER_LEFT, CHUNK_RECORDS - 1);

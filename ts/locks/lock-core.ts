@@ -138,10 +138,10 @@ export class LockCore {
         answer = calls.prepareWait(address, head.owner);
       }
       if (answer < 0) {
-        this.#dequeue(head);
-        head.resolve(answer as WaitResult);
         // It goes without the lock: a wake-up that it was given goes to the next.
         if (answer !== LOCK_TAKEN) calls.leaveWait(address, head.owner);
+        this.#dequeue(head);
+        head.resolve(answer as WaitResult);
         continue;
       }
       if (this.#armed) return;
@@ -151,12 +151,6 @@ export class LockCore {
       void wait.value.then(this.#onWake);
       return;
     }
-    this.#disarm();
-  }
-
-  /** Nobody waits here any more: nobody's wake-up may end here. */
-  #disarm(): void {
-    if (this.#armed) this.space.kernel.calls.bump(this.address);
   }
 
   #woken(): void {
@@ -175,26 +169,25 @@ export class LockCore {
   }
 
   /** Takes a waiter out of the queue, whatever becomes of it. */
-  #dequeue(waiter: Waiter): boolean {
+  #dequeue(waiter: Waiter): void {
     const { space } = this;
-    const place = this.#queue.indexOf(waiter);
-    if (place < 0) return false;
-    this.#queue.splice(place, 1);
+    this.#queue.splice(this.#queue.indexOf(waiter), 1);
     waiter.stopTimer?.();
     waiter.stopSignal?.();
+    // Nobody waits here any more: nobody's wake-up may end here. Before the record says so, as that is what recovery goes by.
+    if (this.#queue.length === 0 && this.#armed) space.kernel.calls.bump(this.address);
     space.detector.end(waiter.record);
     space.leave(this);
-    return true;
   }
 
   /** A waiter goes without the lock. */
   #remove(waiter: Waiter, settle: () => void): void {
+    if (!this.#queue.includes(waiter)) return;
     const wasFirst = this.#queue[0] === waiter;
-    if (!this.#dequeue(waiter)) return;
+    if (wasFirst) this.space.kernel.calls.leaveWait(this.address, waiter.owner);
+    this.#dequeue(waiter);
     settle();
-    if (!wasFirst) return;
-    this.space.kernel.calls.leaveWait(this.address, waiter.owner);
-    this.drive();
+    if (wasFirst) this.drive();
   }
 
   /** Another thread has aborted a wait of this one. */
