@@ -55,10 +55,9 @@ function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult
   if (holder !== 0 && space.isOwn(holder)) throw detector.errorOfThread(owner, holder, address);
   const flags =
     (limits.timeoutMs === undefined ? 0 : OWNER_FLAG_BREAKABLE) | (limits.tries ? OWNER_FLAG_TRY : 0);
-  const record = detector.begin(owner, address, flags, true);
+  const record = detector.begin(owner, address, flags, true, detector.captureStack(owner, true));
   let result: WaitResult | undefined;
   try {
-    detector.publishText(record, detector.captureStack(owner, true));
     const error = limits.tries ? undefined : detector.check(record, address);
     if (error !== undefined) throw error;
     result = sleepUntil(core, owner, record, limits.timeoutMs);

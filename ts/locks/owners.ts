@@ -147,6 +147,14 @@ export class Owners {
     return task.owner;
   }
 
+  /** Address of the owner that calls, if it has taken a lock before; else 0. */
+  known(): number {
+    const context = this.#store?.get() as LockOwner | undefined;
+    if (context !== undefined) return context.address;
+    const task = this.#tasks.running ?? this.#tasks.asyncTask();
+    return task === undefined ? this.#thread : task.owner;
+  }
+
   /** Does somebody say who owns what this flow locks: a context or a task? */
   get hasContext(): boolean {
     return (
