@@ -66,6 +66,7 @@ export class LockCore {
     this.name = name;
   }
 
+  /** Waiters of this thread's event loop. */
   get waiterCount(): number {
     return this.#queue.length;
   }
