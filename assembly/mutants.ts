@@ -26,21 +26,19 @@ export const MUTANT_GROW_BEFORE_COPY: u32 = 103;
 export const MUTANT_RECYCLE_BUFFER: u32 = 104;
 /** A pop looks at top before it announces itself by bottom. */
 export const MUTANT_POP_LOOKS_FIRST: u32 = 105;
-/** A steal reads bottom before top. */
-export const MUTANT_STEAL_BOTTOM_FIRST: u32 = 106;
 /** A steal stores the new top instead of a CAS. */
-export const MUTANT_STEAL_WITHOUT_CAS: u32 = 107;
-/** A batch moves the thief's own bottom before it has won the entries. */
+export const MUTANT_STEAL_WITHOUT_CAS: u32 = 106;
+/** A steal reads the entry after it has taken it. */
+export const MUTANT_STEAL_READS_LATE: u32 = 107;
+/** A batch shows what it takes in the thief's own deque before it has won it. */
 export const MUTANT_BATCH_SHOWS_EARLY: u32 = 108;
-/** A batch takes half of the deque of an owner that pops. */
-export const MUTANT_BATCH_READS_AFTER: u32 = 109;
-/** "Full" is asked against an old top that is ahead of the real one by one. */
-export const MUTANT_ROOM_FOR_ONE_MORE: u32 = 110;
+/** One entry too many fits. */
+export const MUTANT_ROOM_FOR_ONE_MORE: u32 = 109;
+/** A pop that found the last entry gone leaves bottom below top. */
+export const MUTANT_POP_LEAVES_BOTTOM: u32 = 110;
 /** A pop cut short by death is not repaired. */
 export const MUTANT_NO_REPAIR: u32 = 111;
-/** A thief that dies leaves no note of the entry it takes. */
-export const MUTANT_NO_HELD: u32 = 112;
-/** The entries of a batch that died before it showed them are not looked for. */
+/** A thief notes what it takes after it has taken it. */
+export const MUTANT_HELD_AFTER: u32 = 112;
+/** The entries that a dead thread was moving are not looked for. */
 export const MUTANT_NOT_BEYOND: u32 = 113;
-/** A pop that lost the last entry leaves bottom below top. */
-export const MUTANT_POP_LEAVES_BOTTOM: u32 = 114;
