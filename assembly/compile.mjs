@@ -224,11 +224,13 @@ function listConstants(ts, files) {
  */
 async function generateLayout(ts, asc, files, virtual = {}) {
   const constants = listConstants(ts, files);
-  const probe = files.map((file, i) => {
-    const own = constants.filter((constant) => constant.file === file).map(({ name }) => name);
-    const getters = own.map((name) => `export function ${name}(): f64 { return <f64>from${i}.${name}; }`);
-    return [`import * as from${i} from './${file.replace(/\.ts$/, '')}';`, ...getters].join('\n');
-  }).join('\n');
+  const probe = files
+    .map((file, i) => {
+      const own = constants.filter((constant) => constant.file === file).map(({ name }) => name);
+      const getters = own.map((name) => `export function ${name}(): f64 { return <f64>from${i}.${name}; }`);
+      return [`import * as from${i} from './${file.replace(/\.ts$/, '')}';`, ...getters].join('\n');
+    })
+    .join('\n');
   const args = [
     'probe.ts',
     '--outFile',

@@ -78,7 +78,12 @@ export function makeExplorable(binaryen, bytes) {
   const module = binaryen.parseText(announcePlainAccesses(text));
   const has = binaryen.Features;
   module.setFeatures(
-    has.Atomics | has.BulkMemory | has.BulkMemoryOpt | has.MutableGlobals | has.NontrappingFPToInt | has.SignExt,
+    has.Atomics |
+      has.BulkMemory |
+      has.BulkMemoryOpt |
+      has.MutableGlobals |
+      has.NontrappingFPToInt |
+      has.SignExt,
   );
   binaryen.setOptimizeLevel(3);
   binaryen.setShrinkLevel(0);

@@ -1,7 +1,7 @@
 /** The explorer's front door: open a machine, explore it, replay and print what was found. */
 
 import { Machine, type Step } from './machine.ts';
-import { depthFirst, type Found, Replay, sample, type Sampling, type Limits } from './search.ts';
+import { depthFirst, type Found, type Limits, Replay, type Sampling, sample } from './search.ts';
 import { type AnyModel, type Binary, type Failure, KIND_NAMES } from './types.ts';
 
 export function open(binary: Binary<any>, model: AnyModel<any>, mutant = 0): Machine {
@@ -60,9 +60,7 @@ export function print(machine: Machine, { failure, steps }: Replayed, all = fals
     const where = model.describe?.(step.address, fixture) ?? `0x${step.address.toString(16)}`;
     const value =
       step.after === step.before ? show(step.before) : `${show(step.before)} -> ${show(step.after)}`;
-    lines.push(
-      `${String(count).padStart(5)}  ${column}${head} ${KIND_NAMES[step.kind]} ${where}: ${value}`,
-    );
+    lines.push(`${String(count).padStart(5)}  ${column}${head} ${KIND_NAMES[step.kind]} ${where}: ${value}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -3,10 +3,10 @@
  * schedule point the running one is suspended by binaryen's asyncify, unless it is the one to go on: then the call just returns, which
  * makes long runs of one thread cheap.
  *
- * Which points count. Only accesses that can conflict with another thread's matter to the order: those to *visible* words. Words become
- * visible as executions show that they must be:
- *   - atomic words that two threads access and one of them writes, in any executions so far;
- *   - words with a plain access that races: two threads, one writes, and no chain of reads from atomic writes orders the two.
+ * Which points count. Only accesses that can conflict with another thread's matter to the order: the *visible* ones. By word and thread,
+ * its reads or its writes become visible as executions show that they must be:
+ *   - atomic reads of a word that another thread writes, atomic writes of one that another thread accesses, in any executions so far;
+ *   - plain ones that race: the other's access is a write or this one is, and no chain of reads from atomic writes orders the two.
  * Every other access commutes with all that other threads do, so it is part of the step before it. `visibleChanged` says that an
  * execution showed a new one; the search then starts anew (search.ts), so at its end no execution had a conflict without a decision.
  *
@@ -17,9 +17,9 @@
 import {
   type AnyModel,
   type Binary,
+  CAS,
   type Call,
   type Calls,
-  CAS,
   type Failure,
   LOAD,
   NOTIFY,
@@ -82,8 +82,11 @@ export class Machine {
   /** Every decision of this execution, as in Failure.schedule. */
   readonly schedule: number[] = [];
   visibleChanged = false;
-  /** By word: 1 when accesses to it are decisions, 2 when they must become so. */
-  readonly visible: Uint8Array;
+  /** By word: the set of threads whose reads of it are decisions, and of those whose writes are; and of those that must become so. */
+  readonly #visibleReads: Uint8Array;
+  readonly #visibleWrites: Uint8Array;
+  readonly #shownReads: Uint8Array;
+  readonly #shownWrites: Uint8Array;
   /** When set, every access is noted. */
   trace: Step[] | undefined;
 
@@ -112,7 +115,7 @@ export class Machine {
   #timeoutsLeft = 0;
   #spuriousLeft = 0;
   #killsLeft = 0;
-  #visibleWrites = 0;
+  #writeCount = 0;
   readonly #relaxedAt: Int32Array;
   readonly #quiet: Int32Array;
   readonly #dead: number[] = [];
@@ -175,7 +178,9 @@ export class Machine {
     [this.#pendingLow, this.#pendingHigh] = [ints(n), ints(n)];
     [this.#read1, this.#read2, this.#relaxedAt, this.#quiet] = [ints(n), ints(n), ints(n), ints(n)];
     this.#suspended = new Uint8Array(n);
-    [this.visible, this.#isDirty] = [new Uint8Array(words), new Uint8Array(words)];
+    [this.#visibleReads, this.#visibleWrites] = [new Uint8Array(words), new Uint8Array(words)];
+    [this.#shownReads, this.#shownWrites] = [new Uint8Array(words), new Uint8Array(words)];
+    this.#isDirty = new Uint8Array(words);
     [this.#accessedBy, this.#writtenBy] = [new Uint8Array(words), new Uint8Array(words)];
     this.#plain = new Uint8Array(words);
     this.#clocks = ints(n * n);
@@ -229,19 +234,31 @@ export class Machine {
     return calls as Calls<any>;
   }
 
-  /** Words that are visible so far. */
-  visibleWords(): number[] {
-    return [...this.visible.keys()].filter((word) => this.visible[word] === 1);
+  /** What is visible so far: triples of a word, the threads whose reads are, and those whose writes are. */
+  visible(): number[] {
+    const triples: number[] = [];
+    for (let word = 0; word < this.#visibleReads.length; word++) {
+      const [reads, writes] = [this.#visibleReads[word]!, this.#visibleWrites[word]!];
+      if ((reads | writes) !== 0) triples.push(word, reads, writes);
+    }
+    return triples;
   }
 
-  setVisible(words: readonly number[]): void {
-    this.visible.fill(0);
-    for (const word of words) this.visible[word] = 1;
+  setVisible(triples: readonly number[]): void {
+    this.#visibleReads.fill(0);
+    this.#visibleWrites.fill(0);
+    for (let i = 0; i < triples.length; i += 3) {
+      this.#visibleReads[triples[i]!] = triples[i + 1]!;
+      this.#visibleWrites[triples[i]!] = triples[i + 2]!;
+    }
   }
 
   /** Makes visible what executions have shown. */
   showAll(): void {
-    for (let word = 0; word < this.visible.length; word++) if (this.visible[word] === 2) this.visible[word] = 1;
+    for (let word = 0; word < this.#visibleReads.length; word++) {
+      this.#visibleReads[word]! |= this.#shownReads[word]!;
+      this.#visibleWrites[word]! |= this.#shownWrites[word]!;
+    }
   }
 
   /** Plays one execution. Returns what went wrong, if anything did. */
@@ -264,7 +281,7 @@ export class Machine {
       mutant: this.mutant,
       ...this.#failure,
       schedule: [...this.schedule],
-      visible: this.visibleWords(),
+      visible: this.visible(),
       preemptions: 0,
     };
   }
@@ -287,7 +304,7 @@ export class Machine {
     this.#timeoutsLeft = model.timeouts ?? 2;
     this.#spuriousLeft = model.spurious ?? 0;
     this.#killsLeft = model.kill === undefined ? 0 : (model.kill.most ?? 1);
-    this.#visibleWrites = 0;
+    this.#writeCount = 0;
     this.#suspended.fill(0);
     this.#quiet.fill(0);
     this.#relaxedAt.fill(-1);
@@ -334,8 +351,8 @@ export class Machine {
   }
 
   #play(): void {
-    // What a thread does before its first visible access concerns nobody else.
-    const started = this.#runnable;
+    // What a thread does before its first visible access concerns nobody else, unless it dies there.
+    const started = this.model.kill === undefined ? this.#runnable : 0;
     for (let t = 0; t < this.count; t++) {
       if ((started & (1 << t)) === 0) continue;
       this.#isStarting = true;
@@ -442,7 +459,8 @@ export class Machine {
     }
     if (this.#writing >= 0) this.#flush();
     this.accesses++;
-    if (kind !== RELAX && this.visible[word] !== 1 && (size < 8 || this.visible[word + 1] !== 1)) {
+    if (kind !== RELAX && (this.#visibility(kind, word) & (1 << t)) === 0) {
+      if (this.#killsLeft > 0 && kind !== LOAD && kind !== PLAIN_LOAD && this.#diesHere(t)) return;
       this.#account(t, kind, word, size, low, high, false);
       return;
     }
@@ -463,6 +481,23 @@ export class Machine {
     }
   }
 
+  /** A thread that may die may die before every write: whoever cleans up sees which were done. True when it does. */
+  #diesHere(t: number): boolean {
+    if ((this.#mortal(t) & (1 << t)) === 0) return false;
+    const next = this.#decide(t, true);
+    if (next === t) return false;
+    this.#next = next;
+    this.#suspend(t);
+    return true;
+  }
+
+  /** The threads for which such an access is visible. */
+  #visibility(kind: number, word: number): number {
+    if (kind === LOAD || kind === PLAIN_LOAD) return this.#visibleReads[word]!;
+    if (kind === STORE || kind === PLAIN_STORE) return this.#visibleWrites[word]!;
+    return this.#visibleReads[word]! | this.#visibleWrites[word]!;
+  }
+
   #wait(address: number, expected: number, finite: number): number {
     const t = this.#current;
     if (t < 0) throw new Error('a wait outside of a thread');
@@ -474,7 +509,6 @@ export class Machine {
     } else {
       if (this.#writing >= 0) this.#flush();
       this.accesses++;
-      if (this.visible[word] === 0) this.#show(word);
       this.pendingKind[t] = WAIT;
       this.pendingWord[t] = word;
       this.#pendingSize[t] = 4;
@@ -550,8 +584,8 @@ export class Machine {
 
   // ---- decisions ----------------------------------------------------------------------------------------------------------------------
 
-  /** Who acts next; `t` has arrived at an access, or is -1. */
-  #decide(arrived: number): number {
+  /** Who acts next. `arrived` has come to an access, or is -1; `dieOrGoOn`: no other thread may act unless it dies. */
+  #decide(arrived: number, dieOrGoOn = false): number {
     if (this.#writing >= 0) this.#flush();
     let t = arrived;
     while (true) {
@@ -569,7 +603,8 @@ export class Machine {
       if (runnable === 0) runnable = idle & this.#finite;
       if (runnable === 0) return -1;
       const mortal = this.#killsLeft > 0 ? this.#mortal(t) : 0;
-      const isHere = t >= 0 && (runnable & (1 << t)) !== 0 && this.pendingKind[t] !== WAKE;
+      if (dieOrGoOn && t >= 0) runnable = 1 << t;
+      const isHere = t >= 0 && (runnable & (1 << t)) !== 0 && (this.pendingKind[t] !== WAKE || dieOrGoOn);
       const action = this.#chooser.choose(this, isHere ? t : -1, runnable, mortal);
       if (action < 0) {
         this.#stopped = true;
@@ -638,8 +673,8 @@ export class Machine {
 
   /** Thread t has nothing to do until another thread writes. */
   #relax(t: number): void {
-    if (this.#relaxedAt[t] === this.#visibleWrites) this.#relaxing |= 1 << t;
-    this.#relaxedAt[t] = this.#visibleWrites;
+    if (this.#relaxedAt[t] === this.#writeCount) this.#relaxing |= 1 << t;
+    this.#relaxedAt[t] = this.#writeCount;
     this.#quiet[t] = 0;
   }
 
@@ -724,7 +759,7 @@ export class Machine {
     }
     if (isVisible) {
       if (isWrite || kind === NOTIFY) {
-        this.#visibleWrites++;
+        this.#writeCount++;
         this.#relaxing = 0;
         this.#quiet[t] = 0;
       } else this.#quiet[t]!++;
@@ -796,7 +831,7 @@ export class Machine {
     }
     let flags = this.#runnable | (this.#notified << 8) | (this.#relaxing << 16) | (this.#killed << 24);
     for (let t = 0; t < this.count; t++)
-      if (this.#relaxedAt[t] === this.#visibleWrites) flags = Math.imul(flags, 31) + t + 1;
+      if (this.#relaxedAt[t] === this.#writeCount) flags = Math.imul(flags, 31) + t + 1;
     flags = Math.imul(flags, 31) + this.#timeoutsLeft;
     flags = Math.imul(flags, 31) + this.#spuriousLeft;
     flags = Math.imul(flags, 31) + this.#killsLeft;
@@ -813,25 +848,31 @@ export class Machine {
     const at = word * n;
     const clocks = this.#clocks;
     const isPlain = kind === PLAIN_LOAD || kind === PLAIN_STORE;
-    if (this.visible[word] !== 1) {
-      const bit = 1 << t;
-      if (isPlain) this.#plain[word] = 1;
-      else {
-        this.#accessedBy[word]! |= bit;
-        if (isWrite) this.#writtenBy[word]! |= bit;
-        const all = this.#accessedBy[word]!;
-        if (this.#writtenBy[word] !== 0 && (all & (all - 1)) !== 0) this.#show(word);
-      }
-      if (this.#plain[word] === 1) {
-        for (let u = 0; u < n; u++) {
-          if (u === t) continue;
-          const seen = clocks[mine + u]!;
-          if (this.#writtenAt[at + u]! > seen || (isWrite && this.#readAt[at + u]! > seen)) this.#show(word);
+    const bit = 1 << t;
+    const isRead = kind !== STORE && kind !== PLAIN_STORE;
+    if (isPlain) this.#plain[word] = 1;
+    else {
+      this.#accessedBy[word]! |= bit;
+      if (isWrite) this.#writtenBy[word]! |= bit;
+      if (this.#writtenBy[word] !== 0) this.#showConflicts(word);
+    }
+    if (this.#plain[word] === 1) {
+      for (let u = 0; u < n; u++) {
+        if (u === t) continue;
+        const seen = clocks[mine + u]!;
+        if (this.#writtenAt[at + u]! > seen) {
+          if (isRead) this.#showRead(word, bit);
+          if (isWrite) this.#showWrite(word, bit);
+          this.#showWrite(word, 1 << u);
+        }
+        if (isWrite && this.#readAt[at + u]! > seen) {
+          this.#showWrite(word, bit);
+          this.#showRead(word, 1 << u);
         }
       }
-      if (isWrite) this.#writtenAt[at + t] = clocks[mine + t]!;
-      if (kind !== STORE && kind !== PLAIN_STORE) this.#readAt[at + t] = clocks[mine + t]!;
     }
+    if (isWrite) this.#writtenAt[at + t] = clocks[mine + t]!;
+    if (isRead) this.#readAt[at + t] = clocks[mine + t]!;
     if (isPlain) return;
     if (kind === LOAD || kind === RMW || kind === CAS) {
       for (let u = 0; u < n; u++) {
@@ -846,10 +887,29 @@ export class Machine {
     }
   }
 
-  /** The word must be visible from the next search on; in this execution it stays as it is, so that its schedule means the same. */
-  #show(word: number): void {
-    if (this.visible[word] !== 0) return;
-    this.visible[word] = 2;
+  /** Atomic accesses: reads of who is not the only writer, and writes of who is not the only one there. */
+  #showConflicts(word: number): void {
+    const accessed = this.#accessedBy[word]!;
+    if ((accessed & (accessed - 1)) === 0) return;
+    const written = this.#writtenBy[word]!;
+    // With one writer its own reads commute with all others' accesses.
+    this.#showRead(word, (written & (written - 1)) === 0 ? accessed & ~written : accessed);
+    this.#showWrite(word, written);
+  }
+
+  /**
+   * Reads of the word by these threads must be visible from the next search on; in this execution all stays as it is, so that its schedule
+   * means the same when it is replayed.
+   */
+  #showRead(word: number, threads: number): void {
+    if ((this.#shownReads[word]! | threads) === this.#shownReads[word]) return;
+    this.#shownReads[word]! |= threads;
+    this.visibleChanged = true;
+  }
+
+  #showWrite(word: number, threads: number): void {
+    if ((this.#shownWrites[word]! | threads) === this.#shownWrites[word]) return;
+    this.#shownWrites[word]! |= threads;
     this.visibleChanged = true;
   }
 }

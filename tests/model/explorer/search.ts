@@ -311,9 +311,7 @@ export function sample(machine: Machine, sampling: Sampling): Found {
   while (executions < sampling.executions && performance.now() < until) {
     const seed = sampling.seed + executions;
     const chooser =
-      sampling.depth === undefined
-        ? new Random(seed)
-        : new Pct(seed, machine.count, longest, sampling.depth);
+      sampling.depth === undefined ? new Random(seed) : new Pct(seed, machine.count, longest, sampling.depth);
     executions++;
     failure = machine.execute(chooser);
     if (failure !== undefined) break;

@@ -80,7 +80,6 @@ export interface Thread<Exports, Fixture, State> {
   readonly dead: readonly number[];
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the result of a yield is that of the call, which a generator's type cannot say
 export type Steps = Generator<Call, void, any>;
 
 export interface ThreadSpec<Exports, Fixture, State> {
@@ -125,9 +124,9 @@ export interface Model<Exports, Fixture = unknown, State = unknown> {
     fixture: Fixture,
     state: State,
     outcome: Outcome,
-  ) => string | undefined | void;
+  ) => string | undefined;
   /** As check(), before every step. Slow. */
-  readonly invariant?: (world: World<Exports>, fixture: Fixture, state: State) => string | undefined | void;
+  readonly invariant?: (world: World<Exports>, fixture: Fixture, state: State) => string | undefined;
   /** Is it right that these threads wait for ever? Without it, it is a deadlock. */
   readonly rests?: (
     waiting: readonly number[],

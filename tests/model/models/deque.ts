@@ -16,7 +16,13 @@ import {
   MUTANT_STEAL_WITHOUT_CAS,
   OWNER_SHARED,
 } from '../../../build/generated/layout.model.ts';
-import { type KernelModel, type KernelThread, type KernelWorld, MEMORY_BYTES, type Steps } from '../kernel.ts';
+import {
+  type KernelModel,
+  type KernelThread,
+  type KernelWorld,
+  MEMORY_BYTES,
+  type Steps,
+} from '../kernel.ts';
 
 interface Fixture {
   readonly deque: number;
@@ -170,7 +176,11 @@ export const dequeModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [3, Number.POSITIVE_INFINITY],
     quick: true,
     mutants: [
-      { name: 'grow before copy', id: MUTANT_GROW_BEFORE_COPY, why: 'the thief reads what is not copied yet' },
+      {
+        name: 'grow before copy',
+        id: MUTANT_GROW_BEFORE_COPY,
+        why: 'the thief reads what is not copied yet',
+      },
       { name: 'recycle buffer', id: MUTANT_RECYCLE_BUFFER, why: 'the thief still reads the old buffer' },
       { name: 'room for one more', id: MUTANT_ROOM_FOR_ONE_MORE, why: 'an entry is overwritten' },
     ],
@@ -205,8 +215,6 @@ export const dequeModels: readonly KernelModel<Fixture, State>[] = [
       },
     ],
     bounds: [2, Number.POSITIVE_INFINITY],
-    mutants: [
-      { name: 'steal without CAS', id: MUTANT_STEAL_WITHOUT_CAS, why: 'two thieves take the same' },
-    ],
+    mutants: [{ name: 'steal without CAS', id: MUTANT_STEAL_WITHOUT_CAS, why: 'two thieves take the same' }],
   },
 ];
