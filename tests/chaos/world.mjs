@@ -34,8 +34,13 @@ export class World {
     this.#isStandalone = random.chance(0.15);
     this.#memoryBytes = random.pick([6, 12, 64, 64, 256, 1024]) * MIB;
     this.isSmall = this.#memoryBytes < 32 * MIB;
-    this.violence = random.pick([0, 0.3, 0.7, 1]);
+    this.violence = random.pick([0, 0, 0.3, 0.7, 1]);
     this.#lanes = this.#isStandalone ? 1 : random.between(1, 3);
+  }
+
+  /** Can this thread make and free arrays? */
+  get hasArrays() {
+    return !this.#isStandalone;
   }
 
   get quietSignal() {
