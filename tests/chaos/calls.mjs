@@ -13,7 +13,7 @@
 import { Blob } from 'node:buffer';
 import { isDeepStrictEqual } from 'node:util';
 import { move } from 'heddle';
-import { valueOf } from './values.mjs';
+import { valueFrom } from './values.mjs';
 
 const equal = (value, expected) =>
   Object.is(value, expected) ? undefined : `${describe(value)} is not ${describe(expected)}`;
@@ -104,9 +104,11 @@ export const KINDS = [
       const seed = random.below(2 ** 31);
       return {
         task: 'codec',
-        args: [index, seed, valueOf(seed)],
+        args: [index, seed, valueFrom(seed)],
         check: (value) =>
-          isDeepStrictEqual(value, valueOf(seed + 1)) ? undefined : `the result of seed ${seed} came changed`,
+          isDeepStrictEqual(value, valueFrom(seed + 1))
+            ? undefined
+            : `the result of seed ${seed} came changed`,
       };
     },
   },
@@ -431,7 +433,9 @@ export const KINDS = [
     weight: 5,
     make({ index, random, life }) {
       const leaves = random.between(1, 60);
-      const how = random.pick(life.isViolent ? ['throw', 'exit', 'leave'] : ['none', 'throw', 'overflow', 'leave']);
+      const how = random.pick(
+        life.isViolent ? ['throw', 'exit', 'leave'] : ['none', 'throw', 'overflow', 'leave'],
+      );
       const sum = how === 'leave' ? leaves : (leaves * (leaves - 1)) / 2;
       const extra = how === 'overflow' ? 1 : 0;
       return {
@@ -477,7 +481,8 @@ export const KINDS = [
         fails: isChaosError(index),
         check(value) {
           for (let i = 0; i < length; i++)
-            if (cells[i] !== (i < from ? 0 : 1)) return `cell ${i} of a range from ${from} was met ${cells[i]} times`;
+            if (cells[i] !== (i < from ? 0 : 1))
+              return `cell ${i} of a range from ${from} was met ${cells[i]} times`;
           return equal(value, undefined);
         },
         after(outcome) {
@@ -536,7 +541,8 @@ export const KINDS = [
         },
         starts: 'any',
         fails: (error) =>
-          bad >= 0 && (isChaosError(indices[bad])(error) || (life.isViolent && error?.code === 'ERR_WORKER_EXITED')),
+          bad >= 0 &&
+          (isChaosError(indices[bad])(error) || (life.isViolent && error?.code === 'ERR_WORKER_EXITED')),
         check(seen) {
           if (seen.length !== Math.min(length, Math.max(1, stopAt)))
             return `${seen.length} results of ${length} inputs, stop at ${stopAt}`;
@@ -552,10 +558,15 @@ export const KINDS = [
           }
           for (const [i, record] of seen.entries()) {
             if (ordered && record.index !== i) return `record ${i} is number ${record.index}`;
-            if (record.input.x !== record.index) return `record ${record.index} has the input ${record.input.x}`;
+            if (record.input.x !== record.index)
+              return `record ${record.index} has the input ${record.input.x}`;
             if (record.status === 'fulfilled' && (record.input.bad || record.value !== record.index ** 2))
               return `record ${record.index} is ${record.value}`;
-            if (record.status === 'rejected' && !life.mayFailWith(record.reason, { exitsBefore: -1, isLong: true }) && !isChaosError(indices[bad])(record.reason))
+            if (
+              record.status === 'rejected' &&
+              !life.mayFailWith(record.reason, { exitsBefore: -1, isLong: true }) &&
+              !isChaosError(indices[bad])(record.reason)
+            )
               return `record ${record.index} failed with ${record.reason}`;
           }
           return undefined;

@@ -122,7 +122,10 @@ export function describeMemory(handle) {
       if (status === L.SLOT_FREE) continue;
       const name = SLOT_STATES[status] ?? status;
       slots.set(name, (slots.get(name) ?? 0) + 1);
-      if ((status === L.SLOT_QUEUED || status === L.SLOT_RUNNING || status === L.SLOT_CANCELLED) && samples.length < 12) {
+      if (
+        (status === L.SLOT_QUEUED || status === L.SLOT_RUNNING || status === L.SLOT_CANCELLED) &&
+        samples.length < 12
+      ) {
         const claimant = (value >>> L.STATE_AGENT_SHIFT) & L.STATE_AGENT_MASK;
         samples.push(
           `${slot.toString(16)} ${name}${claimant === 0 ? '' : ` by ${claimant}`} meta ${word(slot + L.SLOT_META).toString(16)} cancel ${word(slot + L.SLOT_CANCEL)}`,
@@ -157,7 +160,8 @@ export function describeMemory(handle) {
       if (sizes.some((size) => size !== 0) || outcomes !== 0)
         lines.push(`    ${kind} ${i}: deques ${sizes.join(' ')}, outcomes ${outcomes.toString(16)}`);
     };
-    for (let i = 0; i < word(pool + L.POOL_SUBMITTER_HIGH); i++) lane(L.POOL_SUBMITTER_LANES, i, 3, 'submitter');
+    for (let i = 0; i < word(pool + L.POOL_SUBMITTER_HIGH); i++)
+      lane(L.POOL_SUBMITTER_LANES, i, 3, 'submitter');
     for (let i = 0; i < word(pool + L.POOL_WORKER_HIGH); i++) lane(L.POOL_WORKER_LANES, i, 6, 'worker');
   }
   lines.push(

@@ -1,7 +1,8 @@
 // One pool from its making to its end, with clients that call it, somebody who turns its knobs, and in violent pools somebody who
 // terminates its workers.
-import { Worker } from 'node:worker_threads';
+
 import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { KINDS } from './calls.mjs';
 
 /** Calls that one pool may have in its life: each has a word in the referee's arrays. */
@@ -60,7 +61,11 @@ function optionsOf(life, random) {
   if (random.chance(0.2)) options.highWaterMark = random.between(1, 20);
   if (random.chance(0.5)) {
     life.attempts = random.between(2, 3);
-    options.retry = { attempts: life.attempts, backoffMs: random.pick([0, 1, 5]), jitterPercent: random.pick([0, 50]) };
+    options.retry = {
+      attempts: life.attempts,
+      backoffMs: random.pick([0, 1, 5]),
+      jitterPercent: random.pick([0, 50]),
+    };
   }
   if (life.isViolent && random.chance(0.3)) options.abortGraceMs = random.below(20);
   return options;
@@ -119,7 +124,9 @@ export class PoolLife {
     this.#options = optionsOf(this, random);
     this.#hasBound = this.#options.maxQueue !== undefined;
     if (this.isViolent) this.#makeViolent(random);
-    const kinds = KINDS.filter((kind) => (kind.violent ? this.isViolent : true) && (this.#hasMaps || kind.name !== 'map'));
+    const kinds = KINDS.filter(
+      (kind) => (kind.violent ? this.isViolent : true) && (this.#hasMaps || kind.name !== 'map'),
+    );
     // Some lives are all of a few kinds.
     this.#kinds = random.chance(0.25)
       ? Array.from({ length: random.between(2, 6) }, () => random.pick(kinds)).map((kind) => [1, kind])
@@ -199,8 +206,13 @@ export class PoolLife {
     this.pool.on('workerExit', (exit) => {
       this.#exits++;
       this.referee.deaths++;
-      this.note(`worker ${exit.id} (thread ${exit.threadId}) ended: ${exit.exitCode}${exit.expected ? ', expected' : ''} ${exit.error ?? ''}`);
-      this.expect(this.isViolent || exit.expected, () => `a worker of a peaceful pool died: ${JSON.stringify(exit)}`);
+      this.note(
+        `worker ${exit.id} (thread ${exit.threadId}) ended: ${exit.exitCode}${exit.expected ? ', expected' : ''} ${exit.error ?? ''}`,
+      );
+      this.expect(
+        this.isViolent || exit.expected,
+        () => `a worker of a peaceful pool died: ${JSON.stringify(exit)}`,
+      );
     });
     this.pool.on('error', (error) => this.#onError(error));
     return true;
@@ -214,10 +226,7 @@ export class PoolLife {
     if (this.#submits.delete(error?.index)) return;
     this.note(`error event ${error}`);
     if (error?.code === 'ERR_WORKER_EXITED' || error?.code === 'ERR_MEMORY_FULL') this.#startFailures++;
-    this.expect(
-      this.mayFailWith(error),
-      () => `an error event that nobody caused: ${error?.stack ?? error}`,
-    );
+    this.expect(this.mayFailWith(error), () => `an error event that nobody caused: ${error?.stack ?? error}`);
   }
 
   /** May any call of this pool fail with this now, by what was done to the pool? */
@@ -379,7 +388,8 @@ export class PoolLife {
         isOwn || this.mayFailWith(error, entry) || (call.guarded && entry.isAborted),
         () => `${this.#nameOf(entry)()} failed with ${error?.stack ?? error}`,
       );
-      if (isOwn && call.startsMost !== 0 && call.starts !== 'any') least = call.startsLeast ?? 1;
+      if (isOwn && !this.isViolent && call.startsMost !== 0 && call.starts !== 'any')
+        least = call.startsLeast ?? 1;
       if (error?.code === 'ERR_QUEUE_FULL' || (error?.code === 'ERR_POOL_CLOSED' && entry.isLate)) {
         if (call.indices === undefined) this.book.most[index] = 0;
       }
@@ -392,7 +402,8 @@ export class PoolLife {
     // At once, where it is known already; the arrays are looked through again when no thread is left.
     this.expect(
       starts[index] <= this.book.most[index] && starts[index] >= this.book.least[index],
-      () => `${this.#nameOf(entry)()}, ${result}: allowed are ${this.book.least[index]} to ${this.book.most[index]} runs`,
+      () =>
+        `${this.#nameOf(entry)()}, ${result}: allowed are ${this.book.least[index]} to ${this.book.most[index]} runs`,
     );
     this.referee.count(entry.kind, result);
     call.after?.(outcome);
@@ -420,7 +431,9 @@ export class PoolLife {
       try {
         if (what === 'scale') {
           const scaled = pool.scale(random.chance(0.1) ? 8 * CORES : random.between(1, 4));
-          void referee.watch(`${this.name}: scale()`, scaled).catch((error) => this.#onOperation(what, error));
+          void referee
+            .watch(`${this.name}: scale()`, scaled)
+            .catch((error) => this.#onOperation(what, error));
         } else if (what === 'setConfig') {
           const minThreads = random.between(0, 3);
           pool.setConfig({
@@ -433,7 +446,9 @@ export class PoolLife {
         } else if (what === 'metrics') {
           this.#checkMetrics();
         } else if (what === 'diagnostics') {
-          void referee.watch(`${this.name}: diagnostics()`, pool.diagnostics()).catch((error) => this.#onOperation(what, error));
+          void referee
+            .watch(`${this.name}: diagnostics()`, pool.diagnostics())
+            .catch((error) => this.#onOperation(what, error));
         } else if (what === 'trace') {
           const events = pool.trace();
           this.expect(
@@ -474,7 +489,8 @@ export class PoolLife {
     if (fails) this.#submits.add(index);
     this.pool.submit({ name: fails ? 'fail' : 'triple', args: [index, 1] });
     // Nothing else may keep it from running.
-    if (!this.isViolent && !this.endsHard && !this.world.isSmall && !this.#hasBound) this.book.least[index] = 1;
+    if (!this.isViolent && !this.endsHard && !this.world.isSmall && !this.#hasBound)
+      this.book.least[index] = 1;
   }
 
   /** What is refused must be refused at once, and change nothing. */
@@ -507,7 +523,8 @@ export class PoolLife {
     const { submitted, completed, failed, outstanding, queueDepth } = metrics;
     this.expect(
       outstanding >= 0 && queueDepth >= 0 && completed >= 0 && failed >= 0,
-      () => `counters below zero: ${JSON.stringify({ submitted, completed, failed, outstanding, queueDepth })}`,
+      () =>
+        `counters below zero: ${JSON.stringify({ submitted, completed, failed, outstanding, queueDepth })}`,
     );
     this.expect(
       submitted === completed + failed + outstanding,
@@ -575,10 +592,7 @@ export class PoolLife {
     this.expect(outstanding === 0 && queueDepth === 0 && threads === 0, () => `something is left: ${told()}`);
     this.expect(submitted === completed + failed, () => `the counters do not add up: ${told()}`);
     if (!this.#hasMaps)
-      this.expect(
-        completed >= this.#fulfilled,
-        () => `${this.#fulfilled} calls were fulfilled: ${told()}`,
-      );
+      this.expect(completed >= this.#fulfilled, () => `${this.#fulfilled} calls were fulfilled: ${told()}`);
     this.expect(
       this.#afterwardsSeen <= this.afterwards,
       () => `${this.#afterwardsSeen} late errors came of ${this.afterwards}`,

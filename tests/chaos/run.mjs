@@ -77,8 +77,12 @@ function progress() {
 const ticker = setInterval(progress, isTerminal ? 500 : 5000).unref();
 const watchdog = setInterval(() => referee.look(), 250).unref();
 
-process.on('uncaughtException', (error) => referee.violate(`an uncaught exception: ${error?.stack ?? error}`));
-process.on('unhandledRejection', (error) => referee.violate(`an unhandled rejection: ${error?.stack ?? error}`));
+process.on('uncaughtException', (error) =>
+  referee.violate(`an uncaught exception: ${error?.stack ?? error}`),
+);
+process.on('unhandledRejection', (error) =>
+  referee.violate(`an unhandled rejection: ${error?.stack ?? error}`),
+);
 process.on('warning', (warning) => referee.violate(`a warning: ${warning.stack}`));
 
 // ---- epochs: after each one nothing may be left ---------------------------------------------------------------------------------------------
@@ -107,7 +111,12 @@ async function epoch(number, ms, random) {
   const starts = performance.now();
   const lanes = Array.from({ length: random.between(1, 3) }, async (_, lane) => {
     for (let n = 0; performance.now() - starts < ms * 0.8 && !referee.isOver; n++) {
-      const world = new World({ referee, sabotage, name: `${number}${'abc'[lane]}${n}`, random: random.split() });
+      const world = new World({
+        referee,
+        sabotage,
+        name: `${number}${'abc'[lane]}${n}`,
+        random: random.split(),
+      });
       worlds.add(world);
       remembered.push(new WeakRef(world));
       const left = ms - (performance.now() - starts);
@@ -141,7 +150,9 @@ async function warmUp() {
   await settle();
 }
 
-console.log(`chaos: ${seconds} s, seed ${seed}, Node ${process.version}${sabotage === undefined ? '' : `, sabotage '${sabotage}'`}`);
+console.log(
+  `chaos: ${seconds} s, seed ${seed}, Node ${process.version}${sabotage === undefined ? '' : `, sabotage '${sabotage}'`}`,
+);
 const random = randomFrom(seed);
 await warmUp();
 await pause(50);
@@ -154,17 +165,26 @@ for (let number = 1; elapsed() < seconds && !hung && !referee.isOver; number++) 
   hung = await epoch(number, Math.min(left, random.between(2000, 8000)), random.split());
   if (hung) break;
   await settle();
-  for (let i = 0; i < 100 && (threadCount() > before.threads || handles() !== before.handles); i++) await pause(20);
+  for (let i = 0; i < 100 && (threadCount() > before.threads || handles() !== before.handles); i++)
+    await pause(20);
   const after = { threads: threadCount(), handles: handles(), listeners: listeners() };
-  referee.expect(after.threads <= before.threads, `${after.threads} threads are left, ${before.threads} were there`);
-  referee.expect(after.handles === before.handles, `handles are left: ${after.handles} (before: ${before.handles})`);
+  referee.expect(
+    after.threads <= before.threads,
+    `${after.threads} threads are left, ${before.threads} were there`,
+  );
+  referee.expect(
+    after.handles === before.handles,
+    `handles are left: ${after.handles} (before: ${before.handles})`,
+  );
   referee.expect(
     after.listeners === before.listeners,
     `listeners are left: ${after.listeners} (before: ${before.listeners})`,
   );
   const { rss, heapUsed, external } = process.memoryUsage();
   samples.push({ rss, heap: heapUsed, external });
-  referee.note(`epoch ${number} has ended: ${after.threads} threads, ${(heapUsed / MIB).toFixed(1)} MiB of heap, ${(rss / MIB).toFixed(0)} MiB in all`);
+  referee.note(
+    `epoch ${number} has ended: ${after.threads} threads, ${(heapUsed / MIB).toFixed(1)} MiB of heap, ${(rss / MIB).toFixed(0)} MiB in all`,
+  );
 }
 
 // ---- memory over time -----------------------------------------------------------------------------------------------------------------------
@@ -206,9 +226,15 @@ const COLUMNS = [
   ['ERR_QUEUE_FULL', 'queue full'],
   ['ERR_MEMORY_FULL', 'memory full'],
 ];
-const table = new Table({ head: ['calls', ...COLUMNS.map(([, title]) => title)], style: { head: [], border: [] } });
-for (const [kind, row] of [...referee.tally].sort()) table.push([kind, ...COLUMNS.map(([key]) => row[key] ?? '')]);
-const sums = COLUMNS.map(([key]) => [...referee.tally.values()].reduce((sum, row) => sum + (row[key] ?? 0), 0));
+const table = new Table({
+  head: ['calls', ...COLUMNS.map(([, title]) => title)],
+  style: { head: [], border: [] },
+});
+for (const [kind, row] of [...referee.tally].sort())
+  table.push([kind, ...COLUMNS.map(([key]) => row[key] ?? '')]);
+const sums = COLUMNS.map(([key]) =>
+  [...referee.tally.values()].reduce((sum, row) => sum + (row[key] ?? 0), 0),
+);
 table.push(['all', ...sums]);
 console.log(table.toString());
 const heapTrend = trend('heap');
@@ -224,6 +250,9 @@ if (slow.length > 0) console.log(`still pending: ${slow.join('; ')}`);
 console.log(
   referee.violations.length === 0
     ? `clean: ${referee.settled} calls in ${elapsed().toFixed(1)} s, seed ${seed}`
-    : `${referee.violations.length} VIOLATIONS, seed ${seed}: ${referee.violations.slice(0, 20).map((what) => `\n  ${what.split('\n')[0]}`).join('')}`,
+    : `${referee.violations.length} VIOLATIONS, seed ${seed}: ${referee.violations
+        .slice(0, 20)
+        .map((what) => `\n  ${what.split('\n')[0]}`)
+        .join('')}`,
 );
 process.exit(referee.violations.length === 0 ? 0 : 1);

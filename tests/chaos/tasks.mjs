@@ -2,7 +2,7 @@
 // heddle; every result follows from the arguments.
 import { isDeepStrictEqual } from 'node:util';
 import { aborted, context, fork, join, move, runtime, signal, yieldNow } from 'heddle/task';
-import { valueOf } from './values.mjs';
+import { valueFrom } from './values.mjs';
 
 const pauseCell = new Int32Array(new SharedArrayBuffer(4));
 /** Blocks the thread for a moment. */
@@ -65,8 +65,9 @@ export function shout(index, text) {
 
 export function codec(index, seed, value) {
   begin(index);
-  if (!isDeepStrictEqual(value, valueOf(seed))) throw new Error(`the arguments of seed ${seed} came changed`);
-  const result = valueOf(seed + 1);
+  if (!isDeepStrictEqual(value, valueFrom(seed)))
+    throw new Error(`the arguments of seed ${seed} came changed`);
+  const result = valueFrom(seed + 1);
   end(index);
   return result;
 }

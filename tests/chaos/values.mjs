@@ -53,7 +53,11 @@ const leaf = (random) => {
     case 10:
       return new Uint8Array(random.below(3000)).fill(random.below(256)).buffer;
     case 11:
-      return new DataView(new Uint8Array(64).fill(random.below(256)).buffer, random.below(8), random.below(50));
+      return new DataView(
+        new Uint8Array(64).fill(random.below(256)).buffer,
+        random.below(8),
+        random.below(50),
+      );
     default:
       return Object.assign(new (random.pick([Error, TypeError, RangeError]))(text(random, 30)), {
         stack: 'none',
@@ -93,7 +97,7 @@ const branch = (random, depth, made) => {
 };
 
 /** The value of a seed. */
-export function valueOf(seed) {
+export function valueFrom(seed) {
   const random = randomFrom(seed);
   return branch(random, random.below(5), []);
 }

@@ -65,7 +65,11 @@ export class World {
   }
 
   async #lane(random, until) {
-    for (let left = until - performance.now(); left > 0 && !this.referee.isOver; left = until - performance.now()) {
+    for (
+      let left = until - performance.now();
+      left > 0 && !this.referee.isOver;
+      left = until - performance.now()
+    ) {
       const life = new PoolLife(this, `${this.name}.${++this.#pools}`, random.split());
       this.#lives.add(life);
       await life.run(Math.min(left, random.pick([50, 300, 1000, 3000])));
@@ -109,7 +113,8 @@ export class World {
 
   /** Wrong use: throws. */
   freeAgain() {
-    if (this.#rt === undefined) throw Object.assign(new Error('no runtime'), { code: 'ERR_INVALID_ARGUMENT' });
+    if (this.#rt === undefined)
+      throw Object.assign(new Error('no runtime'), { code: 'ERR_INVALID_ARGUMENT' });
     const array = this.alloc(Uint8Array, 1);
     if (array === undefined) throw Object.assign(new Error('no room'), { code: 'ERR_INVALID_ARGUMENT' });
     this.free(array);
@@ -137,7 +142,10 @@ export class World {
       );
     }
     const wrong = auditEmpty(this.#rt.handle, 4 * this.#peak * this.#lanes);
-    referee.expect(wrong.length === 0, `${this.name}: the shared memory is not as empty as it was: ${wrong.join('; ')}`);
+    referee.expect(
+      wrong.length === 0,
+      `${this.name}: the shared memory is not as empty as it was: ${wrong.join('; ')}`,
+    );
     await referee.watch(`${this.name}: dispose()`, this.#rt.dispose());
     const again = await this.#rt.createPool({ tasks: import.meta.url }).catch((error) => error);
     referee.expect(again?.code === 'ERR_POOL_CLOSED', `${this.name}: a disposed runtime opens pools`);
