@@ -33,6 +33,7 @@ import {
   TRACE_STEAL,
   TRACE_TASK,
   WORKER_AWAITING,
+  WORKER_BOOTING,
   WORKER_IDLE,
   WORKER_PARKED,
   WORKER_RUNNING,
@@ -186,6 +187,7 @@ export class Worker {
 
   /** Runs until `stop()` was called and nothing is under way. */
   async loop(): Promise<void> {
+    if (!this.#mayBegin()) return;
     while (!(this.#stopping && this.#async.size === 0)) {
       const pause = this.#stopping ? 'full' : this.#runTasks();
       this.#flushCounters();
@@ -195,6 +197,14 @@ export class Worker {
       else await this.#atLimit();
     }
     this.kernel.calls.stopSearch(this.agent);
+  }
+
+  /** False when the pool has stopped this worker in its start, and may end the thread at any moment: it must not take a task. */
+  #mayBegin(): boolean {
+    const activity = (this.agent + AGENT_ACTIVITY) >>> 2;
+    return (
+      Atomics.compareExchange(this.kernel.i32, activity, WORKER_BOOTING, WORKER_RUNNING) === WORKER_BOOTING
+    );
   }
 
   /** Takes no further task. What is queued here goes on elsewhere. */
