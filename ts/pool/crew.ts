@@ -277,7 +277,7 @@ export class Crew {
       this.#startFailures++;
       member.expected = true;
       await member.worker.terminate();
-      throw error;
+      throw this.#startFault(error);
     }
   }
 
@@ -297,16 +297,18 @@ export class Crew {
       this.#releaseRing(ring);
       agent.kernel.calls.recover(address, this.#host.lane);
       agent.kernel.calls.reap(address);
-      if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error;
-      const why = (error as Error).message;
-      throw new InvalidTypeError(
-        `createPool(): a worker cannot be given option 'workerData' or 'env': ${why}`,
-        {
-          resource: 'workerData',
-          cause: error,
-        },
-      );
+      throw this.#startFault(error);
     }
+  }
+
+  /** `workerData` is the only value of the user's that goes to a worker before its first task. */
+  #startFault(error: unknown): unknown {
+    if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') return error;
+    const why = (error as Error).message;
+    return new InvalidTypeError(`createPool(): option 'workerData' cannot be cloned: ${why}`, {
+      resource: 'workerData',
+      cause: error,
+    });
   }
 
   #releaseRing(ring: number): void {

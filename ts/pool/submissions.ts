@@ -522,11 +522,8 @@ export class Submissions implements Drainable {
       tag === TAG_PORT &&
       this.#host.portValues.isDue(slot, this.#claimant(slot))
     ) {
-      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone.
-      // Looked up again then: the call may have been settled meanwhile.
-      this.#host.portValues.whenHere(slot, () =>
-        this.#homeSlow(slot, status, this.#extras[ordinal], this.#resolves[ordinal]),
-      );
+      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone. By then the call may be settled.
+      this.#host.portValues.whenHere(slot, () => this.#home(slot));
       return;
     }
     const claimant = this.#claimant(slot);
@@ -543,7 +540,8 @@ export class Submissions implements Drainable {
     slots.put(slot);
     this.#out--;
     extra?.stopGrace?.();
-    if (resolve === undefined || extra?.settled === true) return;
+    // The call was settled before its slot came home.
+    if (resolve === undefined) return;
     if (outcome.ok) {
       extra?.stopTimer?.();
       extra?.stopSignal?.();
