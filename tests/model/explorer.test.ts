@@ -316,7 +316,8 @@ describe('finds', () => {
             },
           },
         ],
-        check: ({ u32 }, _, kept) => (u32[X >>> 2] === kept[0] ? 'a node that is in use stands in the stack' : undefined),
+        check: ({ u32 }, _, kept) =>
+          u32[X >>> 2] === kept[0] ? 'a node that is in use stands in the stack' : undefined,
       },
       { bound: 1 },
     );
@@ -417,21 +418,24 @@ describe('deaths', () => {
     kill: { threads: [0] },
   });
 
-  it.each([true, false])('happen before every write and after the last (plain: %s), and not at all', (plain) => {
-    const seen = new Set<string>();
-    const ends = new Set<string>();
-    const { complete } = run({
-      ...model(seen, plain),
-      check: ({ u32 }, _fixture, _state, { finished, killed }) => {
-        ends.add(`${[X, Y, Z].map((a) => u32[a >>> 2]).join('')} ${finished} ${killed}`);
-        return undefined;
-      },
-    });
-    expect(complete).toBe(true);
-    // The last: it has written all, and its caller does not know.
-    expect([...seen].sort()).toEqual(['000', '100', '110', '111']);
-    expect([...ends].sort()).toEqual(['000 1 0', '100 1 0', '110 1 0', '111 0 ', '111 1 0']);
-  });
+  it.each([true, false])(
+    'happen before every write and after the last (plain: %s), and not at all',
+    (plain) => {
+      const seen = new Set<string>();
+      const ends = new Set<string>();
+      const { complete } = run({
+        ...model(seen, plain),
+        check: ({ u32 }, _fixture, _state, { finished, killed }) => {
+          ends.add(`${[X, Y, Z].map((a) => u32[a >>> 2]).join('')} ${finished} ${killed}`);
+          return undefined;
+        },
+      });
+      expect(complete).toBe(true);
+      // The last: it has written all, and its caller does not know.
+      expect([...seen].sort()).toEqual(['000', '100', '110', '111']);
+      expect([...ends].sort()).toEqual(['000 1 0', '100 1 0', '110 1 0', '111 0 ', '111 1 0']);
+    },
+  );
 
   it('happen while a thread waits, and to more than one thread', () => {
     const ends = new Set<string>();
@@ -470,7 +474,10 @@ describe('deaths', () => {
 
 // ---- random programs against an oracle that knows no reduction ---------------------------------------------------------------------------
 
-type Op = readonly ['load' | 'read', number] | readonly ['store' | 'write' | 'add', number, number] | readonly ['cas', number, number, number];
+type Op =
+  | readonly ['load' | 'read', number]
+  | readonly ['store' | 'write' | 'add', number, number]
+  | readonly ['cas', number, number, number];
 type Program = readonly (readonly Op[])[];
 
 const WORDS = [X, Y, Z];

@@ -53,10 +53,7 @@ const TEXT = `(module
 export function makeToy(): Binary<Toy> {
   const module = binaryen.parseText(TEXT);
   module.setFeatures(binaryen.Features.Atomics | binaryen.Features.MutableGlobals);
-  binaryen.setPassArgument(
-    'asyncify-imports',
-    'schedule.point,schedule.wait,schedule.notify,schedule.relax',
-  );
+  binaryen.setPassArgument('asyncify-imports', 'schedule.point,schedule.wait,schedule.notify,schedule.relax');
   module.runPasses(['asyncify']);
   binaryen.clearPassArguments();
   const bytes = Uint8Array.from(module.emitBinary());
