@@ -16,6 +16,7 @@ import {
   MUTANT_POP_WITHOUT_CAS,
   MUTANT_PUBLISH_BEFORE_WRITE,
   MUTANT_RECYCLE_BUFFER,
+  MUTANT_REPAIR_KEEPS_TOP,
   MUTANT_ROOM_FOR_ONE_MORE,
   MUTANT_STEAL_READS_LATE,
   MUTANT_STEAL_WITHOUT_CAS,
@@ -388,6 +389,11 @@ export const dequeModels: readonly KernelModel<Fixture, State>[] = [
     mutants: [
       { name: 'no repair', id: MUTANT_NO_REPAIR, why: 'bottom stays below top' },
       { name: 'not beyond', id: MUTANT_NOT_BEYOND, why: 'what it was popping is lost' },
+      {
+        name: 'repair keeps top',
+        id: MUTANT_REPAIR_KEEPS_TOP,
+        why: 'a thief that is late takes what the next owner pushed at the same index',
+      },
     ],
   },
   {
