@@ -201,7 +201,7 @@ export class Machine {
       relax: () => this.#point(RELAX, 0, 0, 0, 0),
     };
     const imports = { ...binary.imports(mutant), schedule };
-    const env = { ...(imports as WebAssembly.Imports)['env'], memory };
+    const env = { ...(imports as WebAssembly.Imports).env, memory };
     const instantiate = (): WebAssembly.Exports =>
       new WebAssembly.Instance(binary.module, { ...imports, env }).exports;
     this.world = {
