@@ -428,6 +428,26 @@ export const KINDS = [
     },
   },
   {
+    name: 'scatter',
+    weight: 8,
+    make({ index, random }) {
+      const forks = random.between(1, 12);
+      const how = random.pick(['all', 'backwards', 'forwards', 'twice', 'first', 'leave', 'throw', 'never']);
+      const isAll = how !== 'first' && how !== 'leave';
+      return {
+        task: 'scatter',
+        args: [index, forks, random.below(8), how],
+        options: how === 'never' ? { timeoutMs: random.below(30) } : {},
+        plain: how === 'never',
+        starts: forks + 1,
+        startsLeast: how === 'throw' ? 1 : forks + 1,
+        mustFail: how === 'throw' || how === 'never',
+        fails: (error) => how === 'throw' && isChaosError(index)(error),
+        check: (value) => equal(value, isAll ? (forks * (forks - 1)) / 2 : 0),
+      };
+    },
+  },
+  {
     name: 'wide tree',
     limit: 300,
     weight: 5,

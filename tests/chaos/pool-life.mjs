@@ -57,7 +57,7 @@ function optionsOf(life, random) {
     workerData: { starts: life.book.starts, ends: life.book.ends, sabotage: life.world.sabotage },
   };
   if (random.chance(0.2)) options.trace = random.pick([true, { capacity: 100 }]);
-  if (random.chance(0.3)) options.maxQueue = random.pick([0, 5, 50]);
+  if (random.chance(0.15)) options.maxQueue = random.pick([0, 5, 50]);
   if (random.chance(0.2)) options.highWaterMark = random.between(1, 20);
   if (random.chance(0.5)) {
     life.attempts = random.between(2, 3);
@@ -175,7 +175,7 @@ export class PoolLife {
     const random = this.#random;
     if (!(await this.#begin())) return;
     const until = performance.now() + ms;
-    const parts = Array.from({ length: random.between(1, 3) }, () => this.#client(random.split(), until));
+    const parts = Array.from({ length: random.between(2, 4) }, () => this.#client(random.split(), until));
     parts.push(this.#operator(random.split(), until));
     if (this.#options.worker !== undefined) parts.push(this.#killer(random.split(), until));
     // Most pools end in the middle of it.
@@ -307,7 +307,7 @@ export class PoolLife {
     this.open++;
     this.peak = Math.max(this.peak, this.open);
     this.referee.calls++;
-    if (this.world.sabotage === 'lose' && index % 197 === 196) {
+    if (this.world.sabotage === 'lose' && index % 97 === 96) {
       void this.pool.run(call.task, call.args, options).catch(() => undefined);
       return this.referee.watch(this.#nameOf(entry), new Promise(() => {}));
     }

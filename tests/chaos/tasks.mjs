@@ -14,7 +14,7 @@ const openBook = () => {
   return book;
 };
 /** Every sabotaged run has its fault in one of so many calls. */
-const RARE = 97;
+const RARE = 11;
 const isFaulty = (name, index) => openBook().sabotage === name && index % RARE === RARE - 1;
 
 function begin(index) {
@@ -295,6 +295,32 @@ export async function asyncTree(index, depth) {
   const sum = (await left) + (await right);
   end(index);
   return sum;
+}
+
+/** Forks of both kinds, awaited together, one by one, the first only, or not at all. */
+export async function scatter(index, forks, yields, how) {
+  begin(index);
+  const handles = Array.from({ length: forks }, (_, i) =>
+    i % 2 === 0 ? fork(leafLater, index, i) : fork(leaf, index, i, 'none'),
+  );
+  for (let i = 0; i < yields; i++) await (i % 3 === 2 ? yieldNow() : undefined);
+  if (how === 'throw') throw new ChaosError(index);
+  if (how === 'never') await new Promise(() => {});
+  let sum = 0;
+  if (how === 'all') for (const i of await Promise.all(handles)) sum += i;
+  if (how === 'backwards') for (const handle of handles.reverse()) sum += await handle;
+  if (how === 'forwards') for (const handle of handles) sum += await handle;
+  if (how === 'twice') for (const i of await Promise.all([...handles, ...handles])) sum += i / 2;
+  if (how === 'first') sum = await handles[0];
+  end(index);
+  return sum;
+}
+
+export async function leafLater(index, i) {
+  begin(index);
+  for (let n = i % 4; n > 0; n--) await yieldNow();
+  end(index);
+  return i;
 }
 
 /** One leaf of a wide tree throws, exits, or overflows the stack; `how` is 'throw', 'exit', 'overflow' or 'leave'. */

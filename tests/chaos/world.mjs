@@ -56,10 +56,8 @@ export class World {
     if (!this.#isStandalone) this.#rt = await createRuntime({ memoryBytes: this.#memoryBytes });
     const until = performance.now() + ms;
     await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane(this.#random.split(), until)));
-    for (const array of [...this.#arrays]) {
-      if (this.sabotage === 'leak' && this.#arrays.size === 1) break;
-      this.free(array);
-    }
+    for (const array of [...this.#arrays]) this.free(array);
+    if (this.sabotage === 'leak') this.alloc(Uint8Array, 1);
     await this.#audit();
     referee.note(`${this.name} has ended`);
   }
