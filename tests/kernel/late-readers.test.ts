@@ -21,7 +21,7 @@ import { openStepped } from './stepped.ts';
 const LARGE = 150_000;
 
 describe('the memory of a dead worker', () => {
-  const stepped = openStepped();
+  const stepped = openStepped({ plainLoads: true });
   const { kernel } = stepped;
   const { calls } = kernel;
 
