@@ -72,7 +72,7 @@ const ACCEPTED: u32 = 1;
 const NO_ROOM: u32 = 0;
 
 /** Calls of touchStack(): deeper than anything below help(). */
-const STACK_PROBE: u32 = 24;
+const STACK_PROBE: u32 = 128;
 
 /** Answer of enterIdle(). */
 const ENTER_RETRY: u32 = 1;

@@ -1,7 +1,7 @@
 // The submitting side of a pool, with a worker that is played by the test: it takes and concludes tasks exactly when the test wants it to.
 
 import { expect, it } from 'vitest';
-import { SLOT_DONE, SLOT_TAGS, TAG_PORT } from '../../build/generated/layout.ts';
+import { OWNER_SHARED, SLOT_DONE, SLOT_TAGS, TAG_PORT } from '../../build/generated/layout.ts';
 import { createClock } from '../../ts/clock.ts';
 import { nodePlatform } from '../../ts/platform/node.ts';
 import { PortValues } from '../../ts/pool/port-values.ts';
@@ -9,12 +9,12 @@ import { RetryPolicy } from '../../ts/pool/retry.ts';
 import { SignalHub } from '../../ts/pool/signals.ts';
 import { closedError, Submissions } from '../../ts/pool/submissions.ts';
 import { createAgent } from '../../ts/runtime/agent.ts';
-import { joinWorker, openKernel, setWord } from '../kernel/harness.ts';
+import { joinWorker, MIB, openKernel, setWord } from '../kernel/harness.ts';
 import { outcome } from './harness.ts';
 
 /** Submissions, and a worker whose values by port arrive when `deliver` is called: a port that cannot be polled, as those of browsers. */
-async function openSubmissions() {
-  const kernel = await openKernel();
+async function openSubmissions(bytes?: number) {
+  const kernel = await openKernel(bytes);
   const pool = kernel.calls.openPool(1);
   const agent = createAgent(kernel, nodePlatform, createClock(nodePlatform.clockOffset(), 0));
   const lane = kernel.calls.joinAsSubmitter(agent.address, pool);
@@ -49,6 +49,18 @@ async function openSubmissions() {
   });
   return {
     submissions,
+    /** Entries in the queue. */
+    queued: () => kernel.calls.queueDepth(pool),
+    /** Others take all memory that is left. */
+    fillMemory(): void {
+      while (kernel.calls.claimSpans(1, OWNER_SHARED) !== 0);
+    },
+    /** The worker runs the next task: it returns its argument. False when there is none. */
+    conclude(): boolean {
+      const slot = kernel.calls.take(worker.agent);
+      if (slot !== 0) kernel.calls.finish(slot, SLOT_DONE);
+      return slot !== 0;
+    },
     /** The worker runs the next task, and posts its result. */
     concludeByPort(): number {
       const slot = kernel.calls.take(worker.agent);
@@ -115,3 +127,29 @@ it.each(['its result comes late', 'its worker goes'])(
     }
   },
 );
+
+it('calls whose queue cannot grow wait, and are queued in order as others end', async () => {
+  const { submissions, queued, fillMemory, conclude } = await openSubmissions(4 * MIB);
+  const calls = [submissions.run(0, [0])];
+  fillMemory();
+  while (queued() === submissions.out) calls.push(submissions.run(0, [calls.length]));
+  const full = queued();
+  for (let i = 0; i < 20; i++) calls.push(submissions.run(0, [calls.length]));
+  const abort = new AbortController();
+  const cancelled = outcome(submissions.runWith(0, ['cancelled'], { signal: abort.signal }, false));
+  calls.push(submissions.run(0, [calls.length]));
+  abort.abort();
+  expect(await cancelled).toMatchObject({ ok: false, error: { code: 'ERR_TASK_ABORTED' } });
+  expect(queued()).toBe(full);
+  expect(submissions).toMatchObject({ outstanding: full + 22, out: full + 23 });
+  // Each that ends makes room for one.
+  for (let i = 0; i < 5; i++) {
+    expect(conclude()).toBe(true);
+    submissions.drain();
+    expect(queued()).toBe(full);
+  }
+  while (conclude()) submissions.drain();
+  expect(await Promise.all(calls)).toEqual(calls.map((_, i) => i));
+  expect(submissions).toMatchObject({ outstanding: 0, out: 0 });
+  expect(submissions.counts).toMatchObject({ completed: calls.length, failed: 1, cancelled: 1 });
+});
