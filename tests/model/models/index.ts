@@ -1,0 +1,6 @@
+/** All models, in the order of the table. */
+import type { ModelExports } from '../../../build/generated/model-exports.ts';
+import type { AnyModel } from '../explorer/types.ts';
+import { dequeModels } from './deque.ts';
+
+export const models: readonly AnyModel<ModelExports>[] = [...dequeModels];
