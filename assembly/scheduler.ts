@@ -72,7 +72,7 @@ const ACCEPTED: u32 = 1;
 const NO_ROOM: u32 = 0;
 
 /** Calls of touchStack(): deeper than anything below help(). */
-const STACK_PROBE: u32 = 24;
+const STACK_PROBE: u32 = 24; // model: 0
 
 /** Answer of enterIdle(). */
 const ENTER_RETRY: u32 = 1;
@@ -126,6 +126,7 @@ function announce(slot: usize, lane: usize, meta: u32): void {
     // The joiner looks at the state word after it announced that it parks; we wrote the state before this look.
     unparkIfParked(owner);
   } else {
+    // mutant RING_BEFORE_PUSH: { ringDoorbell(owner); pushCompletion(lane, slot); return; }
     pushCompletion(lane, slot);
     ringDoorbell(owner);
   }
@@ -136,6 +137,8 @@ export function finish(slot: usize, status: u32): void {
   // Read before the outcome is published: from then on the slot of a fork may stand for another task.
   const lane: usize = load<u32>(slot + SLOT_OWNER);
   const meta = load<u32>(slot + SLOT_META);
+  // mutant ANNOUNCE_BEFORE_OUTCOME: { announce(slot, lane, meta); conclude(slot, status); return; }
+  // mutant READ_AFTER_OUTCOME: { conclude(slot, status); sendHome(slot); return; }
   conclude(slot, status);
   announce(slot, lane, meta);
 }
@@ -169,6 +172,7 @@ function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): u
         );
         if (slot == 0) break;
         if (slot == STEAL_RETRY) continue;
+        // mutant BATCH_WAKES_NOBODY: { if (admit(agent, slot)) return slot; continue; }
         // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
         if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool);
         if (!admit(agent, slot)) continue;
@@ -270,6 +274,7 @@ export function take(agent: usize): usize {
 function foundWork(agent: usize): void {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant NO_HANDOFF: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
   if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && load64(pool + POOL_IDLE) != 0 && anyQueued(pool))
     wakeOne(pool);
 }
@@ -294,6 +299,7 @@ export function search(agent: usize, rounds: u32): usize {
 
 /** A short wait that reads only the worker's own line: looks at others' lines take them from who writes there. */
 function pause(): void {
+  // model: return;
   for (let i: u32 = 0; i < 64; i++) load32(0);
 }
 
@@ -303,6 +309,8 @@ export function enterIdle(agent: usize, looping: u32): u32 {
   const mask = bit(load<u32>(agent + AGENT_BIT));
   if (looping != 0) or64(pool + POOL_LOOPING, mask);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant NO_SECOND_LOOK: { announceIdle(pool, mask); return 0; }
+  // mutant LOOK_BEFORE_ANNOUNCING: if (!anyQueued(pool)) { announceIdle(pool, mask); return 0; }
   if (!announceIdle(pool, mask)) return 0;
   if (!anyQueued(pool)) return 0;
   leaveIdle(pool, mask);
@@ -343,6 +351,7 @@ export function help(agent: usize): usize {
 /** A worker in a join is about to sleep. 0: it may park. 1: a worker has a fork to steal, it is awake again. */
 export function enterJoin(agent: usize): u32 {
   const pool: usize = load<u32>(agent + AGENT_POOL);
+  // mutant JOIN_LOOKS_FIRST: if (!anyForks(pool)) { or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT))); return 0; }
   // Pairs with wakeForFork(): the forker sees the bit, or we see its fork.
   or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT)));
   if (!anyForks(pool)) return 0;
