@@ -57,6 +57,8 @@ export const MUTANT_TAKE_CLEARS_LATE: u32 = 204;
 export const MUTANT_ANNOUNCE_BEFORE_OUTCOME: u32 = 205;
 /** In the model's program: the submitter looks at its stack, then arms the bell. */
 export const MUTANT_LOOK_BEFORE_ARMING: u32 = 206;
+/** A ring that a dead worker began is not ended. */
+export const MUTANT_NO_RING_AGAIN: u32 = 207;
 
 // ---- parking.ts, scheduler.ts ------------------------------------------------------------------------------------------------------------
 
@@ -88,6 +90,12 @@ export const MUTANT_PARK_OVER_TOKEN: u32 = 312;
 export const MUTANT_BATCH_WAKES_NOBODY: u32 = 313;
 /** In the model's program: a joiner looks at the state word, then announces that it parks. */
 export const MUTANT_STATUS_BEFORE_PARK: u32 = 314;
+/** Recovery wakes workers as unpark() does: not those that have a token. */
+export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;
+/** A joiner that a forker has chosen returns from its join, and nobody looks at the fork. */
+export const MUTANT_CHOSEN_AND_GONE: u32 = 316;
+/** Recovery takes only the dead worker's own bit out of the searching set. */
+export const MUTANT_DEAD_SEARCHES: u32 = 317;
 
 // ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ export function wakeOne(pool: usize): void {
 function wakeSlow(pool: usize): void {
   while (true) {
     const idle = load64(pool + POOL_IDLE);
+    // mutant WAKE_UNTHROTTLED: if (idle != 0) { wake(pool, ctz(idle)); return; }
     if (idle == 0 || load64(pool + POOL_SEARCHING) != 0) return;
     // mutant LOOPING_IS_FIRM: { if (wake(pool, ctz(idle))) return; continue; }
     const firm = idle & ~load64(pool + POOL_LOOPING);
@@ -96,7 +97,7 @@ function wakeLooping(pool: usize, index: u64): void {
 /** Makes idle worker `index` the searcher and unparks it. False when a race was lost and the caller should look again. */
 function wake(pool: usize, index: u64): bool {
   const mask = (1 as u64) << index;
-  // mutant WAKE_UNTHROTTLED: { wakeLooping(pool, index); return true; }
+  // mutant WAKE_UNTHROTTLED: { or64(pool + POOL_SEARCHING, mask); wakeLooping(pool, index); return true; }
   // The searching bit first: from here on the worker counts as searching, whoever wakes it.
   if (!cas64(pool + POOL_SEARCHING, 0, mask)) return false;
   const was = and64(pool + POOL_IDLE, ~mask);
@@ -129,11 +130,18 @@ function wakeForForkSlow(pool: usize): void {
   unpark(AGENTS + agent * AGENT_SIZE);
 }
 
-/** Tells every worker of the pool to look again. */
+/**
+ * Recovery: tells every worker of the pool to look again. Notifies in any case: the dead may have left a token in a word and died before
+ * it notified.
+ */
 export function wakeAll(pool: usize, high: u32): void {
   for (let i: u32 = 0; i < high; i++) {
     const agent = load32(pool + POOL_WORKERS + (i << 2));
-    if (agent != 0) unpark(AGENTS + agent * AGENT_SIZE);
+    if (agent == 0) continue;
+    const park = AGENTS + agent * AGENT_SIZE + AGENT_PARK;
+    // mutant NOTIFY_PARKED_ONLY: { unpark(AGENTS + agent * AGENT_SIZE); continue; }
+    store32(park, PARK_TOKEN);
+    notifyAll(park);
   }
 }
 

@@ -10,7 +10,8 @@
  *      slot that is queued twice is harmless (slots.ts), so "may have been lost" is enough.
  *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
  *      which looks through its slots after it drained its stack.)
- *   5. All workers are told to look again: a wake-up that the dead had swallowed or not yet sent is sent.
+ *   5. All workers are told to look again, and all submitters notified: a wake-up that the dead had swallowed, not yet sent, or half sent
+ *      (the word says TOKEN or RUNG, but it died before it notified) is sent.
  *
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
  * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
@@ -18,6 +19,7 @@
 import { agentAt, BATCHES, dequeOf, FORKS } from './agents';
 import { release } from './arena';
 import { add32, and64, cas32, load32, store32 } from './atomics';
+import { ringAgain } from './completions';
 import { beyond, push, repair, STEAL_RETRY, steal } from './deque';
 import {
   AGENT_BIT,
@@ -30,6 +32,7 @@ import {
   BATCH_MOST,
   CLASSES,
   HEADER_RECOVERIES,
+  LANE_AGENT,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -42,6 +45,8 @@ import {
   POOL_JOINING,
   POOL_LOOPING,
   POOL_SEARCHING,
+  POOL_SUBMITTER_HIGH,
+  POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
   SLOT_META,
@@ -98,7 +103,7 @@ export function recover(agent: usize, rescue: usize): void {
   and64(pool + POOL_IDLE, ~bit(index));
   and64(pool + POOL_JOINING, ~bit(index));
   and64(pool + POOL_LOOPING, ~bit(index));
-  and64(pool + POOL_SEARCHING, 0);
+  clearSearching(pool, index);
   for (let c: u32 = 0; c < CLASSES; c++) {
     drain(dequeOf(lane, c, FORKS), pool, rescue);
     drain(dequeOf(lane, c, BATCHES), pool, rescue);
@@ -107,6 +112,16 @@ export function recover(agent: usize, rescue: usize): void {
   concludeClaimedBy(id);
   add32(HEADER_RECOVERIES, 1);
   wakeAll(pool, load32(pool + POOL_WORKER_HIGH));
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (from != 0) ringAgain(load<u32>(from + LANE_AGENT)); // plain: written when the lane was taken over
+  }
+}
+
+function clearSearching(pool: usize, index: u32): void {
+  // mutant DEAD_SEARCHES: { and64(pool + POOL_SEARCHING, ~bit(index)); return; }
+  and64(pool + POOL_SEARCHING, 0);
 }
 
 function drain(deque: usize, pool: usize, rescue: usize): void {
