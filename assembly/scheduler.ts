@@ -13,6 +13,7 @@ import { pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './dequ
 import {
   AGENT_BATCH,
   AGENT_BIT,
+  AGENT_CHOSEN,
   AGENT_HELD,
   AGENT_ID,
   AGENT_LANE,
@@ -337,6 +338,7 @@ export function help(agent: usize): usize {
   if (touchStack((load32(LINE - 4) & 15) + STACK_PROBE) == 0) return 0;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   const lane: usize = load<u32>(agent + AGENT_LANE);
+  store<u32>(agent + AGENT_CHOSEN, 0); // plain: owner only
   store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);
   const classes = load32(pool + POOL_CLASS_MASK);
   for (let c: u32 = 0; c < CLASSES; c++) {
@@ -361,7 +363,18 @@ export function enterJoin(agent: usize): u32 {
 
 /** A worker in a join is awake again. */
 export function exitJoin(agent: usize): void {
-  and64((load<u32>(agent + AGENT_POOL) as usize) + POOL_JOINING, ~bit(load<u32>(agent + AGENT_BIT)));
+  const mask = bit(load<u32>(agent + AGENT_BIT));
+  const was = and64((load<u32>(agent + AGENT_POOL) as usize) + POOL_JOINING, ~mask);
+  if ((was & mask) == 0) store<u32>(agent + AGENT_CHOSEN, 1); // plain: owner only
+}
+
+/** A worker's join is over. If a forker chose it and it did not look since, another is chosen: the first may be busy for long. */
+export function leaveJoin(agent: usize): void {
+  if (load<u32>(agent + AGENT_CHOSEN) == 0) return;
+  store<u32>(agent + AGENT_CHOSEN, 0); // plain: owner only
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  // mutant CHOSEN_AND_GONE: return;
+  if (anyForks(pool)) wakeForFork(pool);
 }
 
 /** Worker: gives up searching without having found or parked (it turns to its event loop, or leaves). */

@@ -132,6 +132,8 @@ export interface WorkerOptions {
   readonly naps?: number;
   /** Its event loop may be busy. */
   readonly looping?: boolean;
+  /** It does not answer any more once it sleeps. */
+  readonly deaf?: boolean;
 }
 
 /** The worker's loop: runs tasks, searches, sleeps. Ends when `run` says that the worker is busy for ever. */
@@ -139,7 +141,7 @@ export function* work(
   call: KernelCalls,
   { agent }: Place,
   run: (slot: number) => Part<'done' | 'busy'>,
-  { naps = 0, looping = false }: WorkerOptions = {},
+  { naps = 0, looping = false, deaf = false }: WorkerOptions = {},
 ): Part<void> {
   let napsLeft = naps;
   while (true) {
@@ -160,7 +162,10 @@ export function* work(
       }
     }
     if (!woken) {
-      if ((yield call.preparePark(agent)) !== 0) yield call.block(agent, -1);
+      if ((yield call.preparePark(agent)) !== 0) {
+        if (deaf) return;
+        yield call.block(agent, -1);
+      }
       yield call.finishPark(agent);
     }
     yield call.exitIdle(agent);
@@ -179,7 +184,10 @@ export function* helpUntilConcluded(
 ): Part<'concluded' | 'ours' | 'lost'> {
   while (true) {
     const status: number = yield call.statusOf(fork);
-    if (status >= SLOT_DONE) return status === SLOT_LOST ? 'lost' : 'concluded';
+    if (status >= SLOT_DONE) {
+      yield call.leaveJoin(agent);
+      return status === SLOT_LOST ? 'lost' : 'concluded';
+    }
     const other: number = yield call.help(agent);
     if (other === fork) return 'ours';
     if (other !== 0) {
