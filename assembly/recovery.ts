@@ -11,7 +11,8 @@
  *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
  *      which looks through its slots after it drained its stack.) Its forks that others run or are about to are cancelled: the task above
  *      them, whose word would tell them, is over.
- *   5. All workers are told to look again: a wake-up that the dead had swallowed or not yet sent is sent.
+ *   5. All workers are told to look again, and all submitters notified: a wake-up that the dead had swallowed, not yet sent, or half sent
+ *      (the word says TOKEN or RUNG, but it died before it notified) is sent.
  *
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
  * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
@@ -19,6 +20,7 @@
 import { agentAt, BATCHES, dequeOf, FORKS } from './agents';
 import { release } from './arena';
 import { add32, and64, cas32, load32, store32 } from './atomics';
+import { ringAgain } from './completions';
 import { beyond, push, repair, STEAL_RETRY, steal } from './deque';
 import {
   AGENT_BIT,
@@ -31,6 +33,7 @@ import {
   BATCH_MOST,
   CLASSES,
   HEADER_RECOVERIES,
+  LANE_AGENT,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -43,6 +46,8 @@ import {
   POOL_JOINING,
   POOL_LOOPING,
   POOL_SEARCHING,
+  POOL_SUBMITTER_HIGH,
+  POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
   SLOT_CANCEL,
@@ -101,7 +106,7 @@ export function recover(agent: usize, rescue: usize): void {
   and64(pool + POOL_IDLE, ~bit(index));
   and64(pool + POOL_JOINING, ~bit(index));
   and64(pool + POOL_LOOPING, ~bit(index));
-  and64(pool + POOL_SEARCHING, 0);
+  clearSearching(pool, index);
   for (let c: u32 = 0; c < CLASSES; c++) {
     drain(dequeOf(lane, c, FORKS), pool, rescue);
     drain(dequeOf(lane, c, BATCHES), pool, rescue);
@@ -111,6 +116,16 @@ export function recover(agent: usize, rescue: usize): void {
   orphanForks(agent);
   add32(HEADER_RECOVERIES, 1);
   wakeAll(pool, load32(pool + POOL_WORKER_HIGH));
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (from != 0) ringAgain(load<u32>(from + LANE_AGENT)); // plain: written when the lane was taken over
+  }
+}
+
+function clearSearching(pool: usize, index: u32): void {
+  // mutant DEAD_SEARCHES: { and64(pool + POOL_SEARCHING, ~bit(index)); return; }
+  and64(pool + POOL_SEARCHING, 0);
 }
 
 function drain(deque: usize, pool: usize, rescue: usize): void {

@@ -1,6 +1,8 @@
 /** All models, in the order of the table. */
 import type { ModelExports } from '../../../build/generated/model-exports.ts';
 import type { AnyModel } from '../explorer/types.ts';
+import { completionModels } from './completions.ts';
 import { dequeModels } from './deque.ts';
+import { parkingModels } from './parking.ts';
 
-export const models: readonly AnyModel<ModelExports>[] = [...dequeModels];
+export const models: readonly AnyModel<ModelExports>[] = [...dequeModels, ...completionModels, ...parkingModels];
