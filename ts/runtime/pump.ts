@@ -49,10 +49,7 @@ export class Pump {
   readonly #keepAlive: { ref(): void; unref(): void };
   readonly #onTurn = (): void => this.#turn(true);
   readonly #onRing = (): void => this.#rung();
-  readonly #onNapEnd = (): void => {
-    this.#endNap = undefined;
-    this.#turn(false);
-  };
+  readonly #onNapEnd = (): void => this.#turn(false);
   #running = false;
   #held = false;
   #armed = false;
@@ -65,7 +62,6 @@ export class Pump {
   /** Time between outcomes, on average. */
   #gapMs = 0;
   #drainedAt = 0;
-  #endNap: (() => void) | undefined;
   #pollUntil = 0;
 
   constructor(kernel: Kernel, agent: number, platform: Platform, clock: Clock) {
@@ -144,7 +140,7 @@ export class Pump {
       if (this.#window > WINDOW_MOST_MS) this.#window = WINDOW_MOST_MS;
       this.letGo();
       const napMs = Math.min(NAP_MS, out * this.#gapMs * NAP_SHARE);
-      if (napMs >= 1 && this.#gapMs < napMs / 2) this.#endNap = this.#platform.timer(this.#onNapEnd, napMs);
+      if (napMs >= 1 && this.#gapMs < napMs / 2) this.#platform.timer(this.#onNapEnd, napMs);
       else this.#arm();
     }
   }
