@@ -184,9 +184,18 @@ export function beyond(deque: usize, i: u32): u32 {
   return load<u32>(cell(buffer, load32(deque + DEQUE_BOTTOM) - 1 + i));
 }
 
-/** Recovery: a pop that was cut short leaves bottom below top, where the next owner's entries would not be seen. */
+/**
+ * Recovery, of a deque that was drained: makes it empty one entry further on. A pop that was cut short has lowered bottom, to top or below it,
+ * while a thief may still be on its way to the CAS for the entry that stood there. Its CAS must fail: it would take what the next owner pushes at that index.
+ */
 export function repair(deque: usize): void {
   // mutant NO_REPAIR: return;
-  const top = load32(deque + DEQUE_TOP);
-  if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top);
+  // mutant REPAIR_KEEPS_TOP: { const top = load32(deque + DEQUE_TOP); if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top); return; }
+  while (true) {
+    const top = load32(deque + DEQUE_TOP);
+    // Between the two steps bottom is below top, which everyone takes for empty.
+    if (!cas32(deque + DEQUE_TOP, top, top + 1)) continue;
+    store32(deque + DEQUE_BOTTOM, top + 1);
+    return;
+  }
 }

@@ -42,6 +42,8 @@ export const MUTANT_NO_REPAIR: u32 = 111;
 export const MUTANT_HELD_AFTER: u32 = 112;
 /** The entries that a dead thread was moving are not looked for. */
 export const MUTANT_NOT_BEYOND: u32 = 113;
+/** A repaired deque goes on at the same index, where a thief may still be about to take the entry that stood there. */
+export const MUTANT_REPAIR_KEEPS_TOP: u32 = 114;
 
 // ---- completions.ts --------------------------------------------------------------------------------------------------------------------
 

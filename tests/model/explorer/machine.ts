@@ -10,8 +10,8 @@
  * Every other access commutes with all that other threads do, so it is part of the step before it. `visibleChanged` says that an
  * execution showed a new one; the search then starts anew (search.ts), so at its end no execution had a conflict without a decision.
  *
- * What a state is. A thread goes on as the values say that it has read, and these are hashed as it reads them; memory is hashed as it is
- * written. Both together identify a state up to a collision of 64 bits.
+ * What a state is. A thread goes on as the values say that it has read in this call, and as the results of its calls before; these are hashed
+ * as they come, and memory as it is written. Both together identify a state up to a collision of 64 bits.
  */
 
 import {
@@ -26,6 +26,7 @@ import {
   PLAIN_LOAD,
   PLAIN_STORE,
   RELAX,
+  RETURN,
   RMW,
   START,
   STORE,
@@ -67,6 +68,8 @@ const STACK_BYTES = 8192;
 const SCRATCH_BYTES = 4096;
 /** Steps of one thread that only read, after which it counts as spinning. */
 const SPIN_LIMIT = 200;
+/** Accesses of one thread without a decision, after which it must be spinning. */
+const UNSEEN_LIMIT = 20_000;
 
 export class Machine {
   readonly model: AnyModel<any>;
@@ -101,6 +104,11 @@ export class Machine {
   #memory2 = 0;
   readonly #read1: Int32Array;
   readonly #read2: Int32Array;
+  /** The same as it was when the thread's call began. */
+  readonly #callRead1: Int32Array;
+  readonly #callRead2: Int32Array;
+  readonly #float = new Float64Array(1);
+  readonly #floatBits = new Int32Array(this.#float.buffer);
   /** Of the last fingerprint(). */
   hash1 = 0;
   hash2 = 0;
@@ -120,6 +128,9 @@ export class Machine {
   readonly #quiet: Int32Array;
   readonly #dead: number[] = [];
   #stepsHere = 0;
+  #unseen = 0;
+  /** The running thread has written since the last decision. */
+  #hasWritten = false;
   #stepsTaken = 0;
 
   #current = -1;
@@ -177,6 +188,7 @@ export class Machine {
     [this.pendingKind, this.pendingWord, this.#pendingSize] = [ints(n), ints(n), ints(n)];
     [this.#pendingLow, this.#pendingHigh] = [ints(n), ints(n)];
     [this.#read1, this.#read2, this.#relaxedAt, this.#quiet] = [ints(n), ints(n), ints(n), ints(n)];
+    [this.#callRead1, this.#callRead2] = [ints(n), ints(n)];
     this.#suspended = new Uint8Array(n);
     [this.#visibleReads, this.#visibleWrites] = [new Uint8Array(words), new Uint8Array(words)];
     [this.#shownReads, this.#shownWrites] = [new Uint8Array(words), new Uint8Array(words)];
@@ -195,7 +207,7 @@ export class Machine {
       relax: () => this.#point(RELAX, 0, 0, 0, 0),
     };
     const imports = { ...binary.imports(mutant), schedule };
-    const env = { ...(imports as WebAssembly.Imports)['env'], memory };
+    const env = { ...(imports as WebAssembly.Imports).env, memory };
     const instantiate = (): WebAssembly.Exports =>
       new WebAssembly.Instance(binary.module, { ...imports, env }).exports;
     this.world = {
@@ -357,7 +369,9 @@ export class Machine {
       if ((started & (1 << t)) === 0) continue;
       this.#isStarting = true;
       this.#next = -1;
+      this.#unseen = 0;
       this.#run(t);
+      if (this.#stopped) return;
     }
     this.#isStarting = false;
     let next = this.#decide(-1);
@@ -382,6 +396,7 @@ export class Machine {
       this.#asyncify[t]!.asyncify_start_rewind(this.#stacks[t]!);
     } else {
       fn = undefined;
+      this.#mix(t, 1);
     }
     while (true) {
       if (fn === undefined) {
@@ -394,6 +409,8 @@ export class Machine {
           return;
         }
         fn = this.#fns[t]!;
+        this.#callRead1[t] = this.#read1[t]!;
+        this.#callRead2[t] = this.#read2[t]!;
       }
       const a = this.#args[t]!;
       // Spelled out: a spread call costs more than the switch between two threads.
@@ -421,7 +438,25 @@ export class Machine {
         return;
       }
       fn = undefined;
+      // Of what a call has read, its caller knows the result only. The constants tell a result from a first read.
+      this.#read1[t] = this.#callRead1[t]! + 0x2545f491;
+      this.#read2[t] = this.#callRead2[t]! + 0x61c88647;
+      this.#mixResult(t, result);
+      if (this.#hasWritten && this.#killsLeft > 0 && !this.#survivesReturn(t)) return;
     }
+  }
+
+  /** A thread that may die may die when it has written all, and before its caller learns of it. False when it does. */
+  #survivesReturn(t: number): boolean {
+    if ((this.#mortal(t) & (1 << t)) === 0) return true;
+    this.pendingKind[t] = RETURN;
+    this.#next = this.#decide(t, true);
+    if (this.#next === t) {
+      this.#mix(t, 1);
+      return true;
+    }
+    this.#current = -1;
+    return false;
   }
 
   #suspend(t: number): void {
@@ -462,6 +497,7 @@ export class Machine {
     if (kind !== RELAX && (this.#visibility(kind, word) & (1 << t)) === 0) {
       if (this.#killsLeft > 0 && kind !== LOAD && kind !== PLAIN_LOAD && this.#diesHere(t)) return;
       this.#account(t, kind, word, size, low, high, false);
+      if (++this.#unseen > UNSEEN_LIMIT) this.#interrupt(t, word);
       return;
     }
     this.pendingKind[t] = kind;
@@ -479,6 +515,15 @@ export class Machine {
       this.#next = next;
       this.#suspend(t);
     }
+  }
+
+  /** Thread t spins on something that nobody has changed so far: it must stop, and from the next search on be seen to read it. */
+  #interrupt(t: number, word: number): void {
+    this.#showRead(word, 1 << t);
+    this.visibleChanged = true;
+    this.#stopped = true;
+    this.#next = -1;
+    this.#suspend(t);
   }
 
   /** A thread that may die may die before every write: whoever cleans up sees which were done. True when it does. */
@@ -587,10 +632,14 @@ export class Machine {
   /** Who acts next. `arrived` has come to an access, or is -1; `dieOrGoOn`: no other thread may act unless it dies. */
   #decide(arrived: number, dieOrGoOn = false): number {
     if (this.#writing >= 0) this.#flush();
+    this.#unseen = 0;
+    this.#hasWritten = false;
     let t = arrived;
     while (true) {
       if (++this.#stepsHere > (this.model.maxSteps ?? 5000)) {
-        this.#fail('livelock', `no end after ${this.#stepsHere} steps`);
+        // A thread may have waited for a write that was not visible.
+        if (this.visibleChanged) this.#stopped = true;
+        else this.#fail('livelock', `no end after ${this.#stepsHere} steps`);
         return -1;
       }
       if (this.model.invariant !== undefined && !this.#holds()) return -1;
@@ -598,10 +647,10 @@ export class Machine {
       let runnable = this.#runnable & ~this.#relaxing;
       const idle = this.#waiting & ~this.#notified & ~this.#killed;
       if (this.#timeoutsLeft > 0) runnable |= idle & this.#finite;
-      if (this.#spuriousLeft > 0) runnable |= idle & ~this.#finite;
-      // When nothing else can happen, a timeout does.
+      // When nothing else can happen, a timeout does. Nobody may rely on a spurious wake-up.
       if (runnable === 0) runnable = idle & this.#finite;
       if (runnable === 0) return -1;
+      if (this.#spuriousLeft > 0) runnable |= idle & ~this.#finite;
       const mortal = this.#killsLeft > 0 ? this.#mortal(t) : 0;
       if (dieOrGoOn && t >= 0) runnable = 1 << t;
       const isHere = t >= 0 && (runnable & (1 << t)) !== 0 && (this.pendingKind[t] !== WAKE || dieOrGoOn);
@@ -702,6 +751,8 @@ export class Machine {
         .map((t) => model.threads[t]!.name)
         .join(', ');
     if (this.#relaxing !== 0) {
+      // A write that it waits for may not have been visible.
+      if (this.visibleChanged) return;
       this.#fail('livelock', `${names(this.#relaxing)}: spins, and nobody will change what it looks at`);
       return;
     }
@@ -749,12 +800,17 @@ export class Machine {
       if (kind !== STORE && kind !== PLAIN_STORE) {
         this.#mix(t, before);
         if (size === 8) this.#mix(t, second);
-      } else if (isVisible) this.#mix(t, 1);
+      } else {
+        // Where a thread stands is part of the state too.
+        this.#mix(t, 1);
+      }
       if (isWrite) {
+        this.#hasWritten = true;
         this.#writing = word;
         this.#writingTwo = size === 8;
       }
     } else {
+      if (kind === WAIT) this.#order(t, LOAD, word, false, false);
       this.#mix(t, kind === WAIT ? before : 1);
     }
     if (isVisible) {
@@ -783,6 +839,17 @@ export class Machine {
     this.#read1[t] = Math.imul(a ^ (a >>> 15), 0x9e3779b1) + 0x632be5ab;
     const b = Math.imul(this.#read2[t]! ^ value, 0xc2b2ae35);
     this.#read2[t] = Math.imul(b ^ (b >>> 13), 0x27d4eb2f) + 0x165667b1;
+  }
+
+  #mixResult(t: number, result: unknown): void {
+    if (typeof result === 'number') {
+      this.#float[0] = result;
+      this.#mix(t, this.#floatBits[0]!);
+      this.#mix(t, this.#floatBits[1]!);
+    } else if (typeof result === 'bigint') {
+      this.#mix(t, Number(BigInt.asIntN(32, result)));
+      this.#mix(t, Number(BigInt.asIntN(32, result >> 32n)));
+    } else this.#mix(t, 1);
   }
 
   /** Brings the hash of memory up to date with the last write. */
