@@ -11,9 +11,9 @@ export {
   wait32,
 } from './atomics';
 export { pushCompletion, ringDoorbell } from './completions';
-export { mutant } from './mutants';
 export { beyond, initDeque, pop, popIf, push, repair, sizeOf, steal, stealBatch } from './deque';
 export * from './index';
+export { mutant } from './mutants';
 export {
   announceIdle,
   beginSearch,

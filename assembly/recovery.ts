@@ -106,7 +106,7 @@ export function recover(agent: usize, rescue: usize): void {
   and64(pool + POOL_IDLE, ~bit(index));
   and64(pool + POOL_JOINING, ~bit(index));
   and64(pool + POOL_LOOPING, ~bit(index));
-  clearSearching(pool, index);
+  and64(pool + POOL_SEARCHING, 0);
   for (let c: u32 = 0; c < CLASSES; c++) {
     drain(dequeOf(lane, c, FORKS), pool, rescue);
     drain(dequeOf(lane, c, BATCHES), pool, rescue);
@@ -121,11 +121,6 @@ export function recover(agent: usize, rescue: usize): void {
     const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
     if (from != 0) ringAgain(load<u32>(from + LANE_AGENT)); // plain: written when the lane was taken over
   }
-}
-
-function clearSearching(pool: usize, index: u32): void {
-  // mutant DEAD_SEARCHES: { and64(pool + POOL_SEARCHING, ~bit(index)); return; }
-  and64(pool + POOL_SEARCHING, 0);
 }
 
 function drain(deque: usize, pool: usize, rescue: usize): void {
