@@ -41,7 +41,7 @@ class Book {
 
 /** What a pool is like; all from the seed. */
 function optionsOf(life, random) {
-  const isCrowd = random.chance(0.15);
+  const isCrowd = random.chance(0.08);
   const maxThreads = isCrowd ? 8 * CORES : random.between(1, 4);
   const minThreads = isCrowd ? maxThreads : random.between(0, maxThreads);
   const options = {
@@ -49,7 +49,7 @@ function optionsOf(life, random) {
     name: life.name,
     minThreads,
     maxThreads,
-    idleTimeout: random.pick([0, 3, 30, 200, 5000]),
+    idleTimeout: random.pick([0, 30, 200, 1000, 5000]),
     concurrentTasksPerWorker: random.pick([1, 1, 2, 8]),
     submitStacks: random.pick(['always', 'sampled', 'never']),
     qos: random.pick(['Guaranteed', 'Burstable', 'BestEffort']),
@@ -255,10 +255,10 @@ export class PoolLife {
     const flying = new Set();
     while (!this.#isClosing && performance.now() < until) {
       const size = random.weighted([
-        [5, 1],
-        [4, 3],
-        [3, 20],
-        [1, 120],
+        [4, 1],
+        [4, 5],
+        [4, 30],
+        [2, 150],
       ]);
       const batch = [];
       for (let i = 0; i < size && this.open < MOST_OPEN; i++) {
@@ -415,11 +415,11 @@ export class PoolLife {
   async #operator(random, until) {
     const { pool, referee } = this;
     while (!this.#isClosing && performance.now() < until) {
-      await delay(random.between(1, 120));
+      await delay(random.pick([1, 20, 100, 300]));
       if (this.#isClosing) return;
       const what = random.weighted([
-        [3, 'scale'],
-        [3, 'setConfig'],
+        [2, 'scale'],
+        [2, 'setConfig'],
         [4, 'metrics'],
         [1, 'diagnostics'],
         [1, 'trace'],
@@ -430,7 +430,7 @@ export class PoolLife {
       if (what !== 'metrics' && what !== 'submit') this.note(what);
       try {
         if (what === 'scale') {
-          const scaled = pool.scale(random.chance(0.1) ? 8 * CORES : random.between(1, 4));
+          const scaled = pool.scale(random.chance(0.03) ? 8 * CORES : random.between(1, 4));
           void referee
             .watch(`${this.name}: scale()`, scaled)
             .catch((error) => this.#onOperation(what, error));
@@ -539,7 +539,7 @@ export class PoolLife {
   /** Terminates workers at random moments, in their start too. */
   async #killer(random, until) {
     while (!this.#isClosing && performance.now() < until) {
-      await delay(random.pick([1, 20, 60, 300]));
+      await delay(random.pick([1, 60, 250, 600]));
       if (this.#workers.size === 0) continue;
       const victim = [...this.#workers][random.below(this.#workers.size)];
       this.note(`terminates thread ${victim.threadId}`);

@@ -115,7 +115,7 @@ async function settle() {
 
 async function epoch(number, ms, random) {
   const starts = performance.now();
-  const lanes = Array.from({ length: random.between(1, 3) }, async (_, lane) => {
+  const lanes = Array.from({ length: random.between(1, 2) }, async (_, lane) => {
     for (let n = 0; performance.now() - starts < ms * 0.8 && !referee.isOver; n++) {
       const world = new World({
         referee,

@@ -35,7 +35,7 @@ export class World {
     this.#memoryBytes = random.pick([6, 12, 64, 64, 256, 1024]) * MIB;
     this.isSmall = this.#memoryBytes < 32 * MIB;
     this.violence = random.pick([0, 0, 0.3, 0.7, 1]);
-    this.#lanes = this.#isStandalone ? 1 : random.between(1, 3);
+    this.#lanes = this.#isStandalone ? 1 : random.pick([1, 1, 2, 3]);
   }
 
   /** Can this thread make and free arrays? */
@@ -70,7 +70,7 @@ export class World {
     ) {
       const life = new PoolLife(this, `${this.name}.${++this.#pools}`, random.split());
       this.#lives.add(life);
-      await life.run(Math.min(left, random.pick([50, 300, 1000, 3000])));
+      await life.run(Math.min(left, random.pick([50, 500, 2000, 5000])));
       this.#lives.delete(life);
       this.#peak = Math.max(this.#peak, life.peak);
     }

@@ -58,6 +58,20 @@ describe('an async task that ends before its stolen forks', () => {
 });
 
 describe('async forks', () => {
+  it('of a worker that stops are run by it when nobody else does', async () => {
+    const { rt, pool } = await openPool({ tasks, minThreads: 2, maxThreads: 2 });
+    const calls = [1, 2].map(() => pool.run('forksWhenStopped', ['x']));
+    await until(() => rt.atomicInt32('x:in').load() === 2);
+    await pool.scale(1);
+    // The worker has heard of it when it answers.
+    await pool.diagnostics();
+    rt.atomicInt32('x:stopped').store(1);
+    expect(await Promise.race(calls)).toBe(2);
+    rt.atomicInt32('x:end').store(1);
+    expect([...(await Promise.all(calls))].sort()).toEqual([0, 2]);
+    await until(() => pool.metrics().threads === 1);
+  });
+
   it('do not block each other when both workers run forks of both', async () => {
     const { pool } = await openPool({ tasks, minThreads: 2, maxThreads: 2, concurrentTasksPerWorker: 4 });
     for (let round = 0; round < 10; round++) {

@@ -405,9 +405,23 @@ export class Worker {
     }
     this.kernel.calls.stopSearch(this.agent);
     await this.#turn();
-    if (this.#stopping ? this.#isFree : !this.#isFull()) return;
+    if (this.#stopping ? this.#isFree || this.#ranForks() : !this.#isFull()) return;
     this.#setActivity(WORKER_AWAITING);
     await this.#sleep();
+  }
+
+  /** Stopping, it takes no task, but forks are parts of tasks that run, and there may be nobody else to run them. False when there is none. */
+  #ranForks(): boolean {
+    let ran = false;
+    for (
+      let slot = this.kernel.calls.help(this.agent);
+      slot !== 0;
+      slot = this.kernel.calls.help(this.agent)
+    ) {
+      this.execute(slot);
+      ran = true;
+    }
+    return ran;
   }
 
   /** Idles on the event loop until somebody unparks this agent or something happens in this thread. Burns no CPU. */
