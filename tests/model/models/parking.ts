@@ -20,6 +20,7 @@
 import {
   AGENT_BATCH,
   AGENT_PARK,
+  LANE_DEQUES,
   MUTANT_ANNOUNCE_BEFORE_OUTCOME,
   MUTANT_BATCH_WAKES_NOBODY,
   MUTANT_CHOSEN_AND_GONE,
@@ -38,6 +39,7 @@ import {
   MUTANT_WAKE_NOBODY,
   MUTANT_WAKE_UNTHROTTLED,
   MUTANT_WOKEN_STAYS_IDLE,
+  OWNER_POOL,
   PARK_TOKEN,
   POOL_SEARCHING,
   SLOT_DONE,
@@ -199,7 +201,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     property: 'a sleep that ends by itself loses no wake-up and leaves no bit',
     setup: setup(1, 2),
     threads: [worker(0, { naps: 1 }), { name: 'submitter', run: submits(0, 1) }],
-    bounds: [3, 4],
+    bounds: [3, ALL],
     mutants: [
       { name: 'park over a token', id: MUTANT_PARK_OVER_TOKEN, why: 'the wake-up came before the sleep' },
     ],
@@ -362,7 +364,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
 
 // ---- forks and joins -----------------------------------------------------------------------------------------------------------------------------
 
-/** Slots 0.. are forks of worker A, which runs already; 'Y' is fork 0, 'X' fork 1 and of worker B, claimed by A. */
+/** Slot 0 (Y) is a fork of worker A; slot 1 (X) one of worker B that A runs; slot 2 one of B that nobody concludes. */
 function forkSetup(workers: number): (world: KernelWorld) => Fixture {
   return (world) => {
     const pool = openPool(world, workers);
@@ -376,12 +378,12 @@ function forkSetup(workers: number): (world: KernelWorld) => Fixture {
 }
 
 function* forks({ call, fixture }: Thread, index: number, task: number): Part<void> {
-  yield call.fork(fixture.pool, call0(fixture, index), fixture.slots[task]!);
+  yield call.fork(fixture.pool, forksOf(fixture, index), fixture.slots[task]!);
 }
 
 /** Deque of worker `index` for forks of class 0. */
-function call0({ workers }: Fixture, index: number): number {
-  return workers[index]!.lane + DEQUES;
+function forksOf({ workers }: Fixture, index: number): number {
+  return workers[index]!.lane + LANE_DEQUES;
 }
 
 function* joins(thread: Thread, index: number, task: number): Part<string> {
@@ -394,8 +396,6 @@ function* joins(thread: Thread, index: number, task: number): Part<string> {
   if (how !== 'concluded') thread.state.ran[thread.id]!.push(task);
   return how;
 }
-
-const DEQUES = 128;
 
 const joinModels: readonly KernelModel<Fixture, State>[] = [
   {
@@ -488,7 +488,7 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
           yield* forks(thread, 0, 0);
           yield* forks(thread, 0, 1);
           for (const task of [1, 0]) {
-            if ((yield call.takeBack(call0(fixture, 0), fixture.slots[task]!)) !== 0)
+            if ((yield call.takeBack(forksOf(fixture, 0), fixture.slots[task]!)) !== 0)
               state.ran[id]!.push(task);
             else yield* joins(thread, 0, task);
           }
@@ -639,7 +639,6 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
       return ran[1]!.includes(1) ? undefined : 'what was submitted after the death is not run';
     },
     bounds: [2],
-    quick: true,
     mutants: [
       {
         name: 'notify the parked only',
@@ -652,11 +651,20 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     ...common,
     name: 'park-death-batch',
     property: 'a worker may die at any step of taking a batch: what it took is run, or has exited',
-    setup: (world) => submitted(world, setup(2, 3, 3)(world), [0, 1, 2]),
-    threads: [worker(0), worker(1), rescuer],
+    setup(world) {
+      const fixture = setup(2, 3, 3)(world);
+      putToSleep(world, fixture.workers.slice(1));
+      // Queued as if whoever submits them was about to wake B.
+      for (const slot of fixture.slots) {
+        world.calls.markQueued(slot);
+        world.calls.push(fixture.submitter.lane + LANE_DEQUES, slot, OWNER_POOL);
+      }
+      return fixture;
+    },
+    threads: [worker(0), worker(1, { asleep: 'sleeping' }), rescuer],
     kill: { threads: [0] },
     check: checkAfterDeath,
-    bounds: [1],
+    bounds: [2],
     mutants: [{ name: 'not beyond', id: MUTANT_NOT_BEYOND, why: "the batch is in nobody's deque" }],
   },
   {
@@ -678,7 +686,7 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
         *run(thread) {
           const { call, fixture, state, id } = thread;
           yield* forks(thread, 1, 0);
-          if ((yield call.takeBack(call0(fixture, 1), fixture.slots[0]!)) !== 0) state.ran[id]!.push(0);
+          if ((yield call.takeBack(forksOf(fixture, 1), fixture.slots[0]!)) !== 0) state.ran[id]!.push(0);
           else yield* joins(thread, 1, 0);
         },
       },
