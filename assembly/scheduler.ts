@@ -133,6 +133,7 @@ function announce(slot: usize, lane: usize, meta: u32): void {
 
 /** Worker: the outcome of a task it ran. Publishes the result, sends the slot home. */
 export function finish(slot: usize, status: u32): void {
+  // mutant FINISH_READS_LATE: { conclude(slot, status); sendHome(slot); return; }
   // Read before the outcome is published: from then on the slot of a fork may stand for another task.
   const lane: usize = load<u32>(slot + SLOT_OWNER);
   const meta = load<u32>(slot + SLOT_META);
@@ -170,6 +171,7 @@ function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): u
         if (slot == 0) break;
         if (slot == STEAL_RETRY) continue;
         // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
+        // mutant BATCH_IS_SILENT: { if (!admit(agent, slot)) continue; return slot; }
         if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool);
         if (!admit(agent, slot)) continue;
         if (n != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
@@ -360,6 +362,7 @@ export function stopSearch(agent: usize): void {
   if (load<u32>(agent + AGENT_SEARCHING) == 0) return;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant STOP_SEARCH_SILENT: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
   if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && anyQueued(pool)) wakeOne(pool);
 }
 
