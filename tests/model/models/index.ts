@@ -1,6 +1,7 @@
 /** All models, in the order of the table. */
 import type { ModelExports } from '../../../build/generated/model-exports.ts';
 import type { AnyModel } from '../explorer/types.ts';
+import { arenaModels, spanModels } from './arena.ts';
 import { dequeModels } from './deque.ts';
 
-export const models: readonly AnyModel<ModelExports>[] = [...dequeModels];
+export const models: readonly AnyModel<ModelExports>[] = [...dequeModels, ...arenaModels, ...spanModels];
