@@ -166,6 +166,7 @@ export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32,
     store<u32>(cell(own, bottom + count - 1 - i), load<u32>(cell(buffer, top + i)));
   }
   // mutant BATCH_SHOWS_EARLY: if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1);
+  // mutant HELD_AFTER: { if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY; store<u32>(held, slot); if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1); return slot; }
   store<u32>(held, slot); // plain: as in steal()
   if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY;
   // A thief that dies here holds entries that are in no deque; recovery.ts finds them in the cells beyond the bottom (`beyond`).
@@ -184,9 +185,15 @@ export function beyond(deque: usize, i: u32): u32 {
   return load<u32>(cell(buffer, load32(deque + DEQUE_BOTTOM) - 1 + i));
 }
 
-/** Recovery: a pop that was cut short leaves bottom below top, where the next owner's entries would not be seen. */
+/**
+ * Recovery: makes a dead thread's deque, in which nothing is left to steal, ready for its next owner. A pop that was cut short leaves bottom below
+ * top, where the next owner's entries would not be seen. A thief that read bottom before that pop may even take the entry at top now, which
+ * recovery has found beyond the bottom; so top moves on once, and every CAS that is still to come fails.
+ */
 export function repair(deque: usize): void {
   // mutant NO_REPAIR: return;
-  const top = load32(deque + DEQUE_TOP);
-  if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top);
+  // mutant REPAIR_LEAVES_TOP: { const now = load32(deque + DEQUE_TOP); if (((load32(deque + DEQUE_BOTTOM) - now) as i32) < 0) store32(deque + DEQUE_BOTTOM, now); return; }
+  let top = load32(deque + DEQUE_TOP);
+  while (!cas32(deque + DEQUE_TOP, top, top + 1)) top = load32(deque + DEQUE_TOP);
+  store32(deque + DEQUE_BOTTOM, top + 1);
 }

@@ -142,3 +142,5 @@ export const MUTANT_TICKS_IGNORED: u32 = 924;
 export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: the slot of a lost fork is used again. */
 export const MUTANT_LOST_REUSED: u32 = 926;
+/** A thief that was about to take the last entry of the dead may still do so after the repair. */
+export const MUTANT_REPAIR_LEAVES_TOP: u32 = 927;

@@ -3,5 +3,11 @@ import type { ModelExports } from '../../../build/generated/model-exports.ts';
 import type { AnyModel } from '../explorer/types.ts';
 import { arenaModels, spanModels } from './arena.ts';
 import { dequeModels } from './deque.ts';
+import { recoveryModels } from './recovery.ts';
 
-export const models: readonly AnyModel<ModelExports>[] = [...dequeModels, ...arenaModels, ...spanModels];
+export const models: readonly AnyModel<ModelExports>[] = [
+  ...dequeModels,
+  ...arenaModels,
+  ...spanModels,
+  ...recoveryModels,
+];
