@@ -186,14 +186,17 @@ export function beyond(deque: usize, i: u32): u32 {
 }
 
 /**
- * Recovery: makes a dead thread's deque, in which nothing is left to steal, ready for its next owner. A pop that was cut short leaves bottom below
- * top, where the next owner's entries would not be seen. A thief that read bottom before that pop may even take the entry at top now, which
- * recovery has found beyond the bottom; so top moves on once, and every CAS that is still to come fails.
+ * Recovery, of a deque that was drained: makes it empty one entry further on. A pop that was cut short has lowered bottom, to top or below it,
+ * while a thief may still be on its way to the CAS for the entry that stood there. Its CAS must fail: it would take what the next owner pushes at that index.
  */
 export function repair(deque: usize): void {
   // mutant NO_REPAIR: return;
-  // mutant REPAIR_LEAVES_TOP: { const now = load32(deque + DEQUE_TOP); if (((load32(deque + DEQUE_BOTTOM) - now) as i32) < 0) store32(deque + DEQUE_BOTTOM, now); return; }
-  let top = load32(deque + DEQUE_TOP);
-  while (!cas32(deque + DEQUE_TOP, top, top + 1)) top = load32(deque + DEQUE_TOP);
-  store32(deque + DEQUE_BOTTOM, top + 1);
+  // mutant REPAIR_KEEPS_TOP: { const top = load32(deque + DEQUE_TOP); if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top); return; }
+  while (true) {
+    const top = load32(deque + DEQUE_TOP);
+    // Between the two steps bottom is below top, which everyone takes for empty.
+    if (!cas32(deque + DEQUE_TOP, top, top + 1)) continue;
+    store32(deque + DEQUE_BOTTOM, top + 1);
+    return;
+  }
 }

@@ -42,6 +42,8 @@ export const MUTANT_NO_REPAIR: u32 = 111;
 export const MUTANT_HELD_AFTER: u32 = 112;
 /** The entries that a dead thread was moving are not looked for. */
 export const MUTANT_NOT_BEYOND: u32 = 113;
+/** A repaired deque goes on at the same index, where a thief may still be about to take the entry that stood there. */
+export const MUTANT_REPAIR_KEEPS_TOP: u32 = 114;
 
 // ---- arena.ts --------------------------------------------------------------------------------------------------------------------------
 
@@ -142,5 +144,3 @@ export const MUTANT_TICKS_IGNORED: u32 = 924;
 export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: the slot of a lost fork is used again. */
 export const MUTANT_LOST_REUSED: u32 = 926;
-/** A thief that was about to take the last entry of the dead may still do so after the repair. */
-export const MUTANT_REPAIR_LEAVES_TOP: u32 = 927;

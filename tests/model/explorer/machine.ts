@@ -26,6 +26,7 @@ import {
   PLAIN_LOAD,
   PLAIN_STORE,
   RELAX,
+  RETURN,
   RMW,
   START,
   STORE,
@@ -67,6 +68,8 @@ const STACK_BYTES = 8192;
 const SCRATCH_BYTES = 4096;
 /** Steps of one thread that only read, after which it counts as spinning. */
 const SPIN_LIMIT = 200;
+/** Accesses of one thread without a decision, after which it must be spinning. */
+const UNSEEN_LIMIT = 20_000;
 
 export class Machine {
   readonly model: AnyModel<any>;
@@ -120,6 +123,9 @@ export class Machine {
   readonly #quiet: Int32Array;
   readonly #dead: number[] = [];
   #stepsHere = 0;
+  #unseen = 0;
+  /** The running thread has written since the last decision. */
+  #hasWritten = false;
   #stepsTaken = 0;
 
   #current = -1;
@@ -357,7 +363,9 @@ export class Machine {
       if ((started & (1 << t)) === 0) continue;
       this.#isStarting = true;
       this.#next = -1;
+      this.#unseen = 0;
       this.#run(t);
+      if (this.#stopped) return;
     }
     this.#isStarting = false;
     let next = this.#decide(-1);
@@ -382,6 +390,7 @@ export class Machine {
       this.#asyncify[t]!.asyncify_start_rewind(this.#stacks[t]!);
     } else {
       fn = undefined;
+      this.#mix(t, 1);
     }
     while (true) {
       if (fn === undefined) {
@@ -421,7 +430,21 @@ export class Machine {
         return;
       }
       fn = undefined;
+      if (this.#hasWritten && this.#killsLeft > 0 && !this.#survivesReturn(t)) return;
     }
+  }
+
+  /** A thread that may die may die when it has written all, and before its caller learns of it. False when it does. */
+  #survivesReturn(t: number): boolean {
+    if ((this.#mortal(t) & (1 << t)) === 0) return true;
+    this.pendingKind[t] = RETURN;
+    this.#next = this.#decide(t, true);
+    if (this.#next === t) {
+      this.#mix(t, 1);
+      return true;
+    }
+    this.#current = -1;
+    return false;
   }
 
   #suspend(t: number): void {
@@ -462,6 +485,7 @@ export class Machine {
     if (kind !== RELAX && (this.#visibility(kind, word) & (1 << t)) === 0) {
       if (this.#killsLeft > 0 && kind !== LOAD && kind !== PLAIN_LOAD && this.#diesHere(t)) return;
       this.#account(t, kind, word, size, low, high, false);
+      if (++this.#unseen > UNSEEN_LIMIT) this.#interrupt(t, word);
       return;
     }
     this.pendingKind[t] = kind;
@@ -479,6 +503,15 @@ export class Machine {
       this.#next = next;
       this.#suspend(t);
     }
+  }
+
+  /** Thread t spins on something that nobody has changed so far: it must stop, and from the next search on be seen to read it. */
+  #interrupt(t: number, word: number): void {
+    this.#showRead(word, 1 << t);
+    this.visibleChanged = true;
+    this.#stopped = true;
+    this.#next = -1;
+    this.#suspend(t);
   }
 
   /** A thread that may die may die before every write: whoever cleans up sees which were done. True when it does. */
@@ -587,10 +620,14 @@ export class Machine {
   /** Who acts next. `arrived` has come to an access, or is -1; `dieOrGoOn`: no other thread may act unless it dies. */
   #decide(arrived: number, dieOrGoOn = false): number {
     if (this.#writing >= 0) this.#flush();
+    this.#unseen = 0;
+    this.#hasWritten = false;
     let t = arrived;
     while (true) {
       if (++this.#stepsHere > (this.model.maxSteps ?? 5000)) {
-        this.#fail('livelock', `no end after ${this.#stepsHere} steps`);
+        // A thread may have waited for a write that was not visible.
+        if (this.visibleChanged) this.#stopped = true;
+        else this.#fail('livelock', `no end after ${this.#stepsHere} steps`);
         return -1;
       }
       if (this.model.invariant !== undefined && !this.#holds()) return -1;
@@ -598,10 +635,10 @@ export class Machine {
       let runnable = this.#runnable & ~this.#relaxing;
       const idle = this.#waiting & ~this.#notified & ~this.#killed;
       if (this.#timeoutsLeft > 0) runnable |= idle & this.#finite;
-      if (this.#spuriousLeft > 0) runnable |= idle & ~this.#finite;
-      // When nothing else can happen, a timeout does.
+      // When nothing else can happen, a timeout does. Nobody may rely on a spurious wake-up.
       if (runnable === 0) runnable = idle & this.#finite;
       if (runnable === 0) return -1;
+      if (this.#spuriousLeft > 0) runnable |= idle & ~this.#finite;
       const mortal = this.#killsLeft > 0 ? this.#mortal(t) : 0;
       if (dieOrGoOn && t >= 0) runnable = 1 << t;
       const isHere = t >= 0 && (runnable & (1 << t)) !== 0 && (this.pendingKind[t] !== WAKE || dieOrGoOn);
@@ -702,6 +739,8 @@ export class Machine {
         .map((t) => model.threads[t]!.name)
         .join(', ');
     if (this.#relaxing !== 0) {
+      // A write that it waits for may not have been visible.
+      if (this.visibleChanged) return;
       this.#fail('livelock', `${names(this.#relaxing)}: spins, and nobody will change what it looks at`);
       return;
     }
@@ -749,12 +788,17 @@ export class Machine {
       if (kind !== STORE && kind !== PLAIN_STORE) {
         this.#mix(t, before);
         if (size === 8) this.#mix(t, second);
-      } else if (isVisible) this.#mix(t, 1);
+      } else {
+        // Where a thread stands is part of the state too.
+        this.#mix(t, 1);
+      }
       if (isWrite) {
+        this.#hasWritten = true;
         this.#writing = word;
         this.#writingTwo = size === 8;
       }
     } else {
+      if (kind === WAIT) this.#order(t, LOAD, word, false, false);
       this.#mix(t, kind === WAIT ? before : 1);
     }
     if (isVisible) {

@@ -14,6 +14,8 @@ export const NOTIFY = 8;
 export const RELAX = 9;
 /** A thread runs up to its first access. */
 export const START = 10;
+/** A call of a thread that may die is about to return. */
+export const RETURN = 11;
 
 export const KIND_NAMES: readonly string[] = [
   'load',
@@ -27,6 +29,7 @@ export const KIND_NAMES: readonly string[] = [
   'notify',
   'relax',
   'start',
+  'return',
 ];
 
 type Exported = (...args: never[]) => unknown;
