@@ -32,6 +32,13 @@ export function ringDoorbell(agent: usize): void {
   if (load32(bell) == BELL_ARMED && exchange32(bell, BELL_RUNG) == BELL_ARMED) notifyAll(bell);
 }
 
+/** Recovery: rings in any case. The dead may have pushed and not rung, or left RUNG in the bell and not notified. */
+export function ringAgain(agent: usize): void {
+  // mutant NO_RING_AGAIN: return;
+  store32(agent + AGENT_DOORBELL, BELL_RUNG);
+  notifyAll(agent + AGENT_DOORBELL);
+}
+
 /** Submitter: all outcomes that came, oldest first, chained by SLOT_LINK. */
 export function takeCompletions(lane: usize): usize {
   if (load32(lane + LANE_COMPLETED) == 0) return 0;

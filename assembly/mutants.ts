@@ -83,8 +83,6 @@ export const MUTANT_CLOSE_FREES_FIRST: u32 = 803;
 export const MUTANT_LANE_NOT_CLEARED: u32 = 804;
 /** The last searcher gives up without a look at the queues. */
 export const MUTANT_STOP_SEARCH_SILENT: u32 = 805;
-/** Nobody is woken for the rest of a batch. */
-export const MUTANT_BATCH_IS_SILENT: u32 = 806;
 /** In the model: the pool is closed before its last worker is gone. */
 export const MUTANT_CLOSE_EARLY: u32 = 807;
 /** In the model: the thread that left is not recovered. */
@@ -94,8 +92,6 @@ export const MUTANT_LEAVER_FORGOTTEN: u32 = 808;
 
 /** An outcome is sent home with what the slot says after it was published. */
 export const MUTANT_FINISH_READS_LATE: u32 = 901;
-/** A task is claimed although it belongs to another pool by now. */
-export const MUTANT_CLAIM_ANY_POOL: u32 = 902;
 /** Who meets a running task takes it for its own. */
 export const MUTANT_CLAIM_RUNNING: u32 = 903;
 /** A cancelled task does not say who was about to send it home. */
@@ -108,8 +104,6 @@ export const MUTANT_SLOTS_BECOME_MEMORY: u32 = 906;
 export const MUTANT_KEEPS_IDLE: u32 = 907;
 /** The searching set stays as it is. */
 export const MUTANT_KEEPS_SEARCHING: u32 = 908;
-/** Only the dead leaves the searching set, not those for whom it set a bit. */
-export const MUTANT_KEEPS_OTHERS_SEARCHING: u32 = 909;
 /** The deques of the dead are left alone. */
 export const MUTANT_NO_DRAIN: u32 = 910;
 /** What the dead noted before it took it is not looked for. */
@@ -142,5 +136,9 @@ export const MUTANT_TICKS_FIRST: u32 = 923;
 export const MUTANT_TICKS_IGNORED: u32 = 924;
 /** In the model: a slot forgets its result before the block is given back. */
 export const MUTANT_FORGETS_FIRST: u32 = 925;
-/** In the model: the slot of a lost fork is used again. */
-export const MUTANT_LOST_REUSED: u32 = 926;
+/** In the model: a slot does not say that its result is being given back. */
+export const MUTANT_RETURNS_SILENTLY: u32 = 928;
+/** A ring that a dead worker began is not ended. */
+export const MUTANT_NO_RING_AGAIN: u32 = 207;
+/** Recovery wakes workers as unpark() does: not those that have a token. */
+export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;

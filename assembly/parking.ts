@@ -122,11 +122,18 @@ function wakeForForkSlow(pool: usize): void {
   unpark(AGENTS + agent * AGENT_SIZE);
 }
 
-/** Tells every worker of the pool to look again. */
+/**
+ * Recovery: tells every worker of the pool to look again. Notifies in any case: the dead may have left a token in a word and died before
+ * it notified.
+ */
 export function wakeAll(pool: usize, high: u32): void {
   for (let i: u32 = 0; i < high; i++) {
     const agent = load32(pool + POOL_WORKERS + (i << 2));
-    if (agent != 0) unpark(AGENTS + agent * AGENT_SIZE);
+    if (agent == 0) continue;
+    const park = AGENTS + agent * AGENT_SIZE + AGENT_PARK;
+    // mutant NOTIFY_PARKED_ONLY: { unpark(AGENTS + agent * AGENT_SIZE); continue; }
+    store32(park, PARK_TOKEN);
+    notifyAll(park);
   }
 }
 

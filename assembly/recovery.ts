@@ -10,7 +10,8 @@
  *      slot that is queued twice is harmless (slots.ts), so "may have been lost" is enough.
  *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
  *      which looks through its slots after it drained its stack.)
- *   5. All workers are told to look again: a wake-up that the dead had swallowed or not yet sent is sent.
+ *   5. All workers are told to look again, and all submitters notified: a wake-up that the dead had swallowed, not yet sent, or half sent
+ *      (the word says TOKEN or RUNG, but it died before it notified) is sent.
  *
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
  * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
@@ -18,6 +19,7 @@
 import { agentAt, BATCHES, dequeOf, FORKS } from './agents';
 import { release } from './arena';
 import { add32, and64, cas32, load32, store32 } from './atomics';
+import { ringAgain } from './completions';
 import { beyond, push, repair, STEAL_RETRY, steal } from './deque';
 import {
   AGENT_BIT,
@@ -30,6 +32,7 @@ import {
   BATCH_MOST,
   CLASSES,
   HEADER_RECOVERIES,
+  LANE_AGENT,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -42,6 +45,8 @@ import {
   POOL_JOINING,
   POOL_LOOPING,
   POOL_SEARCHING,
+  POOL_SUBMITTER_HIGH,
+  POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
   SLOT_META,
@@ -71,6 +76,7 @@ import {
   SLOT_QUEUED,
   SLOT_RUNNING,
   TAG_PACKED,
+  TAG_RETURNED,
 } from './status';
 
 function status(slot: usize): u32 {
@@ -106,13 +112,17 @@ export function recover(agent: usize, rescue: usize): void {
   add32(HEADER_RECOVERIES, 1);
   // mutant NO_WAKE_ALL: return;
   wakeAll(pool, load32(pool + POOL_WORKER_HIGH));
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (from != 0) ringAgain(load<u32>(from + LANE_AGENT)); // plain: written when the lane was taken over
+  }
 }
 
 function leaveSets(pool: usize, mask: u64): void {
   and64(pool + POOL_JOINING, ~mask);
   and64(pool + POOL_LOOPING, ~mask);
   // mutant KEEPS_SEARCHING: { and64(pool + POOL_IDLE, ~mask); return; }
-  // mutant KEEPS_OTHERS_SEARCHING: { and64(pool + POOL_IDLE, ~mask); and64(pool + POOL_SEARCHING, ~mask); return; }
   and64(pool + POOL_SEARCHING, 0);
   // mutant KEEPS_IDLE: return;
   and64(pool + POOL_IDLE, ~mask);
@@ -205,11 +215,15 @@ function hasResultOf(slot: usize, id: u32): bool {
   // mutant RESULTS_IGNORED: return false;
   const now = status(slot);
   if (now != SLOT_DONE && now != SLOT_FAILED) return false;
-  if ((load<u32>(slot + SLOT_TAGS) & 0xff) != TAG_PACKED) return false;
+  const tag = load<u32>(slot + SLOT_TAGS) & 0xff;
+  if (tag != TAG_PACKED && tag != TAG_RETURNED) return false;
   return spanOwner(load<u32>(slot + SLOT_VALUES)) == id;
 }
 
-/** The result of a fork that nobody is left to read goes back to the arena of the worker that wrote it. */
+/**
+ * The result of a fork that nobody is left to read goes back to the arena of the worker that wrote it. One that its reader was just giving back
+ * (TAG_RETURNED) may have gone back already: it is left until that worker ends, because a block that comes back twice would have two users.
+ */
 function releaseResult(agent: usize, slot: usize): void {
   // mutant RESULT_KEPT: return;
   const now = status(slot);

@@ -171,7 +171,6 @@ function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): u
         if (slot == 0) break;
         if (slot == STEAL_RETRY) continue;
         // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
-        // mutant BATCH_IS_SILENT: { if (!admit(agent, slot)) continue; return slot; }
         if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool);
         if (!admit(agent, slot)) continue;
         if (n != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);

@@ -105,7 +105,6 @@ export function markForked(slot: usize): void {
  */
 export function claim(slot: usize, agentId: u32, pool: usize): bool {
   const state = load32(slot + SLOT_STATE);
-  // mutant CLAIM_ANY_POOL: return (state & STATE_STATUS_MASK) == SLOT_QUEUED && cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
   // mutant CLAIM_RUNNING: if ((state & STATE_STATUS_MASK) == SLOT_RUNNING) return true;
   if ((state & STATE_STATUS_MASK) != SLOT_QUEUED || poolOf(slot) != pool) return false;
   // Pairs with the CAS in cancel(): one of the two happens.

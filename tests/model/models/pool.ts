@@ -57,8 +57,8 @@ import {
 import type { Call } from '../explorer/types.ts';
 import { type KernelThread, type KernelWorld, MEMORY_BYTES, type Steps } from '../kernel.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: as in Steps
-type Program<Result> = Generator<Call, Result, any>;
+/** A part of a thread's code that comes to a result. */
+export type Program<Result> = Generator<Call, Result, any>;
 
 export interface PoolWorker {
   readonly agent: number;
@@ -273,7 +273,7 @@ export function* sweep(thread: PoolThread, dead: number): Steps {
   const isFirst: number = yield call.isMutant(MUTANT_SWEEP_FIRST);
   if (isFirst === 0) yield* drain(thread);
   if (skips !== 0) return;
-  for (const slot of fixture.slots.slice(0, fixture.tasks)) {
+  for (const slot of fixture.slots) {
     const word: number = yield call.readPlain(slot + SLOT_STATE);
     if ((word & STATE_STATUS_MASK) < SLOT_DONE) continue;
     if (((word >>> STATE_AGENT_SHIFT) & STATE_AGENT_MASK) !== dead) continue;
