@@ -4,10 +4,12 @@ import type { AnyModel } from '../explorer/types.ts';
 import { arenaModels, spanModels } from './arena.ts';
 import { dequeModels } from './deque.ts';
 import { recoveryModels } from './recovery.ts';
+import { shutdownModels } from './shutdown.ts';
 
 export const models: readonly AnyModel<ModelExports>[] = [
   ...dequeModels,
   ...arenaModels,
   ...spanModels,
   ...recoveryModels,
+  ...shutdownModels,
 ];
