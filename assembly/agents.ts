@@ -118,7 +118,6 @@ function newLane(pool: usize, deques: u32): usize {
   const spans = (bytes + SPAN_SIZE - 1) >> SPAN_SHIFT;
   const lane = claimSpans(spans, OWNER_POOL + load<u32>(pool + POOL_ID));
   if (lane == 0) return 0;
-  // mutant LANE_NOT_CLEARED: { for (let i: u32 = 0; i < deques; i++) initDeque(lane + LANE_DEQUES + i * DEQUE_SIZE); return lane; }
   memory.fill(lane, 0, bytes);
   for (let i: u32 = 0; i < deques; i++) initDeque(lane + LANE_DEQUES + i * DEQUE_SIZE);
   return lane;

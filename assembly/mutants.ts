@@ -79,8 +79,6 @@ export const MUTANT_CLAIM_AGENT_WITHOUT_CAS: u32 = 801;
 export const MUTANT_OPEN_POOL_WITHOUT_CAS: u32 = 802;
 /** A pool that closes is free before its lanes are. */
 export const MUTANT_CLOSE_FREES_FIRST: u32 = 803;
-/** A new lane keeps what its span held before. */
-export const MUTANT_LANE_NOT_CLEARED: u32 = 804;
 /** The last searcher gives up without a look at the queues. */
 export const MUTANT_STOP_SEARCH_SILENT: u32 = 805;
 /** In the model: the pool is closed before its last worker is gone. */

@@ -37,10 +37,12 @@ import {
   MUTANT_LOSER_RELEASES_ALL,
   MUTANT_RETURN_BY_STORE,
   MUTANT_RETURN_LINKS_LATE,
+  MUTANT_SLOTS_BECOME_MEMORY,
   MUTANT_TAKE_BY_STORE,
   MUTANT_TRIM_IN_USE,
   MUTANT_TRIM_LEAVES_LINKS,
   OWNER_SLOTS,
+  OWNER_SLOTS_FREE,
   SPAN_SIZE,
   SPAN_TABLE,
 } from '../../../build/generated/layout.model.ts';
@@ -506,6 +508,11 @@ export const spanModels: readonly KernelModel<Fixture, State>[] = [
       const all = held.flat();
       if (new Set(all).size !== all.length)
         return `a span was given out twice: ${held.map((list) => list.join(' ')).join(' | ')}`;
+      // What was slots stays slots: a late entry must meet a state word.
+      for (const span of [firstSpan, firstSpan + 1]) {
+        const owner = u32[(SPAN_TABLE >>> 2) + span];
+        if (owner !== OWNER_SLOTS && owner !== OWNER_SLOTS_FREE) return `a span of slots belongs to ${owner}`;
+      }
       for (const span of all) {
         const owner = u32[(SPAN_TABLE >>> 2) + span / SPAN_SIZE];
         if (owner !== OWNER_SLOTS) return `span ${span / SPAN_SIZE - firstSpan} belongs to ${owner}`;
@@ -515,6 +522,11 @@ export const spanModels: readonly KernelModel<Fixture, State>[] = [
     describe,
     bounds: [2, 3],
     mutants: [
+      {
+        name: 'slots become memory',
+        id: MUTANT_SLOTS_BECOME_MEMORY,
+        why: 'a late entry leads to what is no state word any more',
+      },
       {
         name: 'claim freed without CAS',
         id: MUTANT_CLAIM_FREED_WITHOUT_CAS,

@@ -76,6 +76,8 @@ export interface Pool {
   readonly slots: readonly number[];
   readonly tasks: number;
   readonly workers: readonly PoolWorker[];
+  /** An agent that takes the place of the first who dies, in settle(). */
+  readonly successor: number;
   readonly firstSpan: number;
 }
 
@@ -130,6 +132,7 @@ export function makePool({ calls, u32 }: KernelWorld, shape: PoolShape): Pool {
     slots,
     tasks: shape.tasks,
     workers,
+    successor: calls.claimAgent(KIND_WORKER, 0),
     firstSpan: u32[HEADER_FIRST_SPAN >>> 2]!,
   };
   for (const slot of slots.slice(0, shape.tasks)) {
@@ -337,7 +340,7 @@ export function settle(
   const index = killed[0] ?? 0;
   let agent = workers[index]!.agent;
   if (killed.length > 0) {
-    agent = calls.claimAgent(KIND_WORKER, 0);
+    agent = fixture.successor;
     calls.joinAsWorker(agent, pool, index);
     u32[(agent + AGENT_BATCH) >>> 2] = BATCH_MOST;
   }

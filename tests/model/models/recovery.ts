@@ -163,10 +163,10 @@ const taskModels: readonly RecoveryModel[] = [
     name: 'death-beside',
     property: 'a worker dies at any step while another takes from the same queue and from its deque',
     setup: (world) => makePool(world, { workers: 2, tasks: 3, batch: 3 }),
-    threads: [{ name: 'worker', run: times(2) }, { name: 'another', run: times(1) }, main],
+    threads: [{ name: 'worker', run: times(1) }, { name: 'another', run: times(1) }, main],
     kill: { threads: [0] },
     check: settled,
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [NO_REPAIR, HELD_FORGOTTEN],
   },
   {
@@ -241,7 +241,7 @@ const taskModels: readonly RecoveryModel[] = [
     threads: [{ name: 'worker', run: times(1) }, { name: 'another', run: times(1) }, main],
     kill: { threads: [0, 1], most: 2 },
     check: settled,
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [HELD_FORGOTTEN, CLAIMED_FORGOTTEN],
   },
   {
@@ -281,7 +281,7 @@ const taskModels: readonly RecoveryModel[] = [
       const count = state.buried.length > 0 ? 2 : 1;
       return settle(world, { ...fixture, tasks: count }, state, killed);
     },
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [
       { name: 'keeps idle', id: MUTANT_KEEPS_IDLE, why: 'the next task wakes the dead' },
       { name: 'keeps searching', id: MUTANT_KEEPS_SEARCHING, why: 'the dead passes for a searcher' },
@@ -331,7 +331,7 @@ const taskModels: readonly RecoveryModel[] = [
     // Nobody is left for a task that was queued again, but no outcome may lie about.
     rests: (_waiting, { u32 }, { lane }) => u32[(lane + LANE_COMPLETED) >>> 2] === 0,
     check: settled,
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [
       NO_SWEEP,
       {
@@ -484,7 +484,7 @@ const forkModels: readonly RecoveryModel[] = [
     kill: { threads: [0] },
     check: (world, fixture, state, outcome) =>
       checkForks(state, outcome) ?? settled(world, fixture, state, outcome),
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [
       { name: 'not lost', id: MUTANT_NOT_LOST, why: 'its joiner waits for ever' },
       { name: 'held after', id: MUTANT_HELD_AFTER, why: 'the fork that it took is not found' },
@@ -524,7 +524,7 @@ const forkModels: readonly RecoveryModel[] = [
     kill: { threads: [0] },
     check: (world, fixture, state, outcome) =>
       checkForks(state, outcome) ?? settled(world, fixture, state, outcome),
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [CLAIMED_FORGOTTEN],
   },
   {
@@ -896,7 +896,7 @@ const reapModels: readonly RecoveryModel[] = [
     ],
     kill: { threads: [0] },
     check: settled,
-    bounds: [1, 2],
+    bounds: [2],
     mutants: [
       { name: 'keeps spans', id: MUTANT_REAP_KEEPS_SPANS, why: 'memory of the dead is lost' },
       { name: 'owner before link', id: MUTANT_OWNER_BEFORE_LINK, why: 'a span of slots belongs to nobody' },
