@@ -18,6 +18,8 @@ export interface Toy {
   relax(): void;
   /** A load, then a store of one more. */
   increment(address: number): void;
+  /** A plain read of one word, then a plain write of it to the other. */
+  copy(address: number, to: number): void;
   trap(): void;
 }
 
@@ -47,6 +49,12 @@ const TEXT = `(module
   (local.set $v (i32.add (i32.atomic.load (local.get $a)) (i32.const 1)))
   ${point(1)}
   (i32.atomic.store (local.get $a) (local.get $v)))
+ (func (export "copy") (param $a i32) (param $to i32) (local $v i32)
+  ${point(4)}
+  (local.set $v (i32.load (local.get $a)))
+  (local.set $a (local.get $to))
+  ${point(5)}
+  (i32.store (local.get $a) (local.get $v)))
  (func (export "trap") (unreachable)))`;
 
 /** One page; anything below the explorer's own is free. */

@@ -10,8 +10,8 @@
  * Every other access commutes with all that other threads do, so it is part of the step before it. `visibleChanged` says that an
  * execution showed a new one; the search then starts anew (search.ts), so at its end no execution had a conflict without a decision.
  *
- * What a state is. A thread goes on as the values say that it has read, and these are hashed as it reads them; memory is hashed as it is
- * written. Both together identify a state up to a collision of 64 bits.
+ * What a state is. A thread goes on as the values say that it has read in this call, and as the results of its calls before; these are hashed
+ * as they come, and memory as it is written. Both together identify a state up to a collision of 64 bits.
  */
 
 import {
@@ -104,6 +104,11 @@ export class Machine {
   #memory2 = 0;
   readonly #read1: Int32Array;
   readonly #read2: Int32Array;
+  /** The same as it was when the thread's call began. */
+  readonly #callRead1: Int32Array;
+  readonly #callRead2: Int32Array;
+  readonly #float = new Float64Array(1);
+  readonly #floatBits = new Int32Array(this.#float.buffer);
   /** Of the last fingerprint(). */
   hash1 = 0;
   hash2 = 0;
@@ -183,6 +188,7 @@ export class Machine {
     [this.pendingKind, this.pendingWord, this.#pendingSize] = [ints(n), ints(n), ints(n)];
     [this.#pendingLow, this.#pendingHigh] = [ints(n), ints(n)];
     [this.#read1, this.#read2, this.#relaxedAt, this.#quiet] = [ints(n), ints(n), ints(n), ints(n)];
+    [this.#callRead1, this.#callRead2] = [ints(n), ints(n)];
     this.#suspended = new Uint8Array(n);
     [this.#visibleReads, this.#visibleWrites] = [new Uint8Array(words), new Uint8Array(words)];
     [this.#shownReads, this.#shownWrites] = [new Uint8Array(words), new Uint8Array(words)];
@@ -201,7 +207,7 @@ export class Machine {
       relax: () => this.#point(RELAX, 0, 0, 0, 0),
     };
     const imports = { ...binary.imports(mutant), schedule };
-    const env = { ...(imports as WebAssembly.Imports)['env'], memory };
+    const env = { ...(imports as WebAssembly.Imports).env, memory };
     const instantiate = (): WebAssembly.Exports =>
       new WebAssembly.Instance(binary.module, { ...imports, env }).exports;
     this.world = {
@@ -403,6 +409,8 @@ export class Machine {
           return;
         }
         fn = this.#fns[t]!;
+        this.#callRead1[t] = this.#read1[t]!;
+        this.#callRead2[t] = this.#read2[t]!;
       }
       const a = this.#args[t]!;
       // Spelled out: a spread call costs more than the switch between two threads.
@@ -430,6 +438,10 @@ export class Machine {
         return;
       }
       fn = undefined;
+      // Of what a call has read, its caller knows the result only. The constants tell a result from a first read.
+      this.#read1[t] = this.#callRead1[t]! + 0x2545f491;
+      this.#read2[t] = this.#callRead2[t]! + 0x61c88647;
+      this.#mixResult(t, result);
       if (this.#hasWritten && this.#killsLeft > 0 && !this.#survivesReturn(t)) return;
     }
   }
@@ -827,6 +839,17 @@ export class Machine {
     this.#read1[t] = Math.imul(a ^ (a >>> 15), 0x9e3779b1) + 0x632be5ab;
     const b = Math.imul(this.#read2[t]! ^ value, 0xc2b2ae35);
     this.#read2[t] = Math.imul(b ^ (b >>> 13), 0x27d4eb2f) + 0x165667b1;
+  }
+
+  #mixResult(t: number, result: unknown): void {
+    if (typeof result === 'number') {
+      this.#float[0] = result;
+      this.#mix(t, this.#floatBits[0]!);
+      this.#mix(t, this.#floatBits[1]!);
+    } else if (typeof result === 'bigint') {
+      this.#mix(t, Number(BigInt.asIntN(32, result)));
+      this.#mix(t, Number(BigInt.asIntN(32, result >> 32n)));
+    } else this.#mix(t, 1);
   }
 
   /** Brings the hash of memory up to date with the last write. */

@@ -92,7 +92,7 @@ class States {
 
 const NO_BOUND = 0x3fffffff;
 /** Random executions without a new conflict, after which the search begins. */
-const WARM = 100;
+const WARM = 300;
 
 class DepthFirst implements Chooser {
   readonly #bound: number;
@@ -186,8 +186,13 @@ class DepthFirst implements Chooser {
 function warmUp(machine: Machine): number {
   let executions = 0;
   let quiet = 0;
+  let longest = 16;
   while (quiet < WARM && executions < 20 * WARM) {
-    const failure = machine.execute(new Random(++executions));
+    const seed = ++executions;
+    longest = Math.max(longest, machine.schedule.length);
+    // Both kinds in turn: one mixes all threads, the other lets one run far ahead.
+    const chooser = seed % 2 === 0 ? new Random(seed) : new Pct(seed, machine.count, longest, 3);
+    const failure = machine.execute(chooser);
     quiet = machine.visibleChanged ? 0 : quiet + 1;
     machine.showAll();
     if (failure !== undefined && machine.visibleChanged === false) break;
@@ -200,7 +205,16 @@ export function depthFirst(machine: Machine, limits: Limits): Found {
   const search = new DepthFirst(limits.bound, states);
   const until = performance.now() + (limits.seconds ?? Number.POSITIVE_INFINITY) * 1000;
   let executions = 0;
-  let earlier = limits.noWarmUp === true ? 0 : warmUp(machine);
+  let earlier = 0;
+  if (limits.noWarmUp !== true) {
+    earlier += warmUp(machine);
+    // Few preemptions show nearly all conflicts, and what is wrong is best shown with few.
+    for (let bound = 1; bound < Math.min(limits.bound, 3); bound++) {
+      const found = depthFirst(machine, { bound, seconds: 5, executions: 50_000, noWarmUp: true });
+      earlier += found.earlierExecutions + found.executions;
+      if (found.failure !== undefined) return { ...found, complete: false };
+    }
+  }
   let firstStep = machine.steps;
   let failure: Failure | undefined;
   let complete = false;

@@ -32,8 +32,6 @@ export const KIND_NAMES: readonly string[] = [
   'return',
 ];
 
-type Exported = (...args: never[]) => unknown;
-
 /** A suspendable WebAssembly module: made with binaryen's asyncify, it calls `schedule.point` before each access. */
 export interface Binary<Exports> {
   readonly module: WebAssembly.Module;
@@ -167,5 +165,3 @@ export interface Failure {
   readonly visible: readonly number[];
   readonly preemptions: number;
 }
-
-export type { Exported };
