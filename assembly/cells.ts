@@ -21,6 +21,7 @@ function hash(name: usize, length: u32): u64 {
   // biome-ignore lint/correctness/noPrecisionLoss: a 64-bit constant of AssemblyScript
   let h: u64 = 0xcbf29ce484222325;
   for (let i: u32 = 0; i < length; i++) h = (h ^ load<u8>(name + i)) * 0x00000100000001b3;
+  // model: h &= 15;
   h &= ~3;
   return h == 0 ? 4 : h;
 }

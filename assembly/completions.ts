@@ -22,6 +22,7 @@ export function pushCompletion(lane: usize, slot: usize): void {
   while (true) {
     const first = load32(head);
     store<u32>(slot + SLOT_LINK, first); // plain: published by the CAS
+    // mutant PUSH_BY_STORE: { store32(head, slot as u32); return; }
     if (cas32(head, first, slot as u32)) return;
   }
 }
@@ -29,6 +30,7 @@ export function pushCompletion(lane: usize, slot: usize): void {
 /** Wakes the submitter if it waits. Pairs with armDoorbell(). */
 export function ringDoorbell(agent: usize): void {
   const bell = agent + AGENT_DOORBELL;
+  // mutant RING_KEEPS_ARMED: { if (load32(bell) == BELL_ARMED) notifyAll(bell); return; }
   if (load32(bell) == BELL_ARMED && exchange32(bell, BELL_RUNG) == BELL_ARMED) notifyAll(bell);
 }
 
@@ -50,6 +52,7 @@ export function takeCompletions(lane: usize): usize {
     reversed = slot;
     slot = next;
   }
+  // mutant TAKE_CLEARS_LATE: store32(lane + LANE_COMPLETED, 0);
   return reversed;
 }
 

@@ -27,6 +27,7 @@ export {
   fork,
   help,
   hungry,
+  leaveJoin,
   queueDepth,
   search,
   startSearch,

@@ -90,6 +90,8 @@ export const AGENT_BATCH: u32 = 528;
  * claim, recovery.ts finds the slot here.
  */
 export const AGENT_HELD: u32 = 536;
+/** 1 while a forker has chosen this worker, which slept in a join, and it has not looked for forks since. */
+export const AGENT_CHOSEN: u32 = 544;
 /** HEADER_PRESSURE when the agent last gave memory back. */
 export const AGENT_PRESSURE: u32 = 540;
 /** What the worker is doing, for people who watch (WORKER_* in status.ts). */

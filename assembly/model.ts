@@ -15,6 +15,7 @@ export {
 export { pushCompletion, ringDoorbell } from './completions';
 export { beyond, initDeque, pop, popIf, push, repair, sizeOf, steal, stealBatch } from './deque';
 export * from './index';
+export { mutant } from './mutants';
 export {
   announceIdle,
   beginSearch,

@@ -45,6 +45,81 @@ export const MUTANT_NOT_BEYOND: u32 = 113;
 /** A repaired deque goes on at the same index, where a thief may still be about to take the entry that stood there. */
 export const MUTANT_REPAIR_KEEPS_TOP: u32 = 114;
 
+// ---- completions.ts --------------------------------------------------------------------------------------------------------------------
+
+/** A slot is put on the stack without a CAS. */
+export const MUTANT_PUSH_BY_STORE: u32 = 201;
+/** The bell is rung before the outcome is on the stack. */
+export const MUTANT_RING_BEFORE_PUSH: u32 = 202;
+/** Who rings notifies, but leaves the bell armed. */
+export const MUTANT_RING_KEEPS_ARMED: u32 = 203;
+/** The stack is emptied once more after it was walked. */
+export const MUTANT_TAKE_CLEARS_LATE: u32 = 204;
+/** An outcome is announced before it stands in the state word. */
+export const MUTANT_ANNOUNCE_BEFORE_OUTCOME: u32 = 205;
+/** In the model's program: the submitter looks at its stack, then arms the bell. */
+export const MUTANT_LOOK_BEFORE_ARMING: u32 = 206;
+/** A ring that a dead worker began is not ended. */
+export const MUTANT_NO_RING_AGAIN: u32 = 207;
+
+// ---- parking.ts, scheduler.ts ------------------------------------------------------------------------------------------------------------
+
+/** No look at the queues between the idle bit and sleep. */
+export const MUTANT_NO_SECOND_LOOK: u32 = 301;
+/** The second look comes before the idle bit. */
+export const MUTANT_LOOK_BEFORE_ANNOUNCING: u32 = 302;
+/** A submission wakes nobody. */
+export const MUTANT_WAKE_NOBODY: u32 = 303;
+/** The last searcher that finds work does not wake the next. */
+export const MUTANT_NO_HANDOFF: u32 = 304;
+/** A worker that wakes by itself stays in the idle set. */
+export const MUTANT_WOKEN_STAYS_IDLE: u32 = 305;
+/** An idle worker is taken out of the set and made searcher, but not unparked. */
+export const MUTANT_CLAIM_WITHOUT_UNPARK: u32 = 306;
+/** A worker is woken although another searches. */
+export const MUTANT_WAKE_UNTHROTTLED: u32 = 307;
+/** A fork wakes no worker that sleeps in a join. */
+export const MUTANT_FORK_WAKES_NO_JOINER: u32 = 308;
+/** A worker whose event loop may be busy is relied on as the searcher. */
+export const MUTANT_LOOPING_IS_FIRM: u32 = 309;
+/** The last look at the forks comes before the joining bit. */
+export const MUTANT_JOIN_LOOKS_FIRST: u32 = 310;
+/** The searching bit of a worker that had woken by itself is not withdrawn. */
+export const MUTANT_KEEP_SEARCHING: u32 = 311;
+/** A token that was there when the worker parks is overwritten. */
+export const MUTANT_PARK_OVER_TOKEN: u32 = 312;
+/** The thief of a batch wakes nobody for the rest of it. */
+export const MUTANT_BATCH_WAKES_NOBODY: u32 = 313;
+/** In the model's program: a joiner looks at the state word, then announces that it parks. */
+export const MUTANT_STATUS_BEFORE_PARK: u32 = 314;
+/** Recovery wakes workers as unpark() does: not those that have a token. */
+export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;
+/** A joiner that a forker has chosen returns from its join, and nobody looks at the fork. */
+export const MUTANT_CHOSEN_AND_GONE: u32 = 316;
+/** Recovery takes only the dead worker's own bit out of the searching set. */
+export const MUTANT_DEAD_SEARCHES: u32 = 317;
+
+// ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
+
+/** A task is claimed without a CAS. */
+export const MUTANT_CLAIM_BY_STORE: u32 = 401;
+/** A queued task is cancelled without a CAS. */
+export const MUTANT_CANCEL_BY_STORE: u32 = 402;
+/** A slot keeps its generation when it is used again. */
+export const MUTANT_NO_GENERATION: u32 = 403;
+/** A cancelled task is dropped without a CAS. */
+export const MUTANT_DROP_BY_STORE: u32 = 404;
+/** Whose outcome it was is read after the outcome was published. */
+export const MUTANT_READ_AFTER_OUTCOME: u32 = 405;
+/** A claim does not ask whose pool the slot is queued in. */
+export const MUTANT_CLAIM_FOR_ANY_POOL: u32 = 406;
+/** In the model's program: a joiner claims the fork that a thief has taken and not claimed yet. */
+export const MUTANT_JOINER_CLAIMS: u32 = 407;
+/** In the model's program: the worker is unparked before the cancel word is written. */
+export const MUTANT_UNPARK_BEFORE_CANCEL: u32 = 408;
+/** In the model's program: a lost fork's slot is used again. */
+export const MUTANT_REUSE_LOST: u32 = 409;
+
 // ---- arena.ts --------------------------------------------------------------------------------------------------------------------------
 
 /** A reader stores the block as the new head of the returns instead of a CAS. */
@@ -88,8 +163,6 @@ export const MUTANT_LEAVER_FORGOTTEN: u32 = 808;
 
 // ---- recovery.ts, slots.ts: what is done after a death ---------------------------------------------------------------------------------
 
-/** An outcome is sent home with what the slot says after it was published. */
-export const MUTANT_FINISH_READS_LATE: u32 = 901;
 /** Who meets a running task takes it for its own. */
 export const MUTANT_CLAIM_RUNNING: u32 = 903;
 /** A cancelled task does not say who was about to send it home. */
@@ -136,7 +209,3 @@ export const MUTANT_TICKS_IGNORED: u32 = 924;
 export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: a slot does not say that its result is being given back. */
 export const MUTANT_RETURNS_SILENTLY: u32 = 928;
-/** A ring that a dead worker began is not ended. */
-export const MUTANT_NO_RING_AGAIN: u32 = 207;
-/** Recovery wakes workers as unpark() does: not those that have a token. */
-export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;

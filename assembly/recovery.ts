@@ -123,6 +123,7 @@ function leaveSets(pool: usize, mask: u64): void {
   and64(pool + POOL_JOINING, ~mask);
   and64(pool + POOL_LOOPING, ~mask);
   // mutant KEEPS_SEARCHING: { and64(pool + POOL_IDLE, ~mask); return; }
+  // mutant DEAD_SEARCHES: { and64(pool + POOL_IDLE, ~mask); and64(pool + POOL_SEARCHING, ~mask); return; }
   and64(pool + POOL_SEARCHING, 0);
   // mutant KEEPS_IDLE: return;
   and64(pool + POOL_IDLE, ~mask);

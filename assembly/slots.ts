@@ -83,6 +83,7 @@ export function freeSlotSpan(span: usize): void {
 
 function queuedNext(slot: usize): u32 {
   const state = load<u32>(slot + SLOT_STATE); // plain: a free slot's state is its submitter's
+  // mutant NO_GENERATION: return ((state >> STATE_GENERATION_SHIFT) << STATE_GENERATION_SHIFT) | SLOT_QUEUED;
   return (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED;
 }
 
@@ -106,7 +107,9 @@ export function markForked(slot: usize): void {
 export function claim(slot: usize, agentId: u32, pool: usize): bool {
   const state = load32(slot + SLOT_STATE);
   // mutant CLAIM_RUNNING: if ((state & STATE_STATUS_MASK) == SLOT_RUNNING) return true;
+  // mutant CLAIM_FOR_ANY_POOL: return (state & STATE_STATUS_MASK) == SLOT_QUEUED && cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
   if ((state & STATE_STATUS_MASK) != SLOT_QUEUED || poolOf(slot) != pool) return false;
+  // mutant CLAIM_BY_STORE: { store32(slot + SLOT_STATE, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT)); return true; }
   // Pairs with the CAS in cancel(): one of the two happens.
   return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
 }
@@ -127,6 +130,7 @@ export function concludeCancelled(slot: usize, status: u32, agentId: u32): bool 
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) != SLOT_CANCELLED) return false;
   // mutant DROPPED_ANONYMOUS: return cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | status);
+  // mutant DROP_BY_STORE: { store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | status | (agentId << STATE_AGENT_SHIFT)); return true; }
   return cas32(
     slot + SLOT_STATE,
     state,
@@ -148,6 +152,7 @@ export function cancel(slot: usize, reason: u32): u32 {
     const state = load32(slot + SLOT_STATE);
     const status = state & STATE_STATUS_MASK;
     if (status == SLOT_QUEUED) {
+      // mutant CANCEL_BY_STORE: { store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED); return CANCEL_WAS_QUEUED; }
       if (cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED))
         return CANCEL_WAS_QUEUED;
       continue;

@@ -1,7 +1,7 @@
 /** The `model` build of the kernel, as a binary for the explorer. */
 import { readFileSync } from 'node:fs';
 import type { ModelExports } from '../../build/generated/model-exports.ts';
-import type { Binary, Model, Steps, Thread, World } from './explorer/types.ts';
+import type { Binary, Calls, Model, Steps, Thread, World } from './explorer/types.ts';
 
 /** Bytes of the kernel's memory: what the layout has, and 88 spans of 512 bytes. */
 export const MEMORY_BYTES = 65536;
@@ -18,4 +18,5 @@ export function openKernel(path: URL | string): Binary<ModelExports> {
 export type KernelWorld = World<ModelExports>;
 export type KernelModel<Fixture, State> = Model<ModelExports, Fixture, State>;
 export type KernelThread<Fixture, State> = Thread<ModelExports, Fixture, State>;
+export type KernelCalls = Calls<ModelExports>;
 export type { Steps };

@@ -761,7 +761,10 @@ export class Worker {
     let spinUntil = 0;
     for (;;) {
       const status = calls.statusOf(slot);
-      if (status >= SLOT_DONE) return status === SLOT_LOST ? 'lost' : 'concluded';
+      if (status >= SLOT_DONE) {
+        calls.leaveJoin(this.agent);
+        return status === SLOT_LOST ? 'lost' : 'concluded';
+      }
       const other = calls.help(this.agent);
       if (other === slot) return 'ours';
       if (other !== 0 && this.#trace !== undefined) this.#traceSteal(other);

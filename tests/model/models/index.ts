@@ -2,14 +2,18 @@
 import type { ModelExports } from '../../../build/generated/model-exports.ts';
 import type { AnyModel } from '../explorer/types.ts';
 import { arenaModels, spanModels } from './arena.ts';
+import { completionModels } from './completions.ts';
 import { dequeModels } from './deque.ts';
+import { parkingModels } from './parking.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
 
 export const models: readonly AnyModel<ModelExports>[] = [
   ...dequeModels,
+  ...completionModels,
+  ...parkingModels,
   ...arenaModels,
   ...spanModels,
-  ...recoveryModels,
   ...shutdownModels,
+  ...recoveryModels,
 ];

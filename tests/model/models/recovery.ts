@@ -31,7 +31,6 @@ import {
   MUTANT_CLAIM_RUNNING,
   MUTANT_CLAIMED_FORGOTTEN,
   MUTANT_DROPPED_ANONYMOUS,
-  MUTANT_FINISH_READS_LATE,
   MUTANT_FORGETS_FIRST,
   MUTANT_FORK_RESCUED,
   MUTANT_HELD_AFTER,
@@ -48,6 +47,7 @@ import {
   MUTANT_NOT_LOST,
   MUTANT_NOTIFY_PARKED_ONLY,
   MUTANT_OWNER_BEFORE_LINK,
+  MUTANT_READ_AFTER_OUTCOME,
   MUTANT_REAP_KEEPS_SPANS,
   MUTANT_REFERENCES_IGNORED,
   MUTANT_REPAIR_KEEPS_TOP,
@@ -89,7 +89,7 @@ import {
   settle,
   submit,
   work,
-} from './pool.ts';
+} from '../mortal-pool.ts';
 
 const ALL = Number.POSITIVE_INFINITY;
 
@@ -756,7 +756,7 @@ const reapModels: readonly RecoveryModel[] = [
     mutants: [
       {
         name: 'finish reads late',
-        id: MUTANT_FINISH_READS_LATE,
+        id: MUTANT_READ_AFTER_OUTCOME,
         why: 'the slot is the task of another by then, and is sent home unrun',
       },
       {

@@ -39,7 +39,7 @@ import {
   settle,
   submit,
   work,
-} from './pool.ts';
+} from '../mortal-pool.ts';
 
 const ALL = Number.POSITIVE_INFINITY;
 

@@ -1,6 +1,6 @@
 /**
- * A pool as models use it: one submitter, workers, tasks that are queued before the threads start; and what each of them does, written down
- * after ts/pool and ts/worker, each access of TypeScript included.
+ * A pool whose workers may die, as models use it: one submitter, workers, tasks that are queued before the threads start; and what each of them
+ * does, written down after ts/pool and ts/worker, each access of TypeScript included.
  *
  * Thread i of a model is worker i, for as many as there are workers; further threads are the submitter, who also buries the dead.
  */
@@ -53,9 +53,9 @@ import {
   STATE_AGENT_SHIFT,
   STATE_STATUS_MASK,
   TAG_NUMBER,
-} from '../../../build/generated/layout.model.ts';
-import type { Call } from '../explorer/types.ts';
-import { type KernelThread, type KernelWorld, MEMORY_BYTES, type Steps } from '../kernel.ts';
+} from '../../build/generated/layout.model.ts';
+import type { Call } from './explorer/types.ts';
+import { type KernelThread, type KernelWorld, MEMORY_BYTES, type Steps } from './kernel.ts';
 
 /** A part of a thread's code that comes to a result. */
 export type Program<Result> = Generator<Call, Result, any>;
@@ -227,11 +227,12 @@ export function* joinOne(
   }
   while (true) {
     const status: number = yield call.statusOf(slot);
-    if (status === SLOT_LOST) {
+    if (status >= SLOT_DONE) {
+      yield call.leaveJoin(agent);
+      if (status !== SLOT_LOST) return status;
       state.ran[id]!.push(slot);
       return 'lost';
     }
-    if (status >= SLOT_DONE) return status;
     const other: number = yield call.help(agent);
     if (other === slot) {
       state.ran[id]!.push(slot);
