@@ -166,6 +166,7 @@ export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32,
     store<u32>(cell(own, bottom + count - 1 - i), load<u32>(cell(buffer, top + i)));
   }
   // mutant BATCH_SHOWS_EARLY: if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1);
+  // mutant HELD_AFTER: { if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY; store<u32>(held, slot); if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1); return slot; }
   store<u32>(held, slot); // plain: as in steal()
   if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY;
   // A thief that dies here holds entries that are in no deque; recovery.ts finds them in the cells beyond the bottom (`beyond`).

@@ -1,4 +1,6 @@
 /** The exports of the `model` build: those of the kernel, and the inner functions whose interleavings the models look at. */
+import { mutant } from './mutants';
+
 export { noteClass } from './agents';
 export {
   add32,
@@ -24,4 +26,19 @@ export {
   wakeOne,
 } from './parking';
 export { look, sendHome } from './scheduler';
-export { claim, conclude, concludeCancelled, markForked, markLost, markQueued } from './slots';
+export { claim, conclude, concludeCancelled, freeSlotSpan, markForked, markLost, markQueued } from './slots';
+export { claimFreed } from './spans';
+
+/** A plain access, as TypeScript makes them to what it alone may touch. */
+export function readPlain(address: usize): u32 {
+  return load<u32>(address);
+}
+
+export function writePlain(address: usize, value: u32): void {
+  store<u32>(address, value);
+}
+
+/** 1 when mutant `id` is made: for programs of models that are to be wrong. */
+export function isMutant(id: u32): u32 {
+  return mutant(id) ? 1 : 0;
+}

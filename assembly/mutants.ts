@@ -121,14 +121,104 @@ export const MUTANT_REUSE_LOST: u32 = 409;
 // ---- cells.ts ------------------------------------------------------------------------------------------------------------------------------
 
 /** Whoever meets a claimed cell without a name writes its own. */
-export const MUTANT_NAME_BY_STORE: u32 = 901;
+export const MUTANT_NAME_BY_STORE: u32 = 501;
 /** Who tried to claim a cell takes it that it did. */
-export const MUTANT_CLAIM_UNSEEN: u32 = 902;
+export const MUTANT_CLAIM_UNSEEN: u32 = 502;
 /** A cell is added to by a load and a store. */
-export const MUTANT_ADD_IN_TWO_STEPS: u32 = 903;
+export const MUTANT_ADD_IN_TWO_STEPS: u32 = 503;
 /** A cell is compared, then stored to. */
-export const MUTANT_CAS_IN_TWO_STEPS: u32 = 904;
+export const MUTANT_CAS_IN_TWO_STEPS: u32 = 504;
 /** A cell is read, then stored to. */
-export const MUTANT_SWAP_IN_TWO_STEPS: u32 = 905;
+export const MUTANT_SWAP_IN_TWO_STEPS: u32 = 505;
 /** Who loses the race for a cell goes on to the next. */
-export const MUTANT_CLAIM_OR_NEXT: u32 = 906;
+export const MUTANT_CLAIM_OR_NEXT: u32 = 506;
+
+// ---- arena.ts --------------------------------------------------------------------------------------------------------------------------
+
+/** A reader stores the block as the new head of the returns instead of a CAS. */
+export const MUTANT_RETURN_BY_STORE: u32 = 601;
+/** A reader links the block to the next after it has pushed it. */
+export const MUTANT_RETURN_LINKS_LATE: u32 = 602;
+/** The owner takes the returns with a load and a store instead of an exchange. */
+export const MUTANT_TAKE_BY_STORE: u32 = 603;
+/** A span is given back although one of its blocks is in use. */
+export const MUTANT_TRIM_IN_USE: u32 = 604;
+/** The blocks of a span that is given back stay in the free list. */
+export const MUTANT_TRIM_LEAVES_LINKS: u32 = 605;
+
+// ---- spans.ts --------------------------------------------------------------------------------------------------------------------------
+
+/** A free span is claimed with a store. */
+export const MUTANT_CLAIM_WITHOUT_CAS: u32 = 701;
+/** Who loses a run of spans keeps those that it had. */
+export const MUTANT_LOSER_KEEPS: u32 = 702;
+/** Who loses a run of spans gives all of it back, the winner's too. */
+export const MUTANT_LOSER_RELEASES_ALL: u32 = 703;
+/** A span of slots that was reaped is taken over with a store. */
+export const MUTANT_CLAIM_FREED_WITHOUT_CAS: u32 = 704;
+/** A new span of slots changes its owner before it is linked. */
+export const MUTANT_OWNER_BEFORE_LINK: u32 = 705;
+
+// ---- agents.ts, and how a worker leaves ------------------------------------------------------------------------------------------------
+
+/** A free agent record is taken with a store. */
+export const MUTANT_CLAIM_AGENT_WITHOUT_CAS: u32 = 801;
+/** A free pool record is taken with a store. */
+export const MUTANT_OPEN_POOL_WITHOUT_CAS: u32 = 802;
+/** A pool that closes is free before its lanes are. */
+export const MUTANT_CLOSE_FREES_FIRST: u32 = 803;
+/** The last searcher gives up without a look at the queues. */
+export const MUTANT_STOP_SEARCH_SILENT: u32 = 805;
+/** In the model: the pool is closed before its last worker is gone. */
+export const MUTANT_CLOSE_EARLY: u32 = 807;
+/** In the model: the thread that left is not recovered. */
+export const MUTANT_LEAVER_FORGOTTEN: u32 = 808;
+
+// ---- recovery.ts, slots.ts: what is done after a death ---------------------------------------------------------------------------------
+
+/** Who meets a running task takes it for its own. */
+export const MUTANT_CLAIM_RUNNING: u32 = 903;
+/** A cancelled task does not say who was about to send it home. */
+export const MUTANT_DROPPED_ANONYMOUS: u32 = 904;
+/** A fork that a dead thief held stays queued. */
+export const MUTANT_NOT_LOST: u32 = 905;
+/** Spans of slots become free memory when their agent is reaped. */
+export const MUTANT_SLOTS_BECOME_MEMORY: u32 = 906;
+/** The dead stays in the idle set. */
+export const MUTANT_KEEPS_IDLE: u32 = 907;
+/** The searching set stays as it is. */
+export const MUTANT_KEEPS_SEARCHING: u32 = 908;
+/** The deques of the dead are left alone. */
+export const MUTANT_NO_DRAIN: u32 = 910;
+/** What the dead noted before it took it is not looked for. */
+export const MUTANT_HELD_FORGOTTEN: u32 = 911;
+/** What the dead was running is left alone. */
+export const MUTANT_CLAIMED_FORGOTTEN: u32 = 912;
+/** Nobody is told to look again. */
+export const MUTANT_NO_WAKE_ALL: u32 = 913;
+/** Of an entry its kind is read before its state. */
+export const MUTANT_META_FIRST: u32 = 914;
+/** A fork that a dead thief held is queued as a task. */
+export const MUTANT_FORK_RESCUED: u32 = 915;
+/** Memory of the dead counts as unused. */
+export const MUTANT_REFERENCES_IGNORED: u32 = 916;
+/** Tasks of the dead that others run count as nothing. */
+export const MUTANT_RUNNING_IGNORED: u32 = 917;
+/** Results of the dead that were not read count as nothing. */
+export const MUTANT_RESULTS_IGNORED: u32 = 918;
+/** The result of a fork that nobody is left to read is not given back. */
+export const MUTANT_RESULT_KEPT: u32 = 919;
+/** The spans of the dead are not given back. */
+export const MUTANT_REAP_KEEPS_SPANS: u32 = 920;
+/** In the model: outcomes that the dead had stored and not sent home are not looked for. */
+export const MUTANT_NO_SWEEP: u32 = 921;
+/** In the model: they are looked for before the stack is drained. */
+export const MUTANT_SWEEP_FIRST: u32 = 922;
+/** In the model: what the others were doing is noted before the recovery. */
+export const MUTANT_TICKS_FIRST: u32 = 923;
+/** In the model: nobody waits until the others have moved on. */
+export const MUTANT_TICKS_IGNORED: u32 = 924;
+/** In the model: a slot forgets its result before the block is given back. */
+export const MUTANT_FORGETS_FIRST: u32 = 925;
+/** In the model: a slot does not say that its result is being given back. */
+export const MUTANT_RETURNS_SILENTLY: u32 = 928;

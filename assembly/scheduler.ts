@@ -382,6 +382,7 @@ export function stopSearch(agent: usize): void {
   if (load<u32>(agent + AGENT_SEARCHING) == 0) return;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant STOP_SEARCH_SILENT: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
   if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && anyQueued(pool)) wakeOne(pool);
 }
 

@@ -46,6 +46,8 @@ export const TAG_TEXT: u32 = 5;
 export const TAG_PACKED: u32 = 6;
 /** Sent by MessagePort. */
 export const TAG_PORT: u32 = 7;
+/** A result whose block its reader is giving back: recovery still waits for it, but must not give it back a second time. */
+export const TAG_RETURNED: u32 = 8;
 /** A typed array over the shared memory: byte offset and length; TAG_SHARED + index of its constructor. */
 export const TAG_SHARED: u32 = 16;
 

@@ -18,5 +18,6 @@ export function openKernel(path: URL | string): Binary<ModelExports> {
 export type KernelWorld = World<ModelExports>;
 export type KernelModel<Fixture, State> = Model<ModelExports, Fixture, State>;
 export type KernelThread<Fixture, State> = Thread<ModelExports, Fixture, State>;
+export type KernelCalls = Calls<ModelExports>;
 export type { Steps };
 export type KernelCalls = Calls<ModelExports>;
