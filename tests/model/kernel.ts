@@ -20,4 +20,3 @@ export type KernelModel<Fixture, State> = Model<ModelExports, Fixture, State>;
 export type KernelThread<Fixture, State> = Thread<ModelExports, Fixture, State>;
 export type KernelCalls = Calls<ModelExports>;
 export type { Steps };
-export type KernelCalls = Calls<ModelExports>;
