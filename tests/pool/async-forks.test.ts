@@ -118,3 +118,21 @@ describe('async forks', () => {
     expect(rt.atomicInt32('b').load()).toBe(3);
   });
 });
+
+describe('a sync task may not block for an async fork', () => {
+  it.each([
+    ['blocksForStolen', 'join'],
+    ['blocksForStolen', 'leave'],
+    ['blocksForCrossed', 'leave'],
+    ['blocksForOwn', 'join'],
+    ['blocksForOwn', 'leave'],
+  ])('it is refused, and nobody hangs: %s, %s', async (task, end) => {
+    const { pool } = await openPool({ tasks, minThreads: 2, maxThreads: 2 });
+    const error = await rejectionOf(pool.run(task, ['x', end]));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(error.message).toContain('await the fork instead');
+    await isFree(pool);
+    expect(await Promise.all([1, 2, 3].map(() => pool.run('count', ['more'])))).toHaveLength(3);
+    await pool.shutdown();
+  });
+});

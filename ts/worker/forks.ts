@@ -266,13 +266,20 @@ function asyncRefused(handle: Fork): InvalidTypeError {
 
 function joinSlow(worker: Worker, handle: Fork): unknown {
   if (!(handle instanceof Fork)) throw new InvalidTypeError('join() takes what fork() returned');
-  unlink(handle);
-  if (handle.state === FULFILLED) return handle.value;
-  if (handle.state === REJECTED) throw handle.value;
+  if (handle.state === FULFILLED || handle.state === REJECTED) {
+    unlink(handle);
+    return handle.outcome();
+  }
   if (handle.state !== QUEUED) throw new InvalidTypeError('join() of a fork that is being joined already');
   handle.state = handle.slot === 0 ? LOCAL : TAKING;
+  const how = handle.slot === 0 ? 'concluded' : worker.helpUntilConcluded(handle.slot);
+  if (how === 'async') {
+    // It is left to its task, which may await it, or drops it in the end.
+    handle.state = QUEUED;
+    throw asyncRefused(handle);
+  }
+  unlink(handle);
   if (handle.slot === 0) return runHere(handle);
-  const how = worker.helpUntilConcluded(handle.slot);
   handle.state = LOCAL;
   if (how === 'concluded') return takeOutcome(worker, handle, true);
   retire(worker, handle, how === 'lost');
@@ -376,6 +383,7 @@ export function handOver(from: Forker, to: Forker): void {
 export function joinLeft(worker: Worker, owner: Forker): void {
   let failed = false;
   let first: unknown;
+  let kept: Fork | undefined;
   while (owner.forks !== undefined) {
     const handle = owner.forks;
     owner.forks = handle.older;
@@ -385,8 +393,13 @@ export function joinLeft(worker: Worker, owner: Forker): void {
     } catch (error) {
       if (!failed) first = error;
       failed = true;
+      if (handle.state !== QUEUED) continue;
+      // An async one: the task fails, and drops it.
+      handle.older = kept;
+      kept = handle;
     }
   }
+  owner.forks = kept;
   if (failed) throw first;
 }
 
@@ -485,7 +498,7 @@ export function abandonLeft(worker: Worker, owner: Forker): void {
   if (owner.forks === undefined) return;
   for (const handle of dropLeft(worker, owner)) {
     if (handle.state === AWAITED) continue;
-    if (worker.helpUntilConcluded(handle.slot) === 'ours') retire(worker, handle);
+    if (worker.helpUntilConcluded(handle.slot, true) === 'ours') retire(worker, handle);
     else endDropped(worker, handle);
   }
 }

@@ -14,6 +14,7 @@ import {
   COUNTER_SEEN_MS,
   COUNTER_STEAL_SUCCESSES,
   COUNTER_WAKEUPS,
+  LANE_AGENT,
   META_ASYNC_BIT,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -26,7 +27,9 @@ import {
   SLOT_FAILED,
   SLOT_LOST,
   SLOT_META,
+  SLOT_OWNER,
   SLOT_QUEUED_AT,
+  SLOT_RUNNING,
   SLOT_TAGS,
   TAG_PORT,
   TRACE_PARK,
@@ -593,8 +596,8 @@ export class Worker {
 
   #follow(run: TaskRun, value: PromiseLike<unknown>, id: number, start: number): void {
     this.#async.add(run);
+    this.#markAsync(run.slot);
     const conclude = (failed: boolean, result: unknown): void => {
-      this.#markAsync(run.slot);
       this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
       if (failed) this.#fail(run.slot, result, run);
       else this.#succeed(run.slot, result, run);
@@ -632,11 +635,20 @@ export class Worker {
     else this.#endings.add({ forks, conclude });
   }
 
-  /** Says in the slot of a fork that its outcome came later than its call: join() refuses such a fork, wherever it ran. */
+  /**
+   * Says in the slot of a fork that its outcome comes later than its call: join() refuses such a fork, wherever it runs. At once, because the
+   * thread that joins may be the one whose event loop the fork needs.
+   */
   #markAsync(slot: number): void {
-    const { i32 } = this.kernel;
+    const { i32, calls } = this.kernel;
     const meta = i32[(slot + SLOT_META) >>> 2]!;
-    if ((meta & META_FORK_BIT) !== 0) i32[(slot + SLOT_META) >>> 2] = meta | META_ASYNC_BIT;
+    if ((meta & META_FORK_BIT) === 0) return;
+    Atomics.store(i32, (slot + SLOT_META) >>> 2, meta | META_ASYNC_BIT);
+    calls.unparkIfParked(i32[(i32[(slot + SLOT_OWNER) >>> 2]! + LANE_AGENT) >>> 2]!);
+  }
+
+  #isAsync(slot: number): boolean {
+    return (Atomics.load(this.kernel.i32, (slot + SLOT_META) >>> 2) & META_ASYNC_BIT) !== 0;
   }
 
   #succeed(slot: number, value: unknown, run: TaskRun | undefined): void {
@@ -806,9 +818,10 @@ export class Worker {
 
   /**
    * Blocks in a join until another worker has concluded the fork, running own and stolen forks meanwhile. 'ours': the fork came back to
-   * this worker; 'lost': its thief died before it had claimed it; the caller runs it in both cases.
+   * this worker; 'lost': its thief died before it had claimed it; the caller runs it in both cases. 'async': it runs as an async task, for
+   * which nobody may block, unless `dropped` says that it was told to stop.
    */
-  helpUntilConcluded(slot: number): 'concluded' | 'ours' | 'lost' {
+  helpUntilConcluded(slot: number, dropped = false): 'concluded' | 'ours' | 'lost' | 'async' {
     const { calls } = this.kernel;
     let spinUntil = 0;
     for (;;) {
@@ -816,6 +829,14 @@ export class Worker {
       if (status >= SLOT_DONE) {
         calls.leaveJoin(this.agent);
         return status === SLOT_LOST ? 'lost' : 'concluded';
+      }
+      if (status === SLOT_RUNNING && this.#isAsync(slot)) {
+        if (!dropped) {
+          calls.leaveJoin(this.agent);
+          return 'async';
+        }
+        // It may run here, and end only when it is told.
+        if (this.#lookAroundInJoin()) continue;
       }
       const other = calls.help(this.agent);
       if (other === slot) return 'ours';
@@ -828,8 +849,22 @@ export class Worker {
       const now = this.clock.now();
       if (spinUntil === 0) spinUntil = now + (this.#maySpin ? SPIN_MOST_MS : 0);
       if (now < spinUntil) continue;
-      this.#sleepInJoin(slot);
+      this.#sleepInJoin(slot, dropped);
       spinUntil = 0;
+    }
+  }
+
+  /** As in the event loop's turn, on top of a task that blocks: what is told here is told outside of any task. */
+  #lookAroundInJoin(): boolean {
+    const frame = this.#frame;
+    const run = this.#run;
+    this.#frame = undefined;
+    this.#run = undefined;
+    try {
+      return this.#lookAround();
+    } finally {
+      this.#frame = frame;
+      this.#run = run;
     }
   }
 
@@ -844,12 +879,12 @@ export class Worker {
     }
   }
 
-  #sleepInJoin(slot: number): void {
+  #sleepInJoin(slot: number, dropped: boolean): void {
     const { calls } = this.kernel;
     if (calls.enterJoin(this.agent) !== 0) return;
     if (calls.preparePark(this.agent) !== 0) {
-      // The park is announced: whoever concludes the fork from now on unparks us.
-      if (calls.statusOf(slot) < SLOT_DONE) {
+      // The park is announced: whoever concludes the fork from now on, or goes on with it as an async task, unparks us.
+      if (calls.statusOf(slot) < SLOT_DONE && (dropped || !this.#isAsync(slot))) {
         calls.addCounter(this.agent + COUNTER_PARKS, 1);
         calls.block(this.agent, -1);
       }
