@@ -167,13 +167,11 @@ export const CELL_SIZE: u32 = 256;
 export const CELLS_END: u32 = CELLS + MAX_CELLS * CELL_SIZE;
 
 /*
- *   line 0   claim (i64), ready, name-length, then the name in UTF-8 up to byte 191
+ *   line 0   claim (i64), -, name-length, then the name in UTF-8, inverted, up to byte 191
  *   line 3   value, operations (f64)
  */
 /** 0, or 62 bits of the name's hash with the kind (CELL_INT32, CELL_BOOL) in the low two bits. */
 export const CELL_CLAIM: u32 = 0;
-/** 1 once the name stands there. */
-export const CELL_READY: u32 = 8;
 export const CELL_NAME_LENGTH: u32 = 12;
 export const CELL_NAME: u32 = 16;
 export const CELL_NAME_CAPACITY: u32 = 176;

@@ -96,8 +96,6 @@ export const MUTANT_STATUS_BEFORE_PARK: u32 = 314;
 export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;
 /** A joiner that a forker has chosen returns from its join, and nobody looks at the fork. */
 export const MUTANT_CHOSEN_AND_GONE: u32 = 316;
-/** Recovery takes only the dead worker's own bit out of the searching set. */
-export const MUTANT_DEAD_SEARCHES: u32 = 317;
 
 // ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
 
@@ -119,6 +117,21 @@ export const MUTANT_JOINER_CLAIMS: u32 = 407;
 export const MUTANT_UNPARK_BEFORE_CANCEL: u32 = 408;
 /** In the model's program: a lost fork's slot is used again. */
 export const MUTANT_REUSE_LOST: u32 = 409;
+
+// ---- cells.ts ------------------------------------------------------------------------------------------------------------------------------
+
+/** Whoever meets a claimed cell without a name writes its own. */
+export const MUTANT_NAME_BY_STORE: u32 = 501;
+/** Who tried to claim a cell takes it that it did. */
+export const MUTANT_CLAIM_UNSEEN: u32 = 502;
+/** A cell is added to by a load and a store. */
+export const MUTANT_ADD_IN_TWO_STEPS: u32 = 503;
+/** A cell is compared, then stored to. */
+export const MUTANT_CAS_IN_TWO_STEPS: u32 = 504;
+/** A cell is read, then stored to. */
+export const MUTANT_SWAP_IN_TWO_STEPS: u32 = 505;
+/** Who loses the race for a cell goes on to the next. */
+export const MUTANT_CLAIM_OR_NEXT: u32 = 506;
 
 // ---- arena.ts --------------------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@
  *   3. Entries that it had taken but not claimed are queued again: the word AGENT_HELD, and the cells beyond the bottom of its deques. A
  *      slot that is queued twice is harmless (slots.ts), so "may have been lost" is enough.
  *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
- *      which looks through its slots after it drained its stack.)
+ *      which looks through its slots after it drained its stack.) Its forks that others run or are about to are cancelled: the task above
+ *      them, whose word would tell them, is over.
  *   5. All workers are told to look again, and all submitters notified: a wake-up that the dead had swallowed, not yet sent, or half sent
  *      (the word says TOKEN or RUNG, but it died before it notified) is sent.
  *
@@ -49,6 +50,7 @@ import {
   POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
+  SLOT_CANCEL,
   SLOT_META,
   SLOT_SIZE,
   SLOT_STATE,
@@ -68,6 +70,7 @@ import { releaseAllOf, spanLimit, spanOwner } from './spans';
 import {
   AGENT_DEAD,
   AGENT_FREE,
+  CANCEL_ABORTED,
   SLOT_CANCELLED,
   SLOT_DONE,
   SLOT_DROPPED,
@@ -109,6 +112,7 @@ export function recover(agent: usize, rescue: usize): void {
   // mutant HELD_FORGOTTEN: store<u32>(agent + AGENT_HELD, 0);
   rescueEntry(load<u32>(agent + AGENT_HELD), pool, rescue);
   concludeClaimedBy(id);
+  orphanForks(agent);
   add32(HEADER_RECOVERIES, 1);
   // mutant NO_WAKE_ALL: return;
   wakeAll(pool, load32(pool + POOL_WORKER_HIGH));
@@ -123,7 +127,6 @@ function leaveSets(pool: usize, mask: u64): void {
   and64(pool + POOL_JOINING, ~mask);
   and64(pool + POOL_LOOPING, ~mask);
   // mutant KEEPS_SEARCHING: { and64(pool + POOL_IDLE, ~mask); return; }
-  // mutant DEAD_SEARCHES: { and64(pool + POOL_IDLE, ~mask); and64(pool + POOL_SEARCHING, ~mask); return; }
   and64(pool + POOL_SEARCHING, 0);
   // mutant KEEPS_IDLE: return;
   and64(pool + POOL_IDLE, ~mask);
@@ -182,6 +185,21 @@ function concludeClaimedBy(id: u32): void {
         conclude(slot, SLOT_EXITED);
         sendHome(slot);
       }
+    }
+  }
+}
+
+/** A worker's own slots are forks. One that is free or concluded by now does not mind the word. */
+function orphanForks(agent: usize): void {
+  for (
+    let span: usize = load32(agent + AGENT_SLOT_SPANS);
+    span != 0;
+    span = load<u32>(span + SPAN_SLOTS_NEXT)
+  ) {
+    for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) {
+      const slot = slotAt(span, i);
+      const now = status(slot);
+      if (now == SLOT_RUNNING || now == SLOT_QUEUED) store32(slot + SLOT_CANCEL, CANCEL_ABORTED);
     }
   }
 }

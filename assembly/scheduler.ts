@@ -73,7 +73,7 @@ const ACCEPTED: u32 = 1;
 const NO_ROOM: u32 = 0;
 
 /** Calls of touchStack(): deeper than anything below help(). */
-const STACK_PROBE: u32 = 24; // model: 0
+const STACK_PROBE: u32 = 128; // model: 0
 
 /** Answer of enterIdle(). */
 const ENTER_RETRY: u32 = 1;

@@ -79,6 +79,8 @@ export const WORKER_SEARCHING: u32 = 2;
 export const WORKER_PARKED: u32 = 3;
 export const WORKER_IDLE: u32 = 4;
 export const WORKER_AWAITING: u32 = 5;
+/** The pool changed its mind: BOOTING -> REVOKED by the pool, or BOOTING -> RUNNING by the worker, one CAS says which. */
+export const WORKER_REVOKED: u32 = 6;
 
 export const CELL_INT32: u32 = 1;
 export const CELL_BOOL: u32 = 2;

@@ -47,7 +47,6 @@ export interface Pool {
 }
 
 /** Part of a thread that comes to a value. */
-// biome-ignore lint/suspicious/noExplicitAny: as Steps
 export type Part<T> = Generator<Call, T, any>;
 
 /** Initialises the memory and opens a pool; tasks of class 0 are known. */
@@ -123,7 +122,8 @@ export function wrongAtRest(
   if (sleepers.length === workers.length && searching !== 0)
     return `all sleep, and the searching set is ${searching.toString(2)}`;
   const looping = setOf(world, pool, POOL_LOOPING);
-  if ((looping & ~idle) !== 0) return `the looping set is ${looping.toString(2)}, the idle set ${idle.toString(2)}`;
+  if ((looping & ~idle) !== 0)
+    return `the looping set is ${looping.toString(2)}, the idle set ${idle.toString(2)}`;
   return undefined;
 }
 
@@ -134,6 +134,16 @@ export interface WorkerOptions {
   readonly looping?: boolean;
   /** It does not answer any more once it sleeps. */
   readonly deaf?: boolean;
+  /** It sleeps already (putToSleep). 'waking': that sleep ends by itself. */
+  readonly asleep?: 'sleeping' | 'waking';
+}
+
+/** In set-up: these workers sleep when the threads start. */
+export function putToSleep({ calls }: KernelWorld, workers: readonly Place[]): void {
+  for (const { agent } of workers) {
+    calls.enterIdle(agent, 0);
+    calls.preparePark(agent);
+  }
 }
 
 /** The worker's loop: runs tasks, searches, sleeps. Ends when `run` says that the worker is busy for ever. */
@@ -141,8 +151,13 @@ export function* work(
   call: KernelCalls,
   { agent }: Place,
   run: (slot: number) => Part<'done' | 'busy'>,
-  { naps = 0, looping = false, deaf = false }: WorkerOptions = {},
+  { naps = 0, looping = false, deaf = false, asleep }: WorkerOptions = {},
 ): Part<void> {
+  if (asleep !== undefined) {
+    if (asleep === 'sleeping') yield call.block(agent, -1);
+    yield call.finishPark(agent);
+    yield call.exitIdle(agent);
+  }
   let napsLeft = naps;
   while (true) {
     let slot: number = yield call.take(agent);
@@ -243,12 +258,19 @@ const DEQUE_WORDS: readonly [offset: number, name: string][] = [
 ];
 
 /** Names the words of a pool for people. */
-export function describePool({ pool, submitter, workers }: Pool, slots: readonly number[], address: number): string | undefined {
+export function describePool(
+  { pool, submitter, workers }: Pool,
+  slots: readonly number[],
+  address: number,
+): string | undefined {
   const find = (base: number, words: readonly [number, string][], who: string): string | undefined => {
     const name = words.find(([offset]) => base + offset === address)?.[1];
     return name === undefined ? undefined : `${who}${name}`;
   };
-  const places = [submitter, ...workers].map((place, i) => ({ ...place, who: i === 0 ? 'S.' : `w${i - 1}.` }));
+  const places = [submitter, ...workers].map((place, i) => ({
+    ...place,
+    who: i === 0 ? 'S.' : `w${i - 1}.`,
+  }));
   for (const { agent, lane, who } of places) {
     let found = find(agent, WORDS, who) ?? find(lane, [[LANE_COMPLETED, 'completed']], who);
     for (let i = 0; i < 2; i++)

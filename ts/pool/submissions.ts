@@ -96,6 +96,21 @@ const capture = (resolve: Resolve): void => {
 };
 
 const NO_OPTIONS: RunOptions = Object.freeze({});
+/** Stands for a call that had no extra and was settled while its slot was out: the slot still has to come home. */
+const SETTLED: Extra = Object.freeze({
+  name: '',
+  options: NO_OPTIONS,
+  args: undefined,
+  range: false,
+  submitStack: undefined,
+  resolve: () => undefined,
+  attempt: 1,
+  settled: true,
+  slot: 0,
+  stopTimer: undefined,
+  stopSignal: undefined,
+  stopGrace: undefined,
+});
 /** Least time between two stacks in mode 'sampled'. */
 const STACK_INTERVAL_MS = 1;
 
@@ -187,6 +202,7 @@ export class Submissions implements Drainable {
     const promise = new Promise<unknown>(capture as never);
     this.#resolves[this.#agent.slots.ordinal(slot)] = captured;
     this.#open++;
+    this.#submitted++;
     const classNumber = this.#host.defaultClass;
     this.#fill(slot, functionId | (classNumber << META_CLASS_SHIFT) | (count << META_COUNT_SHIFT));
     this.#enqueue(slot, classNumber, 0);
@@ -202,7 +218,6 @@ export class Submissions implements Drainable {
   }
 
   #enqueue(slot: number, classNumber: number, node: number): void {
-    this.#submitted++;
     this.#out++;
     if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0)
       this.#noRoom(slot);
@@ -276,10 +291,12 @@ export class Submissions implements Drainable {
     };
     const classNumber = options.qos === undefined ? this.#host.defaultClass : classOf(options.qos);
     this.#open++;
+    this.#submitted++;
     try {
       if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
     } catch (error) {
       this.#open--;
+      this.#submitted--;
       return rejection(() => error);
     }
     if (extra.settled) return promise;
@@ -505,8 +522,8 @@ export class Submissions implements Drainable {
       tag === TAG_PORT &&
       this.#host.portValues.isDue(slot, this.#claimant(slot))
     ) {
-      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone.
-      this.#host.portValues.whenHere(slot, () => this.#homeSlow(slot, status, extra, resolve));
+      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone. By then the call may be settled.
+      this.#host.portValues.whenHere(slot, () => this.#home(slot));
       return;
     }
     const claimant = this.#claimant(slot);
@@ -523,7 +540,8 @@ export class Submissions implements Drainable {
     slots.put(slot);
     this.#out--;
     extra?.stopGrace?.();
-    if (resolve === undefined || extra?.settled === true) return;
+    // The call was settled before its slot came home.
+    if (resolve === undefined) return;
     if (outcome.ok) {
       extra?.stopTimer?.();
       extra?.stopSignal?.();
@@ -595,8 +613,7 @@ export class Submissions implements Drainable {
       // A call that was cancelled or closed meanwhile has been taken out.
       if (!this.#inBackoff.delete(extra)) return;
       try {
-        if (this.#write(extra, functionId, classNumber)) this.#submitted--;
-        else this.#wait(extra, functionId, classNumber);
+        if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
       } catch (error) {
         this.#settleExtra(extra, () => error);
         this.#host.onSettled();
@@ -664,6 +681,7 @@ export class Submissions implements Drainable {
       if (extra !== undefined) {
         if (!extra.settled) this.#settleExtra(extra, error);
       } else {
+        this.#extras[ordinal] = SETTLED;
         this.#open--;
         this.#failed++;
         resolve(rejection(error));

@@ -616,6 +616,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#agent.pump.remove(this.#submissions);
     this.#crew.release();
     this.#portValues.close();
+    this.#host.signals.close();
     this.#agent.kernel.calls.closePool(this.#pool);
     for (const idle of this.#idle.splice(0)) idle();
     for (const closed of this.#onClosed) closed();

@@ -33,6 +33,7 @@ import {
   TRACE_STEAL,
   TRACE_TASK,
   WORKER_AWAITING,
+  WORKER_BOOTING,
   WORKER_IDLE,
   WORKER_PARKED,
   WORKER_RUNNING,
@@ -43,20 +44,31 @@ import { describeError } from '../codec/error-codec.ts';
 import { isMoved } from '../codec/move.ts';
 import { createPacker, createUnpacker } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
-import { DataCloneFailure, HeddleError, InvalidTypeError, MemoryFullError } from '../errors.ts';
+import {
+  DataCloneFailure,
+  HeddleError,
+  InvalidTypeError,
+  MemoryFullError,
+  TaskAbortedError,
+} from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
 import { cancelWord, TaskRun } from './context.ts';
 import {
   abandonLeft,
+  awaitLeft,
+  beginAwait,
+  dropLeft,
+  endAwait,
   type Fork,
-  giveBack,
+  type Forker,
+  handOver,
+  isOver,
   joinLeft,
-  markAwaited,
-  reclaim,
+  runAwaited,
   runRange,
-  takeOutcome,
+  tellThieves,
   unlink,
 } from './forks.ts';
 import type { BootOptions, ToWorker } from './messages.ts';
@@ -93,10 +105,10 @@ const ASYNC = 2;
 /** Why the inner loop came back. */
 type Pause = 'idle' | 'turn' | 'full' | 'yield';
 
-/** What fork and join need of the task that calls them: a sync task's frame, or an async task's run. */
-interface Frame {
-  slot: number;
-  forks: Fork | undefined;
+/** An async task that is over, while other workers still run what it forked. */
+interface Ending {
+  readonly forks: readonly Fork[];
+  conclude(): void;
 }
 
 /** One worker thread: takes tasks, runs them, sends their outcomes home, and idles in steps. */
@@ -129,9 +141,10 @@ export class Worker {
   readonly port: ValuePort;
   readonly #trace: TraceRing | undefined;
   readonly #async = new Set<TaskRun>();
-  readonly #awaitedForks = new Map<Fork, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #awaitedForks = new Map<Fork, () => void>();
+  readonly #endings = new Set<Ending>();
   readonly #wantedArguments = new Map<number, number>();
-  #frame: Frame | undefined;
+  #frame: Forker | undefined;
   #run: TaskRun | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
@@ -186,7 +199,8 @@ export class Worker {
 
   /** Runs until `stop()` was called and nothing is under way. */
   async loop(): Promise<void> {
-    while (!(this.#stopping && this.#async.size === 0)) {
+    if (!this.#mayBegin()) return;
+    while (!(this.#stopping && this.#isFree)) {
       const pause = this.#stopping ? 'full' : this.#runTasks();
       this.#flushCounters();
       if (pause === 'yield') await undefined;
@@ -197,6 +211,14 @@ export class Worker {
     this.kernel.calls.stopSearch(this.agent);
   }
 
+  /** False when the pool has stopped this worker in its start, and may end the thread at any moment: it must not take a task. */
+  #mayBegin(): boolean {
+    const activity = (this.agent + AGENT_ACTIVITY) >>> 2;
+    return (
+      Atomics.compareExchange(this.kernel.i32, activity, WORKER_BOOTING, WORKER_RUNNING) === WORKER_BOOTING
+    );
+  }
+
   /** Takes no further task. What is queued here goes on elsewhere. */
   stop(): void {
     this.#stopping = true;
@@ -204,7 +226,12 @@ export class Worker {
   }
 
   get asyncTasks(): number {
-    return this.#async.size;
+    return this.#async.size + this.#endings.size;
+  }
+
+  /** Is nothing under way? */
+  get #isFree(): boolean {
+    return this.#async.size === 0 && this.#endings.size === 0;
   }
 
   #turn(): Promise<void> {
@@ -378,9 +405,23 @@ export class Worker {
     }
     this.kernel.calls.stopSearch(this.agent);
     await this.#turn();
-    if (this.#stopping ? this.#async.size === 0 : !this.#isFull()) return;
+    if (this.#stopping ? this.#isFree || this.#ranForks() : !this.#isFull()) return;
     this.#setActivity(WORKER_AWAITING);
     await this.#sleep();
+  }
+
+  /** Stopping, it takes no task, but forks are parts of tasks that run, and there may be nobody else to run them. False when there is none. */
+  #ranForks(): boolean {
+    let ran = false;
+    for (
+      let slot = this.kernel.calls.help(this.agent);
+      slot !== 0;
+      slot = this.kernel.calls.help(this.agent)
+    ) {
+      this.execute(slot);
+      ran = true;
+    }
+    return ran;
   }
 
   /** Idles on the event loop until somebody unparks this agent or something happens in this thread. Burns no CPU. */
@@ -388,7 +429,7 @@ export class Worker {
     const { calls, i32 } = this.kernel;
     if (calls.preparePark(this.agent) !== 0) {
       // The park is announced: a cancel or an outcome from now on unparks us, one from before is seen here.
-      if (!this.#lookAround() && !(this.#stopping && this.#async.size === 0)) await this.#untilWoken(i32);
+      if (!this.#lookAround() && !(this.#stopping && this.#isFree)) await this.#untilWoken(i32);
     }
     calls.finishPark(this.agent);
     this.#lookAround();
@@ -419,23 +460,25 @@ export class Worker {
       if (!run.told) {
         changed = true;
         run.abort(this.kernel);
+        tellThieves(this, run);
       } else if ((word & CANCEL_GRACED) === 0) {
         // It was told a turn ago and still runs: its caller has its answer, so its place goes to others.
         changed = true;
         this.#giveUp(run);
       }
     }
-    for (const [fork, waiter] of this.#awaitedForks) {
+    for (const [fork, concluded] of this.#awaitedForks) {
       if (this.kernel.calls.statusOf(fork.slot) < SLOT_DONE) continue;
       changed = true;
       this.#awaitedForks.delete(fork);
-      try {
-        if (this.kernel.calls.statusOf(fork.slot) === SLOT_LOST) giveBack(this, fork);
-        else takeOutcome(this, fork, false);
-        waiter.resolve();
-      } catch (error) {
-        waiter.reject(error);
-      }
+      endAwait(this, fork);
+      concluded();
+    }
+    for (const ending of this.#endings) {
+      if (!ending.forks.every((fork) => isOver(this, fork))) continue;
+      changed = true;
+      this.#endings.delete(ending);
+      ending.conclude();
     }
     return changed;
   }
@@ -457,7 +500,7 @@ export class Worker {
     const outerFrame = this.#frame;
     const outerRun = this.#run;
     const outerBits = this.classBits;
-    const frame: Frame = { slot, forks: undefined };
+    const frame: Forker = { slot, forks: undefined };
     this.#frame = frame;
     this.#run = undefined;
     this.#enterClass(meta);
@@ -469,7 +512,7 @@ export class Worker {
         (meta & META_RANGE_BIT) === 0
           ? this.codec.invoke(this.#functions[id]!, slot, meta)
           : this.#range(slot, meta, id);
-      if (frame.forks !== undefined) joinLeft(this, frame);
+      if (frame.forks !== undefined && !isThenable(value)) joinLeft(this, frame);
     } catch (error) {
       failed = true;
       value = error;
@@ -482,7 +525,7 @@ export class Worker {
     if (outerBits >= 0) this.#enterClass(outerBits);
     this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
     if (failed) this.#fail(slot, value, run);
-    else if (isThenable(value)) this.#becomeAsync(slot, id, value, run);
+    else if (isThenable(value)) this.#becomeAsync(frame, id, value, run);
     else this.#succeed(slot, value, run);
   }
 
@@ -540,42 +583,53 @@ export class Worker {
   }
 
   /** A task that was taken for a plain function returned a promise: from now on it runs with a context that follows it. */
-  #becomeAsync(slot: number, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
+  #becomeAsync(frame: Forker, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
     this.#modes[id] = ASYNC;
-    const run = made ?? new TaskRun(slot, this.#names[id]!);
+    const run = made ?? new TaskRun(frame.slot, this.#names[id]!);
+    handOver(frame, run);
     run.loose = true;
     this.#follow(run, value, id, this.#trace === undefined ? 0 : this.clock.now());
   }
 
   #follow(run: TaskRun, value: PromiseLike<unknown>, id: number, start: number): void {
     this.#async.add(run);
-    const settle = (failed: boolean, result: unknown): void => {
-      if (run.done) return;
+    const conclude = (failed: boolean, result: unknown): void => {
       this.#markAsync(run.slot);
-      this.#async.delete(run);
       this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
       if (failed) this.#fail(run.slot, result, run);
       else this.#succeed(run.slot, result, run);
       this.#wake?.();
     };
-    const fail = (error: unknown): void => {
+    const succeed = (result: unknown): void => {
       if (run.done) return;
-      if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
-      settle(true, error);
+      this.#async.delete(run);
+      conclude(false, result);
+    };
+    const fail = (error: unknown): void => {
+      if (!run.done) this.#abandon(run, () => conclude(true, error));
     };
     // A thenable may be a fork, which looks for its task when it is asked.
     const store = this.platform.asyncStore;
     const settled =
       store === undefined ? Promise.resolve(value) : store.run(run, () => Promise.resolve(value));
     settled.then((result) => {
-      if (run.done) return;
-      try {
-        if (run.forks !== undefined) this.#withFrame(run, () => joinLeft(this, run));
-        settle(false, result);
-      } catch (error) {
-        fail(error);
+      if (run.forks === undefined || run.done) {
+        succeed(result);
+        return;
       }
+      // What is run here runs as part of the task.
+      const left = store === undefined ? awaitLeft(this, run) : store.run(run, () => awaitLeft(this, run));
+      left.then(() => succeed(result), fail);
     }, fail);
+  }
+
+  /** Ends an async task that failed or was given up. Its outcome goes home when no other worker runs any of its forks. */
+  #abandon(run: TaskRun, conclude: () => void): void {
+    run.done = true;
+    this.#async.delete(run);
+    const forks = dropLeft(this, run);
+    if (forks.length === 0) conclude();
+    else this.#endings.add({ forks, conclude });
   }
 
   /** Says in the slot of a fork that its outcome came later than its call: join() refuses such a fork, wherever it ran. */
@@ -583,16 +637,6 @@ export class Worker {
     const { i32 } = this.kernel;
     const meta = i32[(slot + SLOT_META) >>> 2]!;
     if ((meta & META_FORK_BIT) !== 0) i32[(slot + SLOT_META) >>> 2] = meta | META_ASYNC_BIT;
-  }
-
-  #withFrame(run: TaskRun, fn: () => void): void {
-    const outer = this.#frame;
-    this.#frame = run;
-    try {
-      fn();
-    } finally {
-      this.#frame = outer;
-    }
   }
 
   #succeed(slot: number, value: unknown, run: TaskRun | undefined): void {
@@ -648,12 +692,15 @@ export class Worker {
 
   /** A cancelled async task that did not stop: its slot goes home, what it still does is nobody's. */
   #giveUp(run: TaskRun): void {
-    if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
-    run.done = true;
-    this.#async.delete(run);
-    this.#failed++;
-    this.codec.writeResult(run.slot, undefined);
-    this.kernel.calls.finish(run.slot, SLOT_FAILED);
+    this.#abandon(run, () => {
+      this.#failed++;
+      // The call has been settled; a fork may still be awaited by a task that goes on.
+      const isFork = (this.kernel.i32[(run.slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0;
+      const why = new TaskAbortedError(`task '${run.name}' was aborted`, { resource: run.name });
+      if (!isFork || this.codec.writeResult(run.slot, describeError(why)) !== WRITTEN)
+        this.codec.writeResult(run.slot, undefined);
+      this.kernel.calls.finish(run.slot, SLOT_FAILED);
+    });
   }
 
   // ---- arguments by port ---------------------------------------------------------------------------------------------------------------------
@@ -689,7 +736,7 @@ export class Worker {
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT outside a task.
    */
-  frame(caller: string): Frame {
+  frame(caller: string): Forker {
     const frame =
       this.#frame ?? (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
     if (frame === undefined) {
@@ -740,16 +787,21 @@ export class Worker {
   }
 
   /** Waits for a fork without blocking the thread. */
-  async awaitFork(fork: Fork): Promise<unknown> {
-    unlink(this, fork);
+  awaitFork(fork: Fork): Promise<unknown> {
+    fork.promise ??= this.#concludeFork(fork).finally(() => unlink(fork));
+    return fork.promise;
+  }
+
+  async #concludeFork(fork: Fork): Promise<unknown> {
     if (fork.isSettled) return fork.outcome();
-    if (reclaim(this, fork)) return await fork.call();
-    markAwaited(fork);
-    await new Promise<void>((resolve, reject) => {
-      this.#awaitedForks.set(fork, { resolve, reject });
-      this.#wake?.();
-    });
-    return fork.isSettled ? fork.outcome() : await fork.call();
+    if (!beginAwait(this, fork)) {
+      await new Promise<void>((resolve) => {
+        this.#awaitedForks.set(fork, resolve);
+        this.#wake?.();
+      });
+      if (fork.isSettled) return fork.outcome();
+    }
+    return runAwaited(fork);
   }
 
   /**

@@ -23,10 +23,10 @@ import {
   type Failure,
   LOAD,
   NOTIFY,
+  OWN,
   PLAIN_LOAD,
   PLAIN_STORE,
   RELAX,
-  RETURN,
   RMW,
   START,
   STORE,
@@ -37,9 +37,15 @@ import {
   type World,
 } from './types.ts';
 
-/** Decides who acts. An action is a thread, or `threads + i` for the death of thread i; -1 ends the execution. */
+/**
+ * Decides who acts. An action is a thread; or `threads + i`, the death of thread i; or twice `threads`: nothing happens any more. -1 gives the
+ * execution up.
+ */
 export interface Chooser {
-  /** `current` is the thread that arrived here, or -1 when it cannot go on. `runnable` and `mortal` are sets of threads. */
+  /**
+   * `current` is the thread that arrived here, or -1 when it cannot go on. `runnable` and `mortal` are sets of threads; member `threads` of the
+   * latter means that nothing may happen any more.
+   */
   choose(machine: Machine, current: number, runnable: number, mortal: number): number;
 }
 
@@ -449,7 +455,7 @@ export class Machine {
   /** A thread that may die may die when it has written all, and before its caller learns of it. False when it does. */
   #survivesReturn(t: number): boolean {
     if ((this.#mortal(t) & (1 << t)) === 0) return true;
-    this.pendingKind[t] = RETURN;
+    this.pendingKind[t] = OWN;
     this.#next = this.#decide(t, true);
     if (this.#next === t) {
       this.#mix(t, 1);
@@ -529,6 +535,7 @@ export class Machine {
   /** A thread that may die may die before every write: whoever cleans up sees which were done. True when it does. */
   #diesHere(t: number): boolean {
     if ((this.#mortal(t) & (1 << t)) === 0) return false;
+    this.pendingKind[t] = OWN;
     const next = this.#decide(t, true);
     if (next === t) return false;
     this.#next = next;
@@ -647,11 +654,16 @@ export class Machine {
       let runnable = this.#runnable & ~this.#relaxing;
       const idle = this.#waiting & ~this.#notified & ~this.#killed;
       if (this.#timeoutsLeft > 0) runnable |= idle & this.#finite;
-      // When nothing else can happen, a timeout does. Nobody may rely on a spurious wake-up.
+      // When nothing else can happen, a timeout does.
       if (runnable === 0) runnable = idle & this.#finite;
-      if (runnable === 0) return -1;
-      if (this.#spuriousLeft > 0) runnable |= idle & ~this.#finite;
-      const mortal = this.#killsLeft > 0 ? this.#mortal(t) : 0;
+      let mortal = this.#killsLeft > 0 ? this.#mortal(t) : 0;
+      const spurious = this.#spuriousLeft > 0 ? idle & ~this.#finite : 0;
+      // Nobody may rely on a spurious wake-up: it may also be that all ends here.
+      if (runnable === 0) {
+        if (spurious === 0) return -1;
+        mortal |= 1 << this.count;
+      }
+      runnable |= spurious;
       if (dieOrGoOn && t >= 0) runnable = 1 << t;
       const isHere = t >= 0 && (runnable & (1 << t)) !== 0 && (this.pendingKind[t] !== WAKE || dieOrGoOn);
       const action = this.#chooser.choose(this, isHere ? t : -1, runnable, mortal);
@@ -667,6 +679,7 @@ export class Machine {
       }
       const victim = action - this.count;
       this.schedule.push(-1 - victim);
+      if (victim === this.count) return -1;
       this.#kill(victim);
       if (victim === t) t = -1;
     }
@@ -767,6 +780,31 @@ export class Machine {
   }
 
   // ---- the books ----------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Could it matter that action a comes now rather than after b, which was seen to come first? Never no when it could. Accesses of different
+   * words, and reads, commute; so does what a thread does on its own. What uses up a budget, or looks at more than a word, commutes with
+   * nothing of its sort. A death comes as early as it can (#mortal), so that it came after b was not seen.
+   */
+  dependent(a: number, b: number): boolean {
+    const n = this.count;
+    if (a >= n) return true;
+    if (b >= n) return a === b - n || b === 2 * n;
+    if (a === b) return true;
+    const [kindA, kindB] = [this.pendingKind[a]!, this.pendingKind[b]!];
+    if (kindA === RELAX || kindB === RELAX || kindA === START || kindB === START) return true;
+    if (kindA === OWN || kindB === OWN) return false;
+    if (kindA === WAKE && kindB === WAKE) return true;
+    const distance = this.pendingWord[a]! - this.pendingWord[b]!;
+    const overlap =
+      distance === 0 ||
+      (distance === 1 && this.#pendingSize[b] === 8) ||
+      (distance === -1 && this.#pendingSize[a] === 8);
+    if (!overlap) return false;
+    const isReadA = kindA === LOAD || kindA === PLAIN_LOAD;
+    const isReadB = kindB === LOAD || kindB === PLAIN_LOAD;
+    return !(isReadA && isReadB);
+  }
 
   /** The pending access of t happens now. */
   #perform(t: number): void {

@@ -6,6 +6,11 @@
  * running, is not gone into again: what follows from it is known. That holds for every bound, since the key says all that the
  * future depends on; and states that were met before were gone into wholly, since the search is depth first and no state follows itself.
  *
+ * Without a bound, sleep sets besides (P. Godefroid, "Partial-order methods for the verification of concurrent systems", 1996, chapters 5 and
+ * 6): an action whose consequences here were seen when it came earlier is not tried again before something that it depends on has happened. A
+ * known state is gone into again only for what was asleep whenever it was met before. With a bound they would be wrong: the order that
+ * was seen earlier may have had more preemptions left or fewer.
+ *
  * random(), pct(): one execution each, from a seed. PCT: S. Burckhardt et al., "A randomized scheduler with probabilistic guarantees of
  * finding bugs" (ASPLOS 2010): random priorities, and depth - 1 places where the running thread's falls below all others.
  */
@@ -29,8 +34,9 @@ export interface Limits {
   readonly bound: number;
   readonly seconds?: number;
   readonly executions?: number;
-  /** Do not recognise states (to test the explorer itself). */
+  /** Do not recognise states; do not use sleep sets (to test the explorer itself). */
   readonly noCache?: boolean;
+  readonly noSleep?: boolean;
   /** Do not look for conflicts by random executions first. */
   readonly noWarmUp?: boolean;
   readonly onProgress?: (executions: number, steps: number) => void;
@@ -68,6 +74,18 @@ class States {
     return false;
   }
 
+  /** Of a state that is known, the actions that were asleep whenever it was met, those of `asleep` left in; -1 when it is new. */
+  meetAsleep(hash1: number, hash2: number, asleep: number): number {
+    const at = this.#find(hash1, hash2);
+    const was = this.#table[at + 2]! - 1;
+    if (was >= 0) {
+      this.#table[at + 2] = (was & asleep) + 1;
+      return was;
+    }
+    this.meet(hash1, hash2, asleep);
+    return -1;
+  }
+
   #find(hash1: number, hash2: number): number {
     const table = this.#table;
     let i = hash1 & this.#mask;
@@ -91,28 +109,36 @@ class States {
 }
 
 const NO_BOUND = 0x3fffffff;
+const DIFFERS = 'an execution differs from its replay: is the model deterministic?';
 /** Random executions without a new conflict, after which the search begins. */
 const WARM = 300;
 
 class DepthFirst implements Chooser {
   readonly #bound: number;
   readonly #states: States | undefined;
+  readonly #isDrowsy: boolean;
   #chosen = new Int32Array(1024);
   #todo = new Int32Array(1024);
+  /** At each decision, what was gone into before the chosen action. */
+  #done = new Int32Array(1024);
+  /** Actions that need not be tried: whatever follows from them here was seen to follow when they came earlier. */
+  #asleep = 0;
   #prefix = 0;
   #depth = 0;
   #preemptions = 0;
   pruned = false;
   deepest = 0;
 
-  constructor(bound: number, states: States | undefined) {
+  constructor(bound: number, states: States | undefined, sleepSets: boolean) {
     this.#bound = Number.isFinite(bound) ? bound : NO_BOUND;
     this.#states = states;
+    this.#isDrowsy = sleepSets && this.#bound === NO_BOUND;
   }
 
   begin(): void {
     this.#depth = 0;
     this.#preemptions = 0;
+    this.#asleep = 0;
     this.pruned = false;
   }
 
@@ -122,6 +148,7 @@ class DepthFirst implements Chooser {
   }
 
   choose(machine: Machine, current: number, runnable: number, mortal: number): number {
+    if (this.#isDrowsy) return this.#chooseAwake(machine, current, runnable | (mortal << machine.count));
     const here = current >= 0 ? 1 << current : 0;
     const left = this.#bound - this.#preemptions;
     const threads = here !== 0 && left <= 0 ? here : runnable;
@@ -133,15 +160,13 @@ class DepthFirst implements Chooser {
     let action: number;
     if (d < this.#prefix) {
       action = this.#chosen[d]!;
-      if (((candidates >>> action) & 1) === 0)
-        throw new Error('an execution differs from its replay: is the model deterministic?');
+      if (((candidates >>> action) & 1) === 0) throw new Error(DIFFERS);
     } else {
       if (this.#states !== undefined) {
         machine.fingerprint(this.#bound === NO_BOUND ? 0 : current + 2);
         if (this.#states.meet(machine.hash1, machine.hash2, this.#bound === NO_BOUND ? 0 : left)) {
           this.#depth--;
-          this.pruned = true;
-          return -1;
+          return this.#prune();
         }
       }
       if (d >= this.#chosen.length) this.#enlarge();
@@ -153,12 +178,64 @@ class DepthFirst implements Chooser {
     return action;
   }
 
+  /** choose() without a bound, with sleep sets. */
+  #chooseAwake(machine: Machine, current: number, candidates: number): number {
+    const asleep = this.#asleep;
+    const awake = candidates & ~asleep;
+    if (awake === 0) return this.#prune();
+    let action = current >= 0 && (awake & (1 << current)) !== 0 ? current : lowest(awake);
+    let done = 0;
+    if ((candidates & (candidates - 1)) !== 0) {
+      const d = this.#depth++;
+      if (d < this.#prefix) {
+        action = this.#chosen[d]!;
+        if (((awake >>> action) & 1) === 0) throw new Error(DIFFERS);
+      } else {
+        let todo = awake;
+        if (this.#states !== undefined) {
+          machine.fingerprint(0);
+          const before = this.#states.meetAsleep(machine.hash1, machine.hash2, asleep);
+          if (before >= 0) {
+            // What was awake before was gone into then.
+            todo = awake & before;
+            if (todo === 0) {
+              this.#depth--;
+              return this.#prune();
+            }
+            if (((todo >>> action) & 1) === 0) action = lowest(todo);
+          }
+        }
+        if (d >= this.#chosen.length) this.#enlarge();
+        this.#chosen[d] = action;
+        this.#todo[d] = todo & ~(1 << action);
+        this.#done[d] = awake & ~todo;
+      }
+      done = this.#done[d]!;
+    }
+    // Whatever the action does not wake sleeps on.
+    let sleepers = 0;
+    for (let rest = (asleep | done) & ~(1 << action); rest !== 0; rest &= rest - 1) {
+      const other = lowest(rest);
+      if (!machine.dependent(action, other)) sleepers |= 1 << other;
+    }
+    this.#asleep = sleepers;
+    return action;
+  }
+
+  #prune(): number {
+    this.pruned = true;
+    return -1;
+  }
+
   #enlarge(): void {
-    const [chosen, todo] = [this.#chosen, this.#todo];
-    this.#chosen = new Int32Array(chosen.length * 2);
-    this.#todo = new Int32Array(chosen.length * 2);
-    this.#chosen.set(chosen);
-    this.#todo.set(todo);
+    const twice = (old: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> => {
+      const larger = new Int32Array(old.length * 2);
+      larger.set(old);
+      return larger;
+    };
+    this.#chosen = twice(this.#chosen);
+    this.#todo = twice(this.#todo);
+    this.#done = twice(this.#done);
   }
 
   /** Turns to the next execution. False when there is none. */
@@ -168,6 +245,7 @@ class DepthFirst implements Chooser {
     while (d >= 0 && this.#todo[d] === 0) d--;
     if (d < 0) return false;
     const action = lowest(this.#todo[d]!);
+    this.#done[d]! |= 1 << this.#chosen[d]!;
     this.#chosen[d] = action;
     this.#todo[d]! &= ~(1 << action);
     this.#prefix = d + 1;
@@ -202,7 +280,7 @@ function warmUp(machine: Machine): number {
 
 export function depthFirst(machine: Machine, limits: Limits): Found {
   const states = limits.noCache === true ? undefined : new States();
-  const search = new DepthFirst(limits.bound, states);
+  const search = new DepthFirst(limits.bound, states, limits.noSleep !== true);
   const until = performance.now() + (limits.seconds ?? Number.POSITIVE_INFINITY) * 1000;
   let executions = 0;
   let earlier = 0;

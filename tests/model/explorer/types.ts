@@ -14,8 +14,8 @@ export const NOTIFY = 8;
 export const RELAX = 9;
 /** A thread runs up to its first access. */
 export const START = 10;
-/** A call of a thread that may die is about to return. */
-export const RETURN = 11;
+/** A thread that may die is about to write what no other thread accesses, or to return from a call. */
+export const OWN = 11;
 
 export const KIND_NAMES: readonly string[] = [
   'load',
@@ -29,7 +29,7 @@ export const KIND_NAMES: readonly string[] = [
   'notify',
   'relax',
   'start',
-  'return',
+  'own',
 ];
 
 /** A suspendable WebAssembly module: made with binaryen's asyncify, it calls `schedule.point` before each access. */

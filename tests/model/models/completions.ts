@@ -17,6 +17,7 @@ import {
   BELL_ARMED,
   MUTANT_ANNOUNCE_BEFORE_OUTCOME,
   MUTANT_LOOK_BEFORE_ARMING,
+  MUTANT_NO_RING_AGAIN,
   MUTANT_PUSH_BY_STORE,
   MUTANT_RING_BEFORE_PUSH,
   MUTANT_RING_KEEPS_ARMED,
@@ -240,7 +241,8 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
       for (const slot of fixture.slots) {
         if (seen.has(slot)) continue;
         const dead = killed.map((i) => fixture.workers[i]!.id);
-        if (!dead.includes(claimantOf(world, slot))) return 'an outcome is lost and the sweep will not find it';
+        if (!dead.includes(claimantOf(world, slot)))
+          return 'an outcome is lost and the sweep will not find it';
       }
       return undefined;
     },
@@ -248,6 +250,40 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [2, ALL],
     mutants: [
       { name: 'push by store', id: MUTANT_PUSH_BY_STORE, why: 'the outcome of the other worker is lost' },
+    ],
+  },
+  {
+    name: 'completions-half-rung',
+    structure: 'completions',
+    property: 'a worker may die while it rings: the submitter does not sleep on an outcome',
+    setup: setup(2, [0, 1]),
+    state,
+    threads: [
+      { name: 'producer A', run: producer(0) },
+      { name: 'producer B', run: producer(1) },
+      { name: 'consumer', run: consumer(2) },
+      {
+        name: 'rescuer',
+        onDeath: true,
+        *run({ call, fixture, dead }) {
+          yield call.recover(fixture.workers[dead[0]!]!.agent, fixture.rescuer.lane);
+        },
+      },
+    ],
+    kill: { threads: [0] },
+    rests: () => true,
+    check(world, fixture, state, { waiting, killed }) {
+      if (waiting.length === 0) return undefined;
+      if (killed.length === 0) return 'the submitter waits for ever';
+      if (world.calls.takeCompletions(fixture.submitter.lane) !== 0)
+        return 'the submitter sleeps on an outcome';
+      // The sweep finds what the dead had concluded and not pushed, no more.
+      return state.seen.includes(fixture.slots[1]!) ? undefined : 'the outcome of the living worker is lost';
+    },
+    describe,
+    bounds: [2],
+    mutants: [
+      { name: 'no ring again', id: MUTANT_NO_RING_AGAIN, why: 'the bell says RUNG and nobody was notified' },
     ],
   },
 ];

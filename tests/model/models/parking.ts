@@ -20,8 +20,10 @@
 import {
   AGENT_BATCH,
   AGENT_PARK,
+  LANE_DEQUES,
   MUTANT_ANNOUNCE_BEFORE_OUTCOME,
   MUTANT_BATCH_WAKES_NOBODY,
+  MUTANT_CHOSEN_AND_GONE,
   MUTANT_CLAIM_WITHOUT_UNPARK,
   MUTANT_FORK_WAKES_NO_JOINER,
   MUTANT_JOIN_LOOKS_FIRST,
@@ -30,15 +32,18 @@ import {
   MUTANT_LOOPING_IS_FIRM,
   MUTANT_NO_HANDOFF,
   MUTANT_NO_SECOND_LOOK,
+  MUTANT_NOT_BEYOND,
+  MUTANT_NOTIFY_PARKED_ONLY,
   MUTANT_PARK_OVER_TOKEN,
   MUTANT_STATUS_BEFORE_PARK,
   MUTANT_WAKE_NOBODY,
   MUTANT_WAKE_UNTHROTTLED,
   MUTANT_WOKEN_STAYS_IDLE,
+  OWNER_POOL,
   PARK_TOKEN,
+  POOL_SEARCHING,
   SLOT_DONE,
   SLOT_EXITED,
-  SLOT_LOST,
   SLOT_QUEUED,
 } from '../../../build/generated/layout.model.ts';
 import type { Outcome } from '../explorer/types.ts';
@@ -53,6 +58,8 @@ import {
   type Part,
   type Place,
   type Pool,
+  putToSleep,
+  setOf,
   statusOf,
   type WorkerOptions,
   work,
@@ -89,14 +96,16 @@ function setup(workers: number, tasks: number, batch = 1): (world: KernelWorld) 
 
 /** Task i was queued by the submitter before anything else. */
 function submitted(world: KernelWorld, fixture: Fixture, tasks: readonly number[]): Fixture {
-  for (const task of tasks) world.calls.submit(fixture.pool, fixture.submitter.lane, 0, 0, fixture.slots[task]!);
+  for (const task of tasks)
+    world.calls.submit(fixture.pool, fixture.submitter.lane, 0, 0, fixture.slots[task]!);
   return fixture;
 }
 
 /** Submits tasks. */
 function submits(...tasks: number[]): Run {
   return function* run({ call, fixture }) {
-    for (const task of tasks) yield call.submit(fixture.pool, fixture.submitter.lane, 0, 0, fixture.slots[task]!);
+    for (const task of tasks)
+      yield call.submit(fixture.pool, fixture.submitter.lane, 0, 0, fixture.slots[task]!);
   };
 }
 
@@ -118,14 +127,27 @@ function works(index: number, options: WorkerOptions & { readonly endless?: read
 }
 
 /** Threads of the workers are the first ones. */
-function check(world: KernelWorld, fixture: Fixture, { ran }: State, { waiting }: Outcome): string | undefined {
-  const wrong = wrongAtRest(world, fixture, waiting.filter((thread) => thread < fixture.workers.length));
+function check(
+  world: KernelWorld,
+  fixture: Fixture,
+  { ran }: State,
+  { waiting }: Outcome,
+): string | undefined {
+  const wrong = wrongAtRest(
+    world,
+    fixture,
+    waiting.filter((thread) => thread < fixture.workers.length),
+  );
   if (wrong !== undefined) return wrong;
   return wrongRuns(world, fixture, ran);
 }
 
 /** Each task ran once; one that never ran is still queued while all workers are busy. */
-function wrongRuns(world: KernelWorld, { slots }: Fixture, ran: readonly (readonly number[])[]): string | undefined {
+function wrongRuns(
+  world: KernelWorld,
+  { slots }: Fixture,
+  ran: readonly (readonly number[])[],
+): string | undefined {
   const all = ran.flat();
   for (const [task, slot] of slots.entries()) {
     const times = all.filter((other) => other === task).length;
@@ -158,7 +180,11 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [3, ALL],
     quick: true,
     mutants: [
-      { name: 'no second look', id: MUTANT_NO_SECOND_LOOK, why: 'the submitter saw a searcher that never looked again' },
+      {
+        name: 'no second look',
+        id: MUTANT_NO_SECOND_LOOK,
+        why: 'the submitter saw a searcher that never looked again',
+      },
       {
         name: 'look before announcing',
         id: MUTANT_LOOK_BEFORE_ANNOUNCING,
@@ -176,18 +202,28 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     setup: setup(1, 2),
     threads: [worker(0, { naps: 1 }), { name: 'submitter', run: submits(0, 1) }],
     bounds: [3, ALL],
-    mutants: [{ name: 'park over a token', id: MUTANT_PARK_OVER_TOKEN, why: 'the wake-up came before the sleep' }],
+    mutants: [
+      { name: 'park over a token', id: MUTANT_PARK_OVER_TOKEN, why: 'the wake-up came before the sleep' },
+    ],
   },
   {
     ...common,
     name: 'park-two',
     property: 'two workers run two tasks, the second although the first never ends',
     setup: setup(2, 2),
-    threads: [worker(0, { endless: [0] }), worker(1, { endless: [0] }), { name: 'submitter', run: submits(0, 1) }],
+    threads: [
+      worker(0, { endless: [0] }),
+      worker(1, { endless: [0] }),
+      { name: 'submitter', run: submits(0, 1) },
+    ],
     bounds: [2, 3],
     quick: true,
     mutants: [
-      { name: 'no handoff', id: MUTANT_NO_HANDOFF, why: 'the submitter left it to the searcher, who is busy now' },
+      {
+        name: 'no handoff',
+        id: MUTANT_NO_HANDOFF,
+        why: 'the submitter left it to the searcher, who is busy now',
+      },
       { name: 'no second look', id: MUTANT_NO_SECOND_LOOK, why: 'the last searcher sleeps on the task' },
     ],
   },
@@ -197,12 +233,18 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     property: 'at most one worker was woken and has not looked yet',
     setup: setup(2, 2),
     threads: [worker(0), worker(1), { name: 'submitter', run: submits(0, 1) }],
-    invariant(world, { workers }) {
-      const woken = workers.filter(({ agent }) => world.u32[(agent + AGENT_PARK) >>> 2] === PARK_TOKEN);
+    invariant(world, { pool, workers }) {
+      const searching = setOf(world, pool, POOL_SEARCHING);
+      const woken = workers.filter(
+        ({ agent }, index) =>
+          world.u32[(agent + AGENT_PARK) >>> 2] === PARK_TOKEN && (searching & (1 << index)) !== 0,
+      );
       return woken.length < 2 ? undefined : 'two workers were woken at once';
     },
     bounds: [2],
-    mutants: [{ name: 'wake unthrottled', id: MUTANT_WAKE_UNTHROTTLED, why: 'the second submission wakes another' }],
+    mutants: [
+      { name: 'wake unthrottled', id: MUTANT_WAKE_UNTHROTTLED, why: 'the second submission wakes another' },
+    ],
   },
   {
     ...common,
@@ -218,7 +260,11 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [2, 3],
     mutants: [
       { name: 'keep searching', id: MUTANT_KEEP_SEARCHING, why: 'a busy worker counts as searching' },
-      { name: 'woken stays idle', id: MUTANT_WOKEN_STAYS_IDLE, why: 'a busy worker is woken instead of the one that sleeps' },
+      {
+        name: 'woken stays idle',
+        id: MUTANT_WOKEN_STAYS_IDLE,
+        why: 'a busy worker is woken instead of the one that sleeps',
+      },
     ],
   },
   {
@@ -238,17 +284,23 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
       },
     ],
     bounds: [2],
-    mutants: [{ name: 'no handoff', id: MUTANT_NO_HANDOFF, why: 'the second submitter left it to the searcher' }],
+    mutants: [
+      { name: 'no handoff', id: MUTANT_NO_HANDOFF, why: 'the second submitter left it to the searcher' },
+    ],
   },
   {
     ...common,
     name: 'park-three',
     property: 'three workers run three tasks, although two never end',
-    setup: setup(3, 3),
+    setup(world) {
+      const fixture = setup(3, 3)(world);
+      putToSleep(world, fixture.workers);
+      return fixture;
+    },
     threads: [
-      worker(0, { endless: [0, 1] }),
-      worker(1, { endless: [0, 1] }),
-      worker(2, { endless: [0, 1] }),
+      worker(0, { asleep: 'sleeping', endless: [0, 1] }),
+      worker(1, { asleep: 'sleeping', endless: [0, 1] }),
+      worker(2, { asleep: 'sleeping', endless: [0, 1] }),
       { name: 'submitter', run: submits(0, 1, 2) },
     ],
     bounds: [2],
@@ -263,7 +315,11 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [3],
     quick: true,
     mutants: [
-      { name: 'batch wakes nobody', id: MUTANT_BATCH_WAKES_NOBODY, why: 'the other looked while the batch was in nobody\'s deque' },
+      {
+        name: 'batch wakes nobody',
+        id: MUTANT_BATCH_WAKES_NOBODY,
+        why: "the other looked while the batch was in nobody's deque",
+      },
     ],
   },
   {
@@ -273,23 +329,23 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     setup: setup(2, 1),
     threads: [
       {
-        // Idle on an event loop that an async task keeps busy: it never answers.
+        // Idle on an event loop that an async task keeps busy: it never answers once it is there.
         name: 'worker A',
-        *run({ call, fixture }) {
-          yield call.enterIdle(fixture.workers[0]!.agent, 1);
-          yield call.preparePark(fixture.workers[0]!.agent);
-        },
+        run: works(0, { looping: true, deaf: true, endless: [0] }),
       },
       worker(1),
       { name: 'submitter', run: submits(0) },
     ],
     check(world, fixture, { ran }, { waiting }) {
-      if (waiting.includes(1) && world.calls.anyQueued(fixture.pool) !== 0) return 'B sleeps while a task is queued';
+      if (waiting.includes(1) && world.calls.anyQueued(fixture.pool) !== 0)
+        return 'B sleeps while a task is queued';
       return wrongRuns(world, fixture, ran);
     },
-    bounds: [2, ALL],
+    bounds: [2, 3],
     quick: true,
-    mutants: [{ name: 'looping is firm', id: MUTANT_LOOPING_IS_FIRM, why: 'A is the searcher and does not search' }],
+    mutants: [
+      { name: 'looping is firm', id: MUTANT_LOOPING_IS_FIRM, why: 'A is the searcher and does not search' },
+    ],
   },
   {
     ...common,
@@ -308,7 +364,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
 
 // ---- forks and joins -----------------------------------------------------------------------------------------------------------------------------
 
-/** Slots 0.. are forks of worker A, which runs already; 'Y' is fork 0, 'X' fork 1 and of worker B, claimed by A. */
+/** Slot 0 (Y) is a fork of worker A; slot 1 (X) one of worker B that A runs; slot 2 one of B that nobody concludes. */
 function forkSetup(workers: number): (world: KernelWorld) => Fixture {
   return (world) => {
     const pool = openPool(world, workers);
@@ -322,12 +378,12 @@ function forkSetup(workers: number): (world: KernelWorld) => Fixture {
 }
 
 function* forks({ call, fixture }: Thread, index: number, task: number): Part<void> {
-  yield call.fork(fixture.pool, call0(fixture, index), fixture.slots[task]!);
+  yield call.fork(fixture.pool, forksOf(fixture, index), fixture.slots[task]!);
 }
 
 /** Deque of worker `index` for forks of class 0. */
-function call0({ workers }: Fixture, index: number): number {
-  return workers[index]!.lane + DEQUES;
+function forksOf({ workers }: Fixture, index: number): number {
+  return workers[index]!.lane + LANE_DEQUES;
 }
 
 function* joins(thread: Thread, index: number, task: number): Part<string> {
@@ -340,8 +396,6 @@ function* joins(thread: Thread, index: number, task: number): Part<string> {
   if (how !== 'concluded') thread.state.ran[thread.id]!.push(task);
   return how;
 }
-
-const DEQUES = 128;
 
 const joinModels: readonly KernelModel<Fixture, State>[] = [
   {
@@ -369,8 +423,16 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [3, ALL],
     quick: true,
     mutants: [
-      { name: 'announce before outcome', id: MUTANT_ANNOUNCE_BEFORE_OUTCOME, why: 'the joiner was told of nothing' },
-      { name: 'status before park', id: MUTANT_STATUS_BEFORE_PARK, why: 'the outcome comes in between, and nobody is parked' },
+      {
+        name: 'announce before outcome',
+        id: MUTANT_ANNOUNCE_BEFORE_OUTCOME,
+        why: 'the joiner was told of nothing',
+      },
+      {
+        name: 'status before park',
+        id: MUTANT_STATUS_BEFORE_PARK,
+        why: 'the outcome comes in between, and nobody is parked',
+      },
     ],
   },
   {
@@ -393,12 +455,17 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
         },
       },
     ],
-    check: (_world, _fixture, { ran }) => (ran[1]!.includes(0) ? undefined : 'B sleeps while a fork is queued'),
+    check: (_world, _fixture, { ran }) =>
+      ran[1]!.includes(0) ? undefined : 'B sleeps while a fork is queued',
     bounds: [3, ALL],
     quick: true,
     mutants: [
       { name: 'fork wakes no joiner', id: MUTANT_FORK_WAKES_NO_JOINER, why: 'B sleeps' },
-      { name: 'join looks first', id: MUTANT_JOIN_LOOKS_FIRST, why: 'the fork comes between the look and the bit' },
+      {
+        name: 'join looks first',
+        id: MUTANT_JOIN_LOOKS_FIRST,
+        why: 'the fork comes between the look and the bit',
+      },
     ],
   },
   {
@@ -421,7 +488,8 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
           yield* forks(thread, 0, 0);
           yield* forks(thread, 0, 1);
           for (const task of [1, 0]) {
-            if ((yield call.takeBack(call0(fixture, 0), fixture.slots[task]!)) !== 0) state.ran[id]!.push(task);
+            if ((yield call.takeBack(forksOf(fixture, 0), fixture.slots[task]!)) !== 0)
+              state.ran[id]!.push(task);
             else yield* joins(thread, 0, task);
           }
         },
@@ -430,7 +498,8 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
     ],
     check(world, fixture, { ran }, { finished, waiting }) {
       if (!finished.includes(0)) return 'the join does not end';
-      if (waiting.length === 1 && world.calls.anyQueued(fixture.pool) !== 0) return 'something is left in a queue';
+      if (waiting.length === 1 && world.calls.anyQueued(fixture.pool) !== 0)
+        return 'something is left in a queue';
       const all = ran.flat().sort();
       return all.join() === '0,1' ? undefined : `ran ${all.join(' ')}`;
     },
@@ -444,7 +513,8 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
     name: 'join-and-fork',
-    property: 'a fork wakes a joiner although another joiner, or an idle worker, wakes by itself',
+    property:
+      'a joiner that is woken for a fork, and whose own join is over, leaves the fork to another joiner',
     setup: forkSetup(3),
     threads: [
       {
@@ -474,7 +544,10 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
     check: (_world, _fixture, { ran }) =>
       [...ran[1]!, ...ran[2]!].includes(0) ? undefined : 'C sleeps in a join while a fork is queued',
     bounds: [2],
-    mutants: [{ name: 'fork wakes no joiner', id: MUTANT_FORK_WAKES_NO_JOINER, why: 'both sleep' }],
+    mutants: [
+      { name: 'chosen and gone', id: MUTANT_CHOSEN_AND_GONE, why: 'B was chosen, but leaves its join' },
+      { name: 'fork wakes no joiner', id: MUTANT_FORK_WAKES_NO_JOINER, why: 'both sleep' },
+    ],
   },
 ];
 
@@ -487,6 +560,28 @@ const rescuer = {
     yield call.recover(fixture.workers[dead[0]!]!.agent, fixture.rescuer.lane);
   },
 };
+
+const rescuerThatSubmits = (task: number) => ({
+  ...rescuer,
+  *run(thread: Thread): Steps {
+    yield* rescuer.run(thread);
+    const { call, fixture } = thread;
+    yield call.submit(fixture.pool, fixture.rescuer.lane, 0, 0, fixture.slots[task]!);
+  },
+});
+
+/** Slot 0 is a fork of worker A, slot 1 a task of the rescuer. */
+const forkerSetup = (world: KernelWorld): Fixture => forker(world, 2);
+
+function forker(world: KernelWorld, workers: number): Fixture {
+  const pool = openPool(world, workers);
+  const place = addSubmitter(world, pool.pool);
+  return {
+    ...pool,
+    slots: [...fillForks(world, pool.workers[0]!, 1), ...fillSlots(world, place, 1)],
+    rescuer: place,
+  };
+}
 
 /** As check(), where worker A may be dead: each task has one outcome, unless the others are all busy. */
 function checkAfterDeath(
@@ -504,6 +599,7 @@ function checkAfterDeath(
     const times = living.filter((other) => other === task).length;
     if (times > 1) return `task ${task} ran ${times} times`;
     if (status === SLOT_EXITED && (times !== 0 || killed.length === 0)) return `task ${task} exited, and ran`;
+    if (status === 0 && killed.length === 0) continue;
     if (status !== SLOT_DONE && status !== SLOT_EXITED) return `task ${task} is left ${status}`;
   }
   return undefined;
@@ -513,15 +609,63 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
     name: 'park-death',
-    property: 'a worker may die at any step of sleeping, searching and running: the other one runs what is left',
-    setup: setup(2, 2),
-    threads: [worker(0), worker(1), { name: 'submitter', run: submits(0, 1) }, rescuer],
+    property: 'a worker may die at any step of searching and going to sleep: the next submission is run',
+    setup: setup(2, 1),
+    threads: [worker(0), worker(1), rescuerThatSubmits(0)],
     kill: { threads: [0] },
     check: checkAfterDeath,
     bounds: [2],
-    mutants: [
-      { name: 'wake nobody', id: MUTANT_WAKE_NOBODY, why: 'the workers sleep' },
+    mutants: [{ name: 'wake nobody', id: MUTANT_WAKE_NOBODY, why: 'the worker sleeps' }],
+  },
+  {
+    ...common,
+    name: 'park-death-waker',
+    property: 'a worker may die at any step of waking another: that one, or the next submission, is not lost',
+    setup: forkerSetup,
+    threads: [
+      {
+        name: 'worker A',
+        *run(thread) {
+          yield* forks(thread, 0, 0);
+        },
+      },
+      worker(1),
+      rescuerThatSubmits(1),
     ],
+    kill: { threads: [0] },
+    check(world, fixture, { ran }, { waiting, killed }) {
+      const wrong = wrongAtRest(world, fixture, waiting);
+      if (wrong !== undefined || killed.length === 0) return wrong;
+      return ran[1]!.includes(1) ? undefined : 'what was submitted after the death is not run';
+    },
+    bounds: [2],
+    mutants: [
+      {
+        name: 'notify the parked only',
+        id: MUTANT_NOTIFY_PARKED_ONLY,
+        why: 'the dead had written the token and not notified',
+      },
+    ],
+  },
+  {
+    ...common,
+    name: 'park-death-batch',
+    property: 'a worker may die at any step of taking a batch: what it took is run, or has exited',
+    setup(world) {
+      const fixture = setup(2, 3, 3)(world);
+      putToSleep(world, fixture.workers.slice(1));
+      // Queued as if whoever submits them was about to wake B.
+      for (const slot of fixture.slots) {
+        world.calls.markQueued(slot);
+        world.calls.push(fixture.submitter.lane + LANE_DEQUES, slot, OWNER_POOL);
+      }
+      return fixture;
+    },
+    threads: [worker(0), worker(1, { asleep: 'sleeping' }), rescuer],
+    kill: { threads: [0] },
+    check: checkAfterDeath,
+    bounds: [2],
+    mutants: [{ name: 'not beyond', id: MUTANT_NOT_BEYOND, why: "the batch is in nobody's deque" }],
   },
   {
     ...common,
@@ -542,7 +686,7 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
         *run(thread) {
           const { call, fixture, state, id } = thread;
           yield* forks(thread, 1, 0);
-          if ((yield call.takeBack(call0(fixture, 1), fixture.slots[0]!)) !== 0) state.ran[id]!.push(0);
+          if ((yield call.takeBack(forksOf(fixture, 1), fixture.slots[0]!)) !== 0) state.ran[id]!.push(0);
           else yield* joins(thread, 1, 0);
         },
       },
@@ -559,11 +703,19 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     },
     bounds: [3],
     mutants: [
-      { name: 'announce before outcome', id: MUTANT_ANNOUNCE_BEFORE_OUTCOME, why: 'the joiner was told of nothing' },
+      {
+        name: 'notify the parked only',
+        id: MUTANT_NOTIFY_PARKED_ONLY,
+        why: 'the thief had written the token and not notified',
+      },
+      {
+        name: 'announce before outcome',
+        id: MUTANT_ANNOUNCE_BEFORE_OUTCOME,
+        why: 'the joiner was told of nothing',
+      },
     ],
   },
 ];
-void SLOT_LOST;
 
 export const parkingModels: readonly KernelModel<Fixture, State>[] = [
   ...submissionModels,
