@@ -265,7 +265,10 @@ export function* drain({ call, fixture, state }: PoolThread): Program<number> {
     const word: number = yield call.readPlain(slot + SLOT_STATE);
     state.home.push([slot, word & STATE_STATUS_MASK]);
     slot = next;
-    count++;
+    if (++count > MOST_AT_ONCE) {
+      state.wrong.push('the outcomes lead in a circle');
+      break;
+    }
   }
   return count;
 }
@@ -302,6 +305,9 @@ export function* buryAll(thread: PoolThread): Steps {
 
 // ---- the end ---------------------------------------------------------------------------------------------------------------------------
 
+/** Far more outcomes than a model has. */
+const MOST_AT_ONCE = 20;
+
 /** Tasks that are submitted after everything. */
 const MORE = 3;
 
@@ -317,13 +323,21 @@ export function settle(
   const { home } = notes;
   const ranLast: number[] = [];
   if (notes.wrong.length > 0) return notes.wrong.join('; ');
-  const drainNow = (): void => {
-    for (let slot = calls.takeCompletions(lane); slot !== 0; slot = u32[(slot + SLOT_LINK) >>> 2]!)
+  const drainNow = (): boolean => {
+    let count = 0;
+    for (
+      let slot = calls.takeCompletions(lane);
+      slot !== 0 && count <= MOST_AT_ONCE;
+      slot = u32[(slot + SLOT_LINK) >>> 2]!
+    ) {
       home.push([slot, u32[(slot + SLOT_STATE) >>> 2]! & STATE_STATUS_MASK]);
+      count++;
+    }
+    return count <= MOST_AT_ONCE;
   };
   for (const dead of killed.filter((worker) => !notes.buried.includes(worker))) {
     calls.recover(workers[dead]!.agent, lane);
-    drainNow();
+    if (!drainNow()) return 'the outcomes lead in a circle';
     for (const slot of slots.slice(0, fixture.tasks)) {
       const word = u32[(slot + SLOT_STATE) >>> 2]!;
       const status = word & STATE_STATUS_MASK;
@@ -358,7 +372,7 @@ export function settle(
       if (ranLast.length > 20) return 'entries come out without end';
     }
   }
-  drainNow();
+  if (!drainNow()) return 'the outcomes lead in a circle';
   for (const [nth, slot] of slots.slice(0, fixture.tasks + MORE).entries()) {
     const outcomes = home.filter(([known]) => known === slot);
     const runs = [

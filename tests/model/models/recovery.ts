@@ -167,7 +167,7 @@ const taskModels: readonly RecoveryModel[] = [
     kill: { threads: [0] },
     check: settled,
     bounds: [2],
-    mutants: [NO_REPAIR, HELD_FORGOTTEN],
+    mutants: [HELD_FORGOTTEN, CLAIMED_FORGOTTEN],
   },
   {
     ...common,
@@ -195,8 +195,7 @@ const taskModels: readonly RecoveryModel[] = [
     ],
     kill: { threads: [0] },
     check: settled,
-    bounds: [2, 3],
-    quick: true,
+    bounds: [2],
     mutants: [
       { ...HELD_FORGOTTEN, preemptions: 2 },
       { name: 'held after', id: MUTANT_HELD_AFTER, why: 'dead between the CAS and the note', preemptions: 2 },
@@ -221,7 +220,7 @@ const taskModels: readonly RecoveryModel[] = [
     threads: [{ name: 'owner', run: times(1) }, { name: 'thief', run: times(1) }, main],
     kill: { threads: [0] },
     check: settled,
-    bounds: [2, 3],
+    bounds: [2],
     quick: true,
     mutants: [
       NO_REPAIR,
@@ -247,45 +246,57 @@ const taskModels: readonly RecoveryModel[] = [
   {
     ...common,
     name: 'death-sleeping',
-    property:
-      'a worker dies at any step of waking, taking, and going to sleep; nobody sleeps beside a task, before or after',
-    setup(world) {
-      const fixture = makePool(world, { workers: 2, tasks: 0 });
-      for (const { agent } of fixture.workers) {
-        world.calls.enterIdle(agent, 0);
-        world.calls.preparePark(agent);
-      }
-      return fixture;
-    },
+    property: 'a worker that was woken for a task dies at any step; another is woken for it',
+    setup: sleepers,
     threads: [
       { name: 'worker', run: sleeper },
       { name: 'another', run: sleeper },
       {
         name: 'main',
         *run(thread) {
-          const { call, world, fixture } = thread;
+          const { call, world } = thread;
           yield* submit(thread, 0);
           yield call.wait32(world.scratch, 0, -1n);
-          const exited: number = yield call.load32(world.scratch);
-          if (exited === 0) return;
           yield* bury(thread, 0);
-          yield* submit(thread, 1);
-          void fixture;
         },
       },
       exitEvent(),
     ],
     kill: { threads: [0] },
     rests: (_waiting, { calls }, { pool }) => calls.anyQueued(pool) === 0,
-    check(world, fixture, state, { killed }) {
-      const count = state.buried.length > 0 ? 2 : 1;
-      return settle(world, { ...fixture, tasks: count }, state, killed);
-    },
+    check: (world, fixture, state, { killed }) => settle(world, { ...fixture, tasks: 1 }, state, killed),
+    bounds: [2],
+    mutants: [{ name: 'no wake all', id: MUTANT_NO_WAKE_ALL, why: 'the dead has swallowed the wake-up' }],
+  },
+  {
+    ...common,
+    name: 'death-in-sets',
+    property:
+      'a worker dies at any step of waking, taking, and going to sleep; nobody takes it for an idle one or a searcher',
+    setup: sleepers,
+    threads: [
+      { name: 'worker', run: sleeper },
+      { name: 'another', run: sleeper },
+      {
+        name: 'main',
+        *run(thread) {
+          const { call, world } = thread;
+          yield* submit(thread, 0);
+          yield call.wait32(world.scratch, 0, -1n);
+          yield* bury(thread, 0);
+          yield* submit(thread, 1);
+        },
+      },
+      exitEvent(),
+    ],
+    kill: { threads: [0] },
+    rests: (_waiting, { calls }, { pool }) => calls.anyQueued(pool) === 0,
+    check: (world, fixture, state, { killed }) =>
+      settle(world, { ...fixture, tasks: state.buried.length > 0 ? 2 : 1 }, state, killed),
     bounds: [2],
     mutants: [
       { name: 'keeps idle', id: MUTANT_KEEPS_IDLE, why: 'the next task wakes the dead' },
       { name: 'keeps searching', id: MUTANT_KEEPS_SEARCHING, why: 'the dead passes for a searcher' },
-      { name: 'no wake all', id: MUTANT_NO_WAKE_ALL, why: 'the dead has swallowed the wake-up' },
     ],
   },
   {
@@ -368,6 +379,16 @@ const taskModels: readonly RecoveryModel[] = [
 /** The second deque of a worker's lane: what it took in a batch. */
 function batchesOf({ workers }: Pool, worker: number): number {
   return workers[worker]!.lane + LANE_DEQUES + DEQUE_SIZE;
+}
+
+/** Two workers that sleep, and no task. */
+function sleepers(world: KernelWorld): Pool {
+  const fixture = makePool(world, { workers: 2, tasks: 0 });
+  for (const { agent } of fixture.workers) {
+    world.calls.enterIdle(agent, 0);
+    world.calls.preparePark(agent);
+  }
+  return fixture;
 }
 
 /** A worker that sleeps at first. */

@@ -93,7 +93,7 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
     ],
     rests: (_waiting, { calls }, { pool }) => calls.anyQueued(pool) === 0,
     check: (world, fixture, notes) => settle(world, { ...fixture, tasks: 1 }, notes, []),
-    bounds: [2, ALL],
+    bounds: [2, 3],
     quick: true,
     mutants: [
       {
