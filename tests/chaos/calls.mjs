@@ -448,6 +448,20 @@ export const KINDS = [
     },
   },
   {
+    name: 'misjoin',
+    weight: 4,
+    make({ index, random }) {
+      const forks = random.between(1, 9);
+      return {
+        task: 'misjoin',
+        args: [index, forks, random.pick(['join', 'backwards', 'leave'])],
+        mustFail: true,
+        fails: (error) => error?.code === 'ERR_INVALID_ARGUMENT' && /await the fork/.test(error.message),
+        startsMost: forks + 1,
+      };
+    },
+  },
+  {
     name: 'wide tree',
     limit: 300,
     weight: 5,

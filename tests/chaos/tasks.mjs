@@ -316,6 +316,25 @@ export async function scatter(index, forks, yields, how) {
   return sum;
 }
 
+/** Wrong use: a sync task joins, or leaves, async forks. */
+export function misjoin(index, forks, how) {
+  begin(index);
+  const handles = Array.from({ length: forks }, (_, i) =>
+    i % 2 === 0 ? fork(leafTimer, index, i) : fork(leaf, index, i, 'none'),
+  );
+  if (how === 'join') for (const handle of handles) join(handle);
+  if (how === 'backwards') for (const handle of handles.reverse()) join(handle);
+  end(index);
+}
+
+/** Asks nothing of its task, which may be over. */
+export async function leafTimer(index, i) {
+  begin(index);
+  await new Promise((resolve) => setTimeout(resolve, i % 3));
+  end(index);
+  return i;
+}
+
 export async function leafLater(index, i) {
   begin(index);
   for (let n = i % 4; n > 0; n--) await yieldNow();

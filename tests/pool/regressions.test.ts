@@ -329,6 +329,42 @@ describe('a worker that is stopped in its start', () => {
   });
 });
 
+describe('a pool without workers', () => {
+  it('starts one for a call that runs again', async () => {
+    const { pool } = await openPool({
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: 0,
+      retry: { attempts: 2, backoffMs: 150 },
+    });
+    const calls = Array.from({ length: 3 }, (_, i) =>
+      pool.run('failTimes', [`again${i}`, 1], { idempotent: true }),
+    );
+    expect(await Promise.all(calls)).toEqual([2, 2, 2]);
+  });
+
+  it('rejects calls when none can be started, and starts one when it can', async () => {
+    const { rt, pool } = await openPool(
+      // Each worker needs memory for its trace.
+      { minThreads: 0, maxThreads: 2, idleTimeout: 0, trace: { capacity: 10_000 } },
+      { memoryBytes: 4 * 2 ** 20 },
+    );
+    let errors = 0;
+    pool.on('error', () => errors++);
+    await pool.run('echo', [0]);
+    await until(() => pool.metrics().threads === 0);
+    const arrays: Uint8Array[] = [];
+    const fill = (): void => {
+      for (;;) arrays.push(rt.alloc(Uint8Array, 1000));
+    };
+    expect(thrownBy(fill)).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(await rejectionOf(pool.run('echo', [1]))).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(errors).toBeLessThan(10);
+    for (const array of arrays) rt.free(array);
+    expect(await pool.run('echo', [2])).toBe(2);
+  });
+});
+
 describe('an AbortSignal that outlives pools', () => {
   it('keeps no listener of theirs', async () => {
     const rt = await openRuntime();

@@ -85,6 +85,9 @@ const FLUSH_MOST_MS = 200;
 const SHORT_BATCH = 8;
 /** How long there must be something queued before another worker is started. */
 const GROW_AFTER_MS = 2;
+/** The same after a start that failed: where no worker is left, and where others go on. */
+const GROW_AGAIN_MS = 50;
+const GROW_LATER_MS = 1000;
 
 /** The worker threads of one pool: starting, stopping, scaling, and burying. */
 export class Crew {
@@ -179,6 +182,7 @@ export class Crew {
     try {
       await this.#start();
     } catch (error) {
+      this.#startFailures++;
       this.#failWaiting(error);
       if (!this.#closing)
         this.#host.onStartFailure(
@@ -274,7 +278,6 @@ export class Crew {
       if (member.state === 'booting') member.state = 'ready';
       this.#notifyChanged();
     } catch (error) {
-      this.#startFailures++;
       member.expected = true;
       await member.worker.terminate();
       throw this.#startFault(error);
@@ -443,7 +446,12 @@ export class Crew {
       void this.#startLater();
       this.#watchIdle();
       this.wantMore();
-    }, GROW_AFTER_MS);
+    }, this.#growDelay());
+  }
+
+  #growDelay(): number {
+    if (this.#startFailures === 0) return GROW_AFTER_MS;
+    return this.#members.size === 0 ? GROW_AGAIN_MS : GROW_LATER_MS;
   }
 
   /** Counts from now. */

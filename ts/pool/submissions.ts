@@ -85,6 +85,8 @@ export interface SubmissionHost {
   runsShortTasks(): boolean;
   /** Called after outcomes came home. */
   onSettled(): void;
+  /** A call was queued that was accepted some time ago: the workers may have ended meanwhile. */
+  onQueuedLate(): void;
   /** Exit facts of the worker that was this agent, for the error of its tasks. */
   exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined;
 }
@@ -241,6 +243,7 @@ export class Submissions implements Drainable {
         this.#home(slot);
       } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, 0, slot) !== 0) {
         this.#unqueued.shift();
+        this.#host.onQueuedLate();
       } else if (this.#out > this.#unqueued.length) {
         return;
       } else {
@@ -380,6 +383,7 @@ export class Submissions implements Drainable {
             `cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`,
           );
         }
+        this.#host.onQueuedLate();
       } catch (error) {
         this.#settleExtra(extra, () => error);
       }
@@ -613,7 +617,8 @@ export class Submissions implements Drainable {
       // A call that was cancelled or closed meanwhile has been taken out.
       if (!this.#inBackoff.delete(extra)) return;
       try {
-        if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
+        if (this.#write(extra, functionId, classNumber)) this.#host.onQueuedLate();
+        else this.#wait(extra, functionId, classNumber);
       } catch (error) {
         this.#settleExtra(extra, () => error);
         this.#host.onSettled();

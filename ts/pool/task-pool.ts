@@ -223,6 +223,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       terminateWorker: (agentId) => this.#crew.terminate(agentId),
       runsShortTasks: () => this.#crew.runsShortTasks,
       onSettled: () => this.#onSettled(),
+      onQueuedLate: () => {
+        if (this.#submissions.outstanding >= this.#crew.crowdedAt) this.#crew.wantMore();
+      },
       exitOf: (agentId) => this.#crew.exitOf(agentId),
     };
     this.#submissions = new Submissions(this.#host);
