@@ -45,6 +45,7 @@ async function openSubmissions(bytes?: number) {
     terminateWorker: () => undefined,
     runsShortTasks: () => false,
     onSettled: () => undefined,
+    onQueuedLate: () => undefined,
     exitOf: () => undefined,
   });
   return {
