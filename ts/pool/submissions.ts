@@ -585,12 +585,12 @@ export class Submissions implements Drainable {
       if (arrived === undefined) return { ok: false, value: this.#exitError(name, claimant) };
       return status === SLOT_DONE
         ? { ok: true, value: arrived.value }
-        : { ok: false, value: reviveError(arrived.value as PlainError, this.#host.errorTypes) };
+        : { ok: false, value: reviveError(arrived.value as PlainError | number, this.#host.errorTypes) };
     }
     const value = codec.readResult(slot);
     return status === SLOT_DONE
       ? { ok: true, value }
-      : { ok: false, value: reviveError(value as PlainError, this.#host.errorTypes) };
+      : { ok: false, value: reviveError(value as PlainError | number, this.#host.errorTypes) };
   }
 
   #exitError(name: string, agentId: number): WorkerExitedError {

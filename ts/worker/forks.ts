@@ -295,7 +295,8 @@ export function takeOutcome(worker: Worker, handle: Fork, joined: boolean): unkn
   handle.state = status === SLOT_DONE ? FULFILLED : REJECTED;
   try {
     if (status === SLOT_DONE) handle.value = worker.codec.readResult(slot);
-    else if (status === SLOT_FAILED) handle.value = reviveError(worker.codec.readResult(slot) as PlainError);
+    else if (status === SLOT_FAILED)
+      handle.value = reviveError(worker.codec.readResult(slot) as PlainError | number);
     else if (status === SLOT_EXITED) {
       handle.value = new WorkerExitedError(
         `the worker that had stolen a fork of '${handle.fn.name}' exited`,

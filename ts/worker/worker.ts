@@ -43,17 +43,11 @@ import {
   WORKER_SEARCHING,
 } from '../../build/generated/layout.ts';
 import { type Clock, createClock } from '../clock.ts';
-import { describeError } from '../codec/error-codec.ts';
+import { describeError, UNTOLD_NO_MEMORY, UNTOLD_NO_STACK } from '../codec/error-codec.ts';
 import { isMoved } from '../codec/move.ts';
 import { createPacker, createUnpacker } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
-import {
-  DataCloneFailure,
-  HeddleError,
-  InvalidTypeError,
-  MemoryFullError,
-  TaskAbortedError,
-} from '../errors.ts';
+import { DataCloneFailure, InvalidTypeError, MemoryFullError, TaskAbortedError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
@@ -679,9 +673,9 @@ export class Worker {
     try {
       const written = this.codec.writeResult(slot, plain);
       if (written !== WRITTEN) this.#postValue(slot, plain, written);
-    } catch (cause) {
-      // What describeError() returns can be copied; this is the last resort that keeps the promise from pending.
-      this.codec.writeResult(slot, describeError(new HeddleError('ERR_INVALID_ARGUMENT', String(cause))));
+    } catch {
+      // What describeError() returns can be copied, so it found no room; a fork's error cannot go by port instead.
+      this.codec.writeResult(slot, UNTOLD_NO_MEMORY);
     }
     this.kernel.calls.finish(slot, SLOT_FAILED);
   }
@@ -710,7 +704,7 @@ export class Worker {
       const isFork = (this.kernel.i32[(run.slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0;
       const why = new TaskAbortedError(`task '${run.name}' was aborted`, { resource: run.name });
       if (!isFork || this.codec.writeResult(run.slot, describeError(why)) !== WRITTEN)
-        this.codec.writeResult(run.slot, undefined);
+        this.codec.writeResult(run.slot, UNTOLD_NO_MEMORY);
       this.kernel.calls.finish(run.slot, SLOT_FAILED);
     });
   }
@@ -874,7 +868,7 @@ export class Worker {
       this.execute(slot);
     } catch {
       if (this.kernel.calls.statusOf(slot) >= SLOT_DONE) return;
-      this.kernel.i32[(slot + SLOT_TAGS) >>> 2] = 0;
+      this.codec.writeResult(slot, UNTOLD_NO_STACK);
       this.kernel.calls.finish(slot, SLOT_FAILED);
     }
   }
