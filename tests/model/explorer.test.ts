@@ -742,8 +742,10 @@ describe('random schedules', () => {
     const { failure } = sampleMany(machine, depth === undefined ? sampling : { ...sampling, depth });
     expect(failure).toMatchObject({ kind: 'check' });
     expect(replay(machine, failure!).failure).toMatchObject({ message: failure!.message });
-    const small = shrink(machine, { ...failure!, preemptions: 12 }, 5);
-    expect(small.preemptions).toBeLessThan(12);
+    // One preemption loses as much: a thread stores an old count at the end.
+    const small = shrink(machine, failure!, 5);
+    expect(small.preemptions).toBe(1);
+    expect(failure!.preemptions).toBeGreaterThan(1);
     expect(replay(machine, small).failure).toMatchObject({ kind: 'check', message: small.message });
   });
 });

@@ -1,49 +1,105 @@
 /** The command `npm run model`: every model under its bounds, every mutant, and the table of both. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkBound, checkMutants, type Row, type Verdict } from './check.ts';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { checkBound, checkMutants, type Row, sampleModel, type Verdict } from './check.ts';
 import { open, print, replay } from './explorer/explore.ts';
-import type { Failure } from './explorer/types.ts';
+import type { AnyModel, Failure } from './explorer/types.ts';
 import { openKernel } from './kernel.ts';
 import { models } from './models/index.ts';
+import { line, table, writeTable } from './report.ts';
 
 const USAGE = `npm run model -- [options]
+  --list            names of the models
   --only NAME       models whose name contains NAME
   --bound N         preemptions, instead of each model's own bounds; "all" for no bound
   --seconds N       most time for one model under one bound (300)
   --no-mutants      leave the mutants out
+  --threads N       models at a time (one a core)
+  --sample N        N random executions of each model instead, from --seed S (1); with --depth D by PCT, for bugs of that depth
   --replay FILE     print the interleaving of a failure that was written to build/model; with --all, invisible accesses too
   --json FILE       write what was found
   --markdown FILE   put the table between the markers of FILE
-  --list            names of the models
 `;
 
-const BEGIN = '<!-- models: begin -->';
-const END = '<!-- models: end -->';
-
 const { values } = parseArgs({
+  args: isMainThread ? process.argv.slice(2) : workerData.args,
   options: {
+    list: { type: 'boolean', default: false },
     only: { type: 'string' },
     bound: { type: 'string' },
     seconds: { type: 'string', default: '300' },
     'no-mutants': { type: 'boolean', default: false },
+    threads: { type: 'string' },
+    sample: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    depth: { type: 'string' },
     replay: { type: 'string' },
     all: { type: 'boolean', default: false },
     json: { type: 'string' },
     markdown: { type: 'string' },
-    list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
+/** What a worker tells: numbers of the model it is at. */
+type News =
+  | { readonly kind: 'progress'; readonly model: number; readonly text: string }
+  | { readonly kind: 'row'; readonly model: number; readonly row: Row }
+  | { readonly kind: 'verdicts'; readonly model: number; readonly verdicts: readonly Verdict[] }
+  | { readonly kind: 'done' };
+
 // The bundle stands in build/model.
 const binary = openKernel(new URL('../kernel/kernel.model.wasm', import.meta.url));
 
-if (values.help) process.stdout.write(USAGE);
+if (!isMainThread) serve();
+else if (values.help) process.stdout.write(USAGE);
 else if (values.list) for (const { name, property } of models) console.log(`${name.padEnd(24)} ${property}`);
 else if (values.replay !== undefined) replayFile(values.replay);
-else runAll();
+else await runAll();
+
+function number(text: string | undefined, name: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new RangeError(`--${name} ${text}: a number is needed`);
+  return value;
+}
+
+/** In a worker: checks the models whose numbers it is sent. */
+function serve(): void {
+  const port = parentPort!;
+  const tell = (news: News): void => port.postMessage(news);
+  port.on('message', (index: number) => {
+    const model = models[index]!;
+    const options = {
+      seconds: number(values.seconds, 'seconds'),
+      onProgress: (text: string): void => tell({ kind: 'progress', model: index, text }),
+    };
+    for (const row of rowsOf(model, options)) {
+      tell({ kind: 'row', model: index, row });
+      if (row.failure !== undefined) break;
+    }
+    if (!values['no-mutants'] && values.sample === undefined)
+      tell({ kind: 'verdicts', model: index, verdicts: checkMutants(binary, model, options) });
+    tell({ kind: 'done' });
+  });
+}
+
+function* rowsOf(
+  model: AnyModel<any>,
+  options: { readonly seconds: number; readonly onProgress: (text: string) => void },
+): Iterable<Row> {
+  if (values.sample !== undefined) {
+    const sampling = { seed: number(values.seed, 'seed'), executions: number(values.sample, 'sample') };
+    const depth = values.depth === undefined ? {} : { depth: number(values.depth, 'depth') };
+    yield sampleModel(binary, model, { ...sampling, ...depth, seconds: options.seconds });
+    return;
+  }
+  const all = values.bound === 'all' ? Number.POSITIVE_INFINITY : undefined;
+  const bounds = values.bound === undefined ? model.bounds : [all ?? number(values.bound, 'bound')];
+  for (const bound of bounds) yield checkBound(binary, model, bound, options);
+}
 
 function replayFile(file: string): void {
   const failure = JSON.parse(readFileSync(file, 'utf8')) as Failure;
@@ -69,108 +125,81 @@ function keep(failure: Failure, name: string): string {
   return file;
 }
 
-function runAll(): void {
-  const taking = models.filter(({ name }) => name.includes(values.only ?? ''));
-  if (taking.length === 0)
-    throw new Error(`no model ${values.only}; there are: ${models.map(({ name }) => name).join(', ')}`);
-  const options = { seconds: Number(values.seconds) };
-  const rows: Row[] = [];
-  const verdicts = new Map<string, Verdict[]>();
+function printRow(model: AnyModel<any>, row: Row): void {
+  console.log(line(row));
+  if (row.failure === undefined) return;
+  process.exitCode = 1;
+  const file = keep(row.failure, model.name);
+  const machine = open(binary, model);
+  console.log(`${print(machine, replay(machine, row.failure))}npm run model -- --replay ${file}\n`);
+}
+
+function printVerdict(model: AnyModel<any>, { mutant, failure, executions }: Verdict): void {
+  if (failure === undefined) {
+    process.exitCode = 1;
+    console.log(`  ${model.name} does NOT reject "${mutant}" (${executions} executions)`);
+    return;
+  }
+  const file = keep(failure, `${model.name}.${mutant.replaceAll(/\W+/g, '-')}`);
+  const how = `${failure.kind}, ${failure.preemptions} preemptions, ${executions} executions`;
+  console.log(`  ${model.name} rejects "${mutant}": ${how}; ${file}`);
+}
+
+async function runAll(): Promise<void> {
+  const taking = [...models.keys()].filter((i) => models[i]!.name.includes(values.only ?? ''));
+  if (taking.length === 0) {
+    const names = models.map(({ name }) => name).join(', ');
+    throw new RangeError(`no model ${values.only}; there are: ${names}`);
+  }
   const started = performance.now();
-  for (const model of taking) {
-    const progress = (text: string): void => {
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${model.name}: ${text}`);
-    };
-    const bounds =
-      values.bound === undefined
-        ? model.bounds
-        : [values.bound === 'all' ? Number.POSITIVE_INFINITY : Number(values.bound)];
-    for (const bound of bounds) {
-      const row = checkBound(binary, model, bound, { ...options, onProgress: progress });
-      progress('');
-      rows.push(row);
-      console.log(line(row));
-      if (row.failure === undefined) continue;
-      process.exitCode = 1;
-      const file = keep(row.failure, model.name);
-      const machine = open(binary, model);
-      console.log(`${print(machine, replay(machine, row.failure))}npm run model -- --replay ${file}\n`);
-      break;
-    }
-    if (values['no-mutants']) continue;
-    const found = checkMutants(binary, model, { ...options, onProgress: progress });
-    progress('');
-    verdicts.set(model.name, found);
-    for (const { mutant, failure, executions } of found) {
-      if (failure === undefined) {
-        process.exitCode = 1;
-        console.log(`  mutant NOT rejected: ${mutant} (${executions} executions)`);
-        continue;
-      }
-      const file = keep(failure, `${model.name}.${mutant.replaceAll(/\W+/g, '-')}`);
-      console.log(
-        `  rejects "${mutant}": ${failure.kind}, ${failure.preemptions} preemptions, ${executions} executions; ${file}`,
-      );
-    }
-  }
-  const seconds = (performance.now() - started) / 1000;
-  const steps = rows.reduce((sum, row) => sum + row.steps, 0);
-  const busy = rows.reduce((sum, row) => sum + row.seconds, 0);
-  console.log(
-    `\n${rows.length} searches in ${seconds.toFixed(1)} s, ${(steps / busy / 1e6).toFixed(2)} million steps a second`,
+  const rows = taking.map((): Row[] => []);
+  const verdicts = taking.map((): readonly Verdict[] => []);
+  const threads = Math.min(
+    number(values.threads ?? `${availableParallelism()}`, 'threads') || 1,
+    taking.length,
   );
-  const table = markdown(rows, verdicts);
+  let next = 0;
+  let running = 0;
+  const work = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL(import.meta.url), { workerData: { args: process.argv.slice(2) } });
+      running++;
+      const more = (): void => {
+        if (next < taking.length) worker.postMessage(taking[next++]);
+        else void worker.terminate().then(() => resolve(), reject);
+      };
+      worker.on('error', reject);
+      worker.on('message', (news: News) => {
+        if (news.kind === 'done') return void more();
+        const at = taking.indexOf(news.model);
+        const model = models[news.model]!;
+        if (process.stderr.isTTY) {
+          const text = news.kind === 'progress' ? `${model.name}: ${news.text}` : '';
+          process.stderr.write(`\r\x1b[K${text}`);
+        }
+        if (news.kind === 'row') {
+          rows[at]!.push(news.row);
+          printRow(model, news.row);
+        } else if (news.kind === 'verdicts') {
+          verdicts[at] = news.verdicts;
+          for (const verdict of news.verdicts) printVerdict(model, verdict);
+        }
+      });
+      more();
+    });
+  await Promise.all(Array.from({ length: threads }, work));
+  const all = rows.flat();
+  const steps = all.reduce((sum, row) => sum + row.steps, 0);
+  const busy = all.reduce((sum, row) => sum + row.seconds, 0);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(
+    `\n${all.length} searches in ${seconds} s with ${running} threads; ${(steps / busy / 1e6).toFixed(2)} million steps a second each`,
+  );
+  const named = new Map(taking.map((index, at) => [models[index]!.name, verdicts[at]!]));
   if (values.json !== undefined)
-    write(values.json, `${JSON.stringify({ rows, mutants: Object.fromEntries(verdicts) }, undefined, 2)}\n`);
-  if (values.markdown !== undefined) writeTable(values.markdown, table);
-}
-
-function line(row: Row): string {
-  const state = row.failure !== undefined ? 'FAILED' : row.complete ? 'complete' : 'not finished';
-  return [
-    row.model.padEnd(26),
-    `${row.threads} threads`,
-    `bound ${row.bound ?? 'none'}`.padEnd(10),
-    `${row.executions} executions`.padStart(20),
-    `${row.steps} steps`.padStart(18),
-    `${row.seconds.toFixed(1)} s`.padStart(9),
-    ` ${state}`,
-  ].join(' ');
-}
-
-function markdown(rows: readonly Row[], verdicts: ReadonlyMap<string, readonly Verdict[]>): string {
-  const lines = [
-    '| structure | model | property | threads | preemptions | executions | steps | seconds | all of them | mutants rejected |',
-    '| --- | --- | --- | --: | --: | --: | --: | --: | --- | --- |',
-  ];
-  for (const [i, row] of rows.entries()) {
-    // The mutants stand in the last row of their model.
-    const isLast = rows[i + 1]?.model !== row.model;
-    const mutants = isLast
-      ? (verdicts.get(row.model) ?? [])
-          .map(({ mutant, failure }) => (failure === undefined ? `**not: ${mutant}**` : mutant))
-          .join(', ')
-      : '';
-    const cells = [
-      row.structure,
-      `\`${row.model}\``,
-      row.property,
-      row.threads,
-      row.bound ?? 'any',
-      row.executions.toLocaleString('en'),
-      row.steps.toLocaleString('en'),
-      row.seconds.toFixed(1),
-      row.failure !== undefined ? '**fails**' : row.complete ? 'yes' : 'no',
-      mutants,
-    ];
-    lines.push(`| ${cells.join(' | ')} |`);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-function writeTable(file: string, table: string): void {
-  const before = existsSync(file) ? readFileSync(file, 'utf8') : `${BEGIN}\n${END}\n`;
-  const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`${file} has no ${BEGIN} ... ${END}`);
-  write(file, `${before.slice(0, from + BEGIN.length)}\n${table}${before.slice(to)}`);
+    write(
+      values.json,
+      `${JSON.stringify({ rows: all, mutants: Object.fromEntries(named) }, undefined, 2)}\n`,
+    );
+  if (values.markdown !== undefined) writeTable(values.markdown, table(all, named));
 }

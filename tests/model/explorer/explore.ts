@@ -29,7 +29,7 @@ export function replay(machine: Machine, failure: Failure): Replayed {
   const again = machine.execute(new Replay(failure.schedule, true));
   const steps = machine.trace;
   machine.trace = undefined;
-  return { failure: again === undefined ? undefined : { ...again, preemptions: failure.preemptions }, steps };
+  return { failure: again, steps };
 }
 
 const show = (value: bigint): string => (value < 4096n ? String(value) : `0x${value.toString(16)}`);

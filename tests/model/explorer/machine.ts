@@ -138,6 +138,7 @@ export class Machine {
   /** The running thread has written since the last decision. */
   #hasWritten = false;
   #stepsTaken = 0;
+  #preemptions = 0;
 
   #current = -1;
   #next = -1;
@@ -300,7 +301,7 @@ export class Machine {
       ...this.#failure,
       schedule: [...this.schedule],
       visible: this.visible(),
-      preemptions: 0,
+      preemptions: this.#preemptions,
     };
   }
 
@@ -317,7 +318,7 @@ export class Machine {
     this.#failure = undefined;
     this.#stopped = this.#rewinding = this.#unwinding = false;
     this.visibleChanged = false;
-    this.#stepsHere = this.#stepsTaken = 0;
+    this.#stepsHere = this.#stepsTaken = this.#preemptions = 0;
     this.#waiting = this.#finite = this.#notified = this.#relaxing = this.#finished = this.#killed = 0;
     this.#timeoutsLeft = model.timeouts ?? 2;
     this.#spuriousLeft = model.spurious ?? 0;
@@ -672,6 +673,7 @@ export class Machine {
         return -1;
       }
       if (action < this.count) {
+        if (isHere && action !== t) this.#preemptions++;
         this.steps++;
         this.#stepsTaken++;
         this.schedule.push(action);

@@ -251,10 +251,6 @@ class DepthFirst implements Chooser {
     this.#prefix = d + 1;
     return true;
   }
-
-  get preemptions(): number {
-    return this.#preemptions;
-  }
 }
 
 /**
@@ -300,10 +296,7 @@ export function depthFirst(machine: Machine, limits: Limits): Found {
     search.begin();
     failure = machine.execute(search);
     executions++;
-    if (failure !== undefined) {
-      failure = { ...failure, preemptions: search.preemptions };
-      break;
-    }
+    if (failure !== undefined) break;
     if (machine.visibleChanged) {
       machine.showAll();
       search.restart();
