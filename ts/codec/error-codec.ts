@@ -7,6 +7,9 @@
 
 import * as heddle from '../errors.ts';
 
+/** Stands for an error that there was no memory to describe. Short enough to need none. */
+export const NO_ROOM = 'no room';
+
 /** An error, or another thrown value, as plain data that any channel can carry. */
 export interface PlainError {
   /** Tells a described error from an ordinary object; 0 is a thrown value that is no error, in `value`. */
@@ -349,11 +352,19 @@ class Reviver {
 /**
  * The error or value that {@link describeError} described.
  *
- * @param plain - is used up: values inside it become part of the result
+ * @param plain - is used up: values inside it become part of the result; nothing for a task whose stack overflowed while it was started
  * @param errorTypes - classes by name: an error of such a class is given its prototype, without a call of the constructor, so
  * `instanceof` holds. Errors of Heddle and of the language need no entry; any other class becomes the nearest of those
  */
-export function reviveError(plain: PlainError, errorTypes?: ErrorTypes): unknown {
+export function reviveError(
+  plain: PlainError | typeof NO_ROOM | undefined,
+  errorTypes?: ErrorTypes,
+): unknown {
+  if (plain === NO_ROOM)
+    return new heddle.MemoryFullError(
+      'cannot bring the error of a task or fork home: the shared memory is full',
+    );
+  if (plain === undefined) return new RangeError('Maximum call stack size exceeded');
   return new Reviver(errorTypes).revive(plain);
 }
 

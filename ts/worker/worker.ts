@@ -43,7 +43,7 @@ import {
   WORKER_SEARCHING,
 } from '../../build/generated/layout.ts';
 import { type Clock, createClock } from '../clock.ts';
-import { describeError } from '../codec/error-codec.ts';
+import { describeError, NO_ROOM } from '../codec/error-codec.ts';
 import { isMoved } from '../codec/move.ts';
 import { createPacker, createUnpacker } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
@@ -681,7 +681,9 @@ export class Worker {
       if (written !== WRITTEN) this.#postValue(slot, plain, written);
     } catch (cause) {
       // What describeError() returns can be copied; this is the last resort that keeps the promise from pending.
-      this.codec.writeResult(slot, describeError(new HeddleError('ERR_INVALID_ARGUMENT', String(cause))));
+      const why =
+        cause instanceof MemoryFullError ? cause : new HeddleError('ERR_INVALID_ARGUMENT', String(cause));
+      if (this.codec.writeResult(slot, describeError(why)) !== WRITTEN) this.codec.writeResult(slot, NO_ROOM);
     }
     this.kernel.calls.finish(slot, SLOT_FAILED);
   }
@@ -710,7 +712,7 @@ export class Worker {
       const isFork = (this.kernel.i32[(run.slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0;
       const why = new TaskAbortedError(`task '${run.name}' was aborted`, { resource: run.name });
       if (!isFork || this.codec.writeResult(run.slot, describeError(why)) !== WRITTEN)
-        this.codec.writeResult(run.slot, undefined);
+        this.codec.writeResult(run.slot, NO_ROOM);
       this.kernel.calls.finish(run.slot, SLOT_FAILED);
     });
   }
