@@ -273,8 +273,9 @@ export class PoolLife {
       else await turn();
     }
     // A closed pool must say so.
-    if (this.#isClosing) for (let i = random.below(3); i > 0; i--) this.#launch(random);
-    await Promise.all(flying);
+    const late = [];
+    if (this.#isClosing) for (let i = random.below(3); i > 0; i--) late.push(this.#launch(random));
+    await Promise.all([...flying, ...late]);
   }
 
   /** Makes one call of a random kind. Resolves when it has its outcome and was judged. */

@@ -2,7 +2,7 @@
 
 import type { TaskPool } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { fixture, openPool, outcome, rejectionOf, until } from './harness.ts';
+import { fixture, openPool, outcome, rejectionOf, thrownBy, until } from './harness.ts';
 
 const tasks = fixture('async-forks.mjs');
 
@@ -135,4 +135,22 @@ describe('a sync task may not block for an async fork', () => {
     expect(await Promise.all([1, 2, 3].map(() => pool.run('count', ['more'])))).toHaveLength(3);
     await pool.shutdown();
   });
+});
+
+it('the error of a fork that finds no memory says so', async () => {
+  const workerData = new Int32Array(new SharedArrayBuffer(4));
+  const { rt, pool } = await openPool(
+    { tasks, minThreads: 2, maxThreads: 2, workerData },
+    { memoryBytes: 4 * 2 ** 20 },
+  );
+  // Both workers have slots for forks, no arena has a block.
+  await Promise.all([1, 2].map(() => pool.run('makesSlots', [2])));
+  Atomics.store(workerData, 0, 0);
+  const arrays: Uint8Array[] = [];
+  const fill = (): void => {
+    for (;;) arrays.push(rt.alloc(Uint8Array, 1000));
+  };
+  expect(thrownBy(fill)).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+  expect(await pool.run('joinsFailure', [300_000])).toEqual(['MemoryFullError', 'ERR_MEMORY_FULL']);
+  for (const array of arrays) rt.free(array);
 });
