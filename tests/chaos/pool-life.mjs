@@ -91,6 +91,8 @@ export class PoolLife {
   #workers = new Set();
   #threads = 0;
   #exits = 0;
+  #outcomes = 0;
+  #progress = () => this.#outcomes;
   #startFailures = 0;
   #afterwardsSeen = 0;
   #fulfilled = 0;
@@ -310,7 +312,7 @@ export class PoolLife {
     this.referee.calls++;
     if (this.world.sabotage === 'lose' && index % 97 === 96) {
       void this.pool.run(call.task, call.args, options).catch(() => undefined);
-      return this.referee.watch(this.#nameOf(entry), new Promise(() => {}));
+      return this.referee.watch(this.#nameOf(entry), new Promise(() => {}), this.#progress);
     }
     const promise =
       call.invoke === undefined
@@ -321,7 +323,7 @@ export class PoolLife {
       (value) => this.#judge(entry, { ok: true, value }),
       (error) => this.#judge(entry, { ok: false, error }),
     );
-    return this.referee.watch(this.#nameOf(entry), judged);
+    return this.referee.watch(this.#nameOf(entry), judged, this.#progress);
   }
 
   #nameOf(entry) {
@@ -367,6 +369,7 @@ export class PoolLife {
     const { starts, ends } = this.book;
     this.open--;
     this.referee.settled++;
+    this.#outcomes++;
     const most = call.startsMost ?? (call.starts === 'any' ? NO_LIMIT : (call.starts ?? 1));
     let least = 0;
     let result = 'fulfilled';
@@ -433,7 +436,7 @@ export class PoolLife {
         if (what === 'scale') {
           const scaled = pool.scale(random.chance(0.03) ? 8 * CORES : random.between(1, 4));
           void referee
-            .watch(`${this.name}: scale()`, scaled)
+            .watch(`${this.name}: scale()`, scaled, this.#progress)
             .catch((error) => this.#onOperation(what, error));
         } else if (what === 'setConfig') {
           const minThreads = random.between(0, 3);
@@ -448,7 +451,7 @@ export class PoolLife {
           this.#checkMetrics();
         } else if (what === 'diagnostics') {
           void referee
-            .watch(`${this.name}: diagnostics()`, pool.diagnostics())
+            .watch(`${this.name}: diagnostics()`, pool.diagnostics(), this.#progress)
             .catch((error) => this.#onOperation(what, error));
         } else if (what === 'trace') {
           const events = pool.trace();
@@ -566,7 +569,7 @@ export class PoolLife {
       },
       'shutdown twice': () => Promise.all([pool.shutdown(), pool.shutdown()]),
     };
-    await referee.watch(`${this.name}: ${this.#how}`, ends[this.#how]());
+    await referee.watch(`${this.name}: ${this.#how}`, ends[this.#how](), this.#progress);
     await this.world.afterPool();
     // What was rejected in the last moment is seen within a turn.
     await turn();

@@ -61,9 +61,18 @@ export class Referee {
       this.#onViolation({ what, events: this.recent, state: this.#describe() });
   }
 
-  /** Notes that a promise is waited for. Whatever stays pending for longer than the patience is a violation. */
-  watch(name, promise, extraMs = 0) {
-    const entry = { name, until: performance.now() + this.patienceMs + extraMs, told: false };
+  /**
+   * Notes that a promise is waited for. Whatever stays pending for longer than the patience is a violation, unless `progress()` changes
+   * meanwhile: on a machine with too much to do a pool may be slow, but it must not stand still.
+   */
+  watch(name, promise, progress = () => 0) {
+    const entry = {
+      name,
+      progress,
+      seen: progress(),
+      until: performance.now() + this.patienceMs,
+      told: false,
+    };
     this.#pending.add(entry);
     const done = () => this.#pending.delete(entry);
     promise.then(done, done);
@@ -74,6 +83,12 @@ export class Referee {
   look(now = performance.now()) {
     for (const entry of this.#pending) {
       if (entry.told || now < entry.until) continue;
+      const seen = entry.progress();
+      if (seen !== entry.seen) {
+        entry.seen = seen;
+        entry.until = now + this.patienceMs;
+        continue;
+      }
       entry.told = true;
       this.violate(`${typeof entry.name === 'function' ? entry.name() : entry.name} is pending for too long`);
     }
