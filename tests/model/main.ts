@@ -48,8 +48,7 @@ const { values } = parseArgs({
 type News =
   | { readonly kind: 'progress'; readonly model: number; readonly text: string }
   | { readonly kind: 'row'; readonly model: number; readonly row: Row }
-  | { readonly kind: 'verdicts'; readonly model: number; readonly verdicts: readonly Verdict[] }
-  | { readonly kind: 'done' };
+  | { readonly kind: 'verdicts'; readonly model: number; readonly verdicts: readonly Verdict[] };
 
 // The bundle stands in build/model.
 const binary = openKernel(new URL('../kernel/kernel.model.wasm', import.meta.url));
@@ -66,24 +65,33 @@ function number(text: string | undefined, name: string): number {
   return value;
 }
 
-/** In a worker: checks the models whose numbers it is sent. */
-function serve(): void {
-  const port = parentPort!;
-  const tell = (news: News): void => port.postMessage(news);
-  port.on('message', (index: number) => {
-    const model = models[index]!;
-    const options = {
-      seconds: number(values.seconds, 'seconds'),
-      onProgress: (text: string): void => tell({ kind: 'progress', model: index, text }),
-    };
-    for (const row of rowsOf(model, options)) {
-      tell({ kind: 'row', model: index, row });
-      if (row.failure !== undefined) break;
-    }
-    if (!values['no-mutants'] && values.sample === undefined)
-      tell({ kind: 'verdicts', model: index, verdicts: checkMutants(binary, model, options) });
-    tell({ kind: 'done' });
+/** Checks one model in a thread of its own, whose memory goes with it. */
+function inWorker(model: number, onNews: (news: News) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), {
+      workerData: { args: process.argv.slice(2), model },
+    });
+    worker.on('message', onNews);
+    worker.on('error', (error) => reject(new Error(`${models[model]!.name}: ${error.message}`)));
+    worker.on('exit', () => resolve());
   });
+}
+
+/** In a worker: checks the model whose number it was given. */
+function serve(): void {
+  const index: number = workerData.model;
+  const model = models[index]!;
+  const tell = (news: News): void => parentPort!.postMessage(news);
+  const options = {
+    seconds: number(values.seconds, 'seconds'),
+    onProgress: (text: string): void => tell({ kind: 'progress', model: index, text }),
+  };
+  for (const row of rowsOf(model, options)) {
+    tell({ kind: 'row', model: index, row });
+    if (row.failure !== undefined) break;
+  }
+  if (!values['no-mutants'] && values.sample === undefined)
+    tell({ kind: 'verdicts', model: index, verdicts: checkMutants(binary, model, options) });
 }
 
 function* rowsOf(
@@ -159,41 +167,31 @@ async function runAll(): Promise<void> {
     taking.length,
   );
   let next = 0;
-  let running = 0;
-  const work = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: { args: process.argv.slice(2) } });
-      running++;
-      const more = (): void => {
-        if (next < taking.length) worker.postMessage(taking[next++]);
-        else void worker.terminate().then(() => resolve(), reject);
-      };
-      worker.on('error', reject);
-      worker.on('message', (news: News) => {
-        if (news.kind === 'done') return void more();
-        const at = taking.indexOf(news.model);
-        const model = models[news.model]!;
-        if (process.stderr.isTTY) {
-          const text = news.kind === 'progress' ? `${model.name}: ${news.text}` : '';
-          process.stderr.write(`\r\x1b[K${text}`);
-        }
-        if (news.kind === 'row') {
-          rows[at]!.push(news.row);
-          printRow(model, news.row);
-        } else if (news.kind === 'verdicts') {
-          verdicts[at] = news.verdicts;
-          for (const verdict of news.verdicts) printVerdict(model, verdict);
-        }
-      });
-      more();
-    });
+  const onNews = (news: News): void => {
+    const at = taking.indexOf(news.model);
+    const model = models[news.model]!;
+    if (process.stderr.isTTY) {
+      const text = news.kind === 'progress' ? `${model.name}: ${news.text}` : '';
+      process.stderr.write(`\r\x1b[K${text}`);
+    }
+    if (news.kind === 'row') {
+      rows[at]!.push(news.row);
+      printRow(model, news.row);
+    } else if (news.kind === 'verdicts') {
+      verdicts[at] = news.verdicts;
+      for (const verdict of news.verdicts) printVerdict(model, verdict);
+    }
+  };
+  const work = async (): Promise<void> => {
+    while (next < taking.length) await inWorker(taking[next++]!, onNews);
+  };
   await Promise.all(Array.from({ length: threads }, work));
   const all = rows.flat();
   const steps = all.reduce((sum, row) => sum + row.steps, 0);
   const busy = all.reduce((sum, row) => sum + row.seconds, 0);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(
-    `\n${all.length} searches in ${seconds} s with ${running} threads; ${(steps / busy / 1e6).toFixed(2)} million steps a second each`,
+    `\n${all.length} searches in ${seconds} s with ${threads} threads; ${(steps / busy / 1e6).toFixed(2)} million steps a second each`,
   );
   const named = new Map(taking.map((index, at) => [models[index]!.name, verdicts[at]!]));
   if (values.json !== undefined)

@@ -1,4 +1,4 @@
-/** The results of a run as lines of text and as the table of docs/verification.md. */
+/** The results of a run as lines of text, and as a table for the documentation. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Row, Verdict } from './check.ts';
