@@ -71,6 +71,7 @@ export function initMemory(bytes: f64): bool {
 export function claimAgent(kind: u32, node: u32): usize {
   for (let id: u32 = 1; id < MAX_AGENTS; id++) {
     const agent: usize = AGENTS + id * AGENT_SIZE;
+    // mutant CLAIM_AGENT_WITHOUT_CAS: { if (load32(agent + AGENT_STATE) != AGENT_FREE) continue; store32(agent + AGENT_STATE, AGENT_LIVE); store<u32>(agent + AGENT_ID, id); return agent; }
     if (load32(agent + AGENT_STATE) == AGENT_FREE && cas32(agent + AGENT_STATE, AGENT_FREE, AGENT_LIVE)) {
       // Everything but the state: the last user's counters, lists and words are gone with it.
       memory.fill(agent + 4, 0, AGENT_SIZE - 4);
@@ -94,6 +95,7 @@ export function agentAt(id: u32): usize {
 export function openPool(nodes: u32): usize {
   for (let id: u32 = 0; id < MAX_POOLS; id++) {
     const pool: usize = POOLS + id * POOL_SIZE;
+    // mutant OPEN_POOL_WITHOUT_CAS: { if (load32(pool + POOL_STATE) != POOL_FREE) continue; store32(pool + POOL_STATE, POOL_OPEN); store<u32>(pool + POOL_ID, id); store<u32>(pool + POOL_NODES, nodes); return pool; }
     if (load32(pool + POOL_STATE) == POOL_FREE && cas32(pool + POOL_STATE, POOL_FREE, POOL_OPEN)) {
       memory.fill(pool + 4, 0, POOL_SIZE - 4);
       store<u32>(pool + POOL_ID, id);
@@ -106,6 +108,7 @@ export function openPool(nodes: u32): usize {
 
 /** Frees a pool and all its lanes. Only when none of its workers is alive and none of its submitters will touch it again. */
 export function closePool(pool: usize): void {
+  // mutant CLOSE_FREES_FIRST: store32(pool + POOL_STATE, POOL_FREE);
   releaseAllOf(OWNER_POOL + load<u32>(pool + POOL_ID));
   store32(pool + POOL_STATE, POOL_FREE);
 }

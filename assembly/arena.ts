@@ -31,6 +31,8 @@ import {
 } from './layout';
 import { claimSpans, releaseSpans } from './spans';
 
+// model: import { store32 } from './atomics';
+
 function freeList(agent: usize, sizeClass: u32): usize {
   return agent + AGENT_ARENA + sizeClass * AGENT_ARENA_STRIDE;
 }
@@ -111,7 +113,9 @@ export function release(agent: usize, payload: usize): void {
   const returns = AGENTS + owner * AGENT_SIZE + AGENT_RETURNS;
   while (true) {
     const head = load32(returns);
+    // mutant RETURN_LINKS_LATE: { if (!cas32(returns, head, block as u32)) continue; store<u32>(block + BLOCK_LINK, head); return; }
     store<u32>(block + BLOCK_LINK, head); // plain: published by the CAS below
+    // mutant RETURN_BY_STORE: { store32(returns, block as u32); return; }
     if (cas32(returns, head, block as u32)) return;
   }
 }
@@ -130,6 +134,7 @@ function releaseOwn(agent: usize, block: usize): void {
 /** Takes back what readers returned. */
 export function takeReturns(agent: usize): void {
   if (load32(agent + AGENT_RETURNS) == 0) return;
+  // mutant TAKE_BY_STORE: { let stale: usize = load32(agent + AGENT_RETURNS); store32(agent + AGENT_RETURNS, 0); while (stale != 0) { const next: usize = load<u32>(stale + BLOCK_LINK); releaseOwn(agent, stale); stale = next; } return; }
   let block: usize = exchange32(agent + AGENT_RETURNS, 0);
   while (block != 0) {
     const next: usize = load<u32>(block + BLOCK_LINK); // plain: published by the CAS in release()
@@ -163,6 +168,7 @@ function trimLists(agent: usize): bool {
       const count = load<u32>(first + BLOCK_BYTES);
       if (count >= COUNTING) store<u32>(first + BLOCK_BYTES, count + 1);
     }
+    // mutant TRIM_IN_USE: { if (dropWhole(list, whole - 1)) freed = true; continue; }
     if (dropWhole(list, whole)) freed = true;
   }
   return freed;
@@ -176,6 +182,7 @@ function dropWhole(list: usize, whole: u32): bool {
   while (block != 0) {
     const next: usize = load<u32>(block + BLOCK_LINK);
     const first = block & ~(SPAN_SIZE - 1);
+    // mutant TRIM_LEAVES_LINKS: if (block != first) { store<u32>(block + BLOCK_LINK, kept as u32); kept = block; block = next; continue; }
     if (load<u32>(first + BLOCK_BYTES) != whole) {
       store<u32>(block + BLOCK_LINK, kept as u32);
       kept = block;

@@ -1,19 +1,13 @@
 /**
  * AtomicInt32 and AtomicBool by name: a hash table with open addressing that only grows. A cell is claimed with the identity of its name, 62
- * bits of hash and the kind, in one CAS; whoever meets an identity that is its own and not READY yet writes the same name itself. So nobody
- * ever waits for another thread, and a death in between changes nothing.
+ * bits of hash and the kind, in one CAS. Then its name is settled: length and name, word by word, each with a CAS from 0 to the word it must be.
+ * Whoever meets an identity that is its own does the same, so nobody ever waits for another thread, and a death in between changes nothing.
+ * Of two names with the same identity, the one whose word stands first where they differ has the cell; the other finds a word that is not
+ * its own, has written only what both share, and goes on to the next cell. A word is never 0 once it is settled, because bytes are
+ * inverted and UTF-8 has no byte 0xff.
  */
 import { add32, cas32, cas64, exchange32, load32, load64, store32 } from './atomics';
-import {
-  CELL_CLAIM,
-  CELL_NAME,
-  CELL_NAME_LENGTH,
-  CELL_READY,
-  CELL_SIZE,
-  CELL_VALUE,
-  CELLS,
-  MAX_CELLS,
-} from './layout';
+import { CELL_CLAIM, CELL_NAME, CELL_NAME_LENGTH, CELL_SIZE, CELL_VALUE, CELLS, MAX_CELLS } from './layout';
 import { CELL_KIND_CLASH, CELL_TABLE_FULL } from './status';
 
 /** FNV-1a, 64 bits (Fowler, Noll, Vo); the low two bits make room for the kind, and 0 is never an identity. */
@@ -21,6 +15,7 @@ function hash(name: usize, length: u32): u64 {
   // biome-ignore lint/correctness/noPrecisionLoss: a 64-bit constant of AssemblyScript
   let h: u64 = 0xcbf29ce484222325;
   for (let i: u32 = 0; i < length; i++) h = (h ^ load<u8>(name + i)) * 0x00000100000001b3;
+  // model: h &= 15;
   h &= ~3;
   return h == 0 ? 4 : h;
 }
@@ -36,32 +31,41 @@ export function findCell(name: usize, length: u32, kind: u32): usize {
     const cell: usize = CELLS + ((start + probe) % MAX_CELLS) * CELL_SIZE;
     let claim = load64(cell + CELL_CLAIM);
     if (claim == 0) {
+      // mutant CLAIM_OR_NEXT: if (!cas64(cell + CELL_CLAIM, 0, identity | kind)) continue;
       cas64(cell + CELL_CLAIM, 0, identity | kind);
       claim = load64(cell + CELL_CLAIM);
+      // mutant CLAIM_UNSEEN: claim = identity | kind;
     }
-    if ((claim & ~3) != identity) continue;
-    if (load32(cell + CELL_READY) == 0) {
-      // Every thread that comes here writes the same bytes. Plain: published by the store of READY.
-      store<u32>(cell + CELL_NAME_LENGTH, length);
-      memory.copy(cell + CELL_NAME, name, length);
-      store32(cell + CELL_READY, 1);
-    } else if (!sameName(cell, name, length)) {
-      continue;
-    }
+    if ((claim & ~3) != identity || !settleName(cell, name, length)) continue;
     return (claim & 3) == kind ? cell : CELL_KIND_CLASH;
   }
   return CELL_TABLE_FULL;
 }
 
-function sameName(cell: usize, name: usize, length: u32): bool {
-  if (load<u32>(cell + CELL_NAME_LENGTH) != length) return false;
-  for (let i: u32 = 0; i < length; i++)
-    if (load<u8>(cell + CELL_NAME + i) != load<u8>(name + i)) return false;
+/** Gives the cell this name if it has none. False when it has another. */
+function settleName(cell: usize, name: usize, length: u32): bool {
+  if (!settle(cell + CELL_NAME_LENGTH, length)) return false;
+  for (let at: u32 = 0; at < length; at += 4)
+    if (!settle(cell + CELL_NAME + at, nameWord(name, length, at))) return false;
   return true;
+}
+
+/** Puts `value` where 0 is. True when it stands there now. */
+function settle(address: usize, value: u32): bool {
+  // mutant NAME_BY_STORE: { if (load32(address) == 0) store32(address, value); return load32(address) == value; }
+  return load32(address) == value || cas32(address, 0, value) || load32(address) == value;
+}
+
+/** Four bytes of a name, inverted; beyond its end as if there were zeros. */
+function nameWord(name: usize, length: u32, at: u32): u32 {
+  let word: u32 = 0;
+  for (let i: u32 = 0; i < 4 && at + i < length; i++) word |= (load<u8>(name + at + i) as u32) << (i << 3);
+  return ~word;
 }
 
 /** Adds and returns the new value, wrapping. */
 export function cellAdd(cell: usize, delta: i32): i32 {
+  // mutant ADD_IN_TWO_STEPS: { const sum = (load32(cell + CELL_VALUE) as i32) + delta; store32(cell + CELL_VALUE, sum as u32); return sum; }
   return (add32(cell + CELL_VALUE, delta as u32) as i32) + delta;
 }
 
@@ -75,10 +79,12 @@ export function cellStore(cell: usize, value: i32): void {
 
 /** Stores and returns the value before. */
 export function cellSwap(cell: usize, value: i32): i32 {
+  // mutant SWAP_IN_TWO_STEPS: { const was = load32(cell + CELL_VALUE) as i32; store32(cell + CELL_VALUE, value as u32); return was; }
   return exchange32(cell + CELL_VALUE, value as u32) as i32;
 }
 
 /** 1 when the cell held `expected` and now holds `replacement`. */
 export function cellCas(cell: usize, expected: i32, replacement: i32): u32 {
+  // mutant CAS_IN_TWO_STEPS: { if (load32(cell + CELL_VALUE) != (expected as u32)) return 0; store32(cell + CELL_VALUE, replacement as u32); return 1; }
   return cas32(cell + CELL_VALUE, expected as u32, replacement as u32) ? 1 : 0;
 }

@@ -3,10 +3,11 @@
 //   node assembly/compile.mjs           compile what changed (a hash of the inputs is kept in build/kernel/stamp)
 //   node assembly/compile.mjs --force   compile in any case
 //
-// How a build switch reaches the code: `"use": ["NAME=1"]` in a target of asconfig.json (asc: `--use NAME=1`) introduces a global i32
-// constant NAME into that target only. Assembly code tests `isDefined(NAME)`, which the compiler folds at compile time, also in a
-// constant: `export const CAPACITY: u32 = isDefined(MODEL) ? 4 : 256;`. In a target without the switch the name must appear only
-// inside isDefined() or in the branch that it guards. Built in besides: ASC_NO_ASSERT, ASC_OPTIMIZE_LEVEL, ASC_SHRINK_LEVEL.
+// What only the model target contains stands in comments of the sources, so that no other target can have a trace of it:
+//
+//   export const CAPACITY: u32 = 256; // model: 4    the constant is 4
+//   // model: CODE                                   on a line of its own: CODE
+//   // mutant NAME: CODE                             on a line of its own: if (mutant(MUTANT_NAME)) CODE (assembly/mutants.ts)
 //
 // `atomic.fence()` does not compile: asc 0.28.20 emits it without a memory order, which the validator rejects. Each WebAssembly atomic
 // is sequentially consistent, so an atomic read-modify-write on the shared word takes its place.
@@ -15,12 +16,15 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeExplorable } from './instrument.mjs';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const TARGETS = ['debug', 'release', 'model'];
 const ENTRY = 'assembly/index.ts';
+const MODEL_ENTRY = 'assembly/model.ts';
 /** Files whose exported constants TypeScript gets as literals. */
 const CONSTANT_FILES = ['assembly/layout.ts', 'assembly/status.ts'];
+const MODEL_CONSTANT_FILES = [...CONSTANT_FILES, 'assembly/schedule.ts', 'assembly/mutants.ts'];
 const STAMP = 'build/kernel/stamp';
 const OUTPUTS = [
   ...TARGETS.map((target) => `build/kernel/kernel.${target}.wasm`),
@@ -29,6 +33,8 @@ const OUTPUTS = [
   'build/generated/layout.ts',
   'build/generated/kernel-bytes.ts',
   'build/generated/kernel-exports.ts',
+  'build/generated/layout.model.ts',
+  'build/generated/model-exports.ts',
 ];
 
 const inRoot = (path) => join(ROOT, path);
@@ -88,6 +94,25 @@ async function runAsc(asc, args, virtual = {}) {
     );
   if (log) process.stderr.write(log);
   return written;
+}
+
+/** The sources as the model target has them, by path. */
+function modelSources() {
+  const sources = {};
+  for (const name of readdirSync(inRoot('assembly')).filter((name) => name.endsWith('.ts'))) {
+    const path = `assembly/${name}`;
+    const mutants = [];
+    const text = readFileSync(inRoot(path), 'utf8')
+      .replace(/= [^=;\n]+; \/\/ model: (.+)$/gm, '= $1;')
+      .replace(/^( *)\/\/ model: (.+)$/gm, '$1$2')
+      .replace(/^( *)\/\/ mutant (\w+): (.+)$/gm, (_, indent, mutant, code) => {
+        mutants.push(`MUTANT_${mutant}`);
+        return `${indent}if (mutant(MUTANT_${mutant})) ${code}`;
+      });
+    const names = ['mutant', ...new Set(mutants)].join(', ');
+    sources[path] = mutants.length === 0 ? text : `${text}\nimport { ${names} } from './mutants';\n`;
+  }
+  return sources;
 }
 
 /** asc leaves function names in, for the text file; the binary that ships carries none. */
@@ -164,9 +189,9 @@ const isExported = (ts, node) =>
   node.modifiers?.some((modifier) => modifier.kind === ts.SyntaxKind.ExportKeyword) ?? false;
 
 /** [{ name, doc, file }] of the constants that the constant files export, in source order. */
-function listConstants(ts) {
+function listConstants(ts, files) {
   const constants = [];
-  for (const file of CONSTANT_FILES) {
+  for (const file of files) {
     const source = ts.createSourceFile(
       file,
       readFileSync(inRoot(file), 'utf8'),
@@ -197,13 +222,15 @@ function listConstants(ts) {
  * Asks the compiler itself for the values: a probe module returns each constant as f64, which carries the sign of the declared type
  * (a u32 stays unsigned) and every i32 and u32 exactly.
  */
-async function generateLayout(ts, asc) {
-  const constants = listConstants(ts);
-  const probe = CONSTANT_FILES.map((file, i) => {
-    const own = constants.filter((constant) => constant.file === file).map(({ name }) => name);
-    const getters = own.map((name) => `export function ${name}(): f64 { return <f64>from${i}.${name}; }`);
-    return [`import * as from${i} from './${file.replace(/\.ts$/, '')}';`, ...getters].join('\n');
-  }).join('\n');
+async function generateLayout(ts, asc, files, virtual = {}) {
+  const constants = listConstants(ts, files);
+  const probe = files
+    .map((file, i) => {
+      const own = constants.filter((constant) => constant.file === file).map(({ name }) => name);
+      const getters = own.map((name) => `export function ${name}(): f64 { return <f64>from${i}.${name}; }`);
+      return [`import * as from${i} from './${file.replace(/\.ts$/, '')}';`, ...getters].join('\n');
+    })
+    .join('\n');
   const args = [
     'probe.ts',
     '--outFile',
@@ -224,7 +251,7 @@ async function generateLayout(ts, asc) {
     '65536',
     '--noExportMemory',
   );
-  const written = await runAsc(asc, args, { 'asconfig.json': null, 'probe.ts': probe });
+  const written = await runAsc(asc, args, { 'asconfig.json': null, 'probe.ts': probe, ...virtual });
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
   const { instance } = await WebAssembly.instantiate(written.get('probe.wasm'), { env: { memory } });
   const lines = constants.map(({ name, doc, file }) => {
@@ -233,19 +260,19 @@ async function generateLayout(ts, asc) {
       throw new Error(`${file}: ${name} is ${value}; only i32 and u32 constants are generated`);
     return `${doc}export const ${name} = ${value};\n`;
   });
-  return `${GENERATED}// The exported constants of ${CONSTANT_FILES.join(' and ')}.\n\n${lines.join('')}`;
+  return `${GENERATED}// The exported constants of ${files.join(', ')}.\n\n${lines.join('')}`;
 }
 
 /** The interface of the exports, with the parameter names and doc comments of the assembly source. */
-function generateExports(ts, signatures) {
-  const program = ts.createProgram([inRoot(ENTRY)], {
+function generateExports(ts, name, entryFile, signatures) {
+  const program = ts.createProgram([inRoot(entryFile)], {
     noLib: true,
     types: [],
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Bundler,
   });
   const checker = program.getTypeChecker();
-  const entry = checker.getSymbolAtLocation(program.getSourceFile(inRoot(ENTRY)));
+  const entry = checker.getSymbolAtLocation(program.getSourceFile(inRoot(entryFile)));
   const declarations = new Map();
   for (const symbol of entry ? checker.getExportsOfModule(entry) : []) {
     const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
@@ -263,7 +290,7 @@ function generateExports(ts, signatures) {
   return (
     `${GENERATED}\n` +
     '/** The functions that the kernel exports. An i32 result is signed: a u32 needs `>>> 0` when its top bit can be set. */\n' +
-    `export interface KernelExports {\n${members.join('')}}\n`
+    `export interface ${name} {\n${members.join('')}}\n`
   );
 }
 
@@ -275,12 +302,25 @@ async function compile(hash) {
     import('assemblyscript/asc'),
     import('binaryen'),
   ]);
+  const modelFiles = modelSources();
   for (const target of TARGETS) {
     const outFile = `build/kernel/kernel.${target}.wasm`;
-    const args = [ENTRY, '--config', 'asconfig.json', '--target', target, '--outFile', outFile];
-    const bytes = (await runAsc(asc, args)).get(outFile);
-    if (target !== 'release') {
+    const entry = target === 'model' ? MODEL_ENTRY : ENTRY;
+    const args = [entry, '--config', 'asconfig.json', '--target', target, '--outFile', outFile];
+    const bytes = (await runAsc(asc, args, target === 'model' ? modelFiles : {})).get(outFile);
+    if (target === 'debug') {
       writeWhole(outFile, bytes);
+      continue;
+    }
+    if (target === 'model') {
+      const module = makeExplorable(binaryen, bytes);
+      const signatures = signaturesOf(binaryen, module).filter(({ name }) => !name.startsWith('asyncify_'));
+      writeWhole(outFile, module.emitBinary());
+      writeWhole(
+        'build/generated/model-exports.ts',
+        generateExports(ts, 'ModelExports', MODEL_ENTRY, signatures),
+      );
+      module.dispose();
       continue;
     }
     const { wasm, wat, signatures } = optimise(binaryen, bytes);
@@ -292,10 +332,14 @@ async function compile(hash) {
       'build/generated/kernel-bytes.ts',
       `${GENERATED}\n/** The release kernel. */\nexport const KERNEL_BASE64: string =\n  '${base64}';\n`,
     );
-    writeWhole('build/generated/kernel-exports.ts', generateExports(ts, signatures));
+    writeWhole('build/generated/kernel-exports.ts', generateExports(ts, 'KernelExports', ENTRY, signatures));
     console.log(`kernel: ${wasm.length} bytes, ${signatures.length} exported functions`);
   }
-  writeWhole('build/generated/layout.ts', await generateLayout(ts, asc));
+  writeWhole('build/generated/layout.ts', await generateLayout(ts, asc, CONSTANT_FILES));
+  writeWhole(
+    'build/generated/layout.model.ts',
+    await generateLayout(ts, asc, MODEL_CONSTANT_FILES, modelFiles),
+  );
   writeWhole(STAMP, hash);
   console.log(`kernel: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }

@@ -22,6 +22,7 @@ export function pushCompletion(lane: usize, slot: usize): void {
   while (true) {
     const first = load32(head);
     store<u32>(slot + SLOT_LINK, first); // plain: published by the CAS
+    // mutant PUSH_BY_STORE: { store32(head, slot as u32); return; }
     if (cas32(head, first, slot as u32)) return;
   }
 }
@@ -29,7 +30,15 @@ export function pushCompletion(lane: usize, slot: usize): void {
 /** Wakes the submitter if it waits. Pairs with armDoorbell(). */
 export function ringDoorbell(agent: usize): void {
   const bell = agent + AGENT_DOORBELL;
+  // mutant RING_KEEPS_ARMED: { if (load32(bell) == BELL_ARMED) notifyAll(bell); return; }
   if (load32(bell) == BELL_ARMED && exchange32(bell, BELL_RUNG) == BELL_ARMED) notifyAll(bell);
+}
+
+/** Recovery: rings in any case. The dead may have pushed and not rung, or left RUNG in the bell and not notified. */
+export function ringAgain(agent: usize): void {
+  // mutant NO_RING_AGAIN: return;
+  store32(agent + AGENT_DOORBELL, BELL_RUNG);
+  notifyAll(agent + AGENT_DOORBELL);
 }
 
 /** Submitter: all outcomes that came, oldest first, chained by SLOT_LINK. */
@@ -43,6 +52,7 @@ export function takeCompletions(lane: usize): usize {
     reversed = slot;
     slot = next;
   }
+  // mutant TAKE_CLEARS_LATE: store32(lane + LANE_COMPLETED, 0);
   return reversed;
 }
 

@@ -56,6 +56,7 @@ export function sizeOf(deque: usize): u32 {
 function hasRoom(deque: usize, count: u32): bool {
   const bottom = load<u32>(deque + DEQUE_BOTTOM); // plain: only the owner writes it
   const buffer = load<u32>(deque + DEQUE_BUFFER); // plain: only the owner writes it
+  // mutant ROOM_FOR_ONE_MORE: return bottom + count - load<u32>(deque + DEQUE_TOP_SEEN) - 1 <= (1 as u32) << (buffer & BUFFER_LOG2_MASK);
   return bottom + count - load<u32>(deque + DEQUE_TOP_SEEN) <= (1 as u32) << (buffer & BUFFER_LOG2_MASK);
 }
 
@@ -75,9 +76,11 @@ function grow(deque: usize, buffer: u32, top: u32, bottom: u32, spanOwner: u32):
   const address = claimSpans(spans, spanOwner);
   if (address == 0) return false;
   const larger = (address as u32) | log2;
+  // mutant GROW_BEFORE_COPY: store32(deque + DEQUE_BUFFER, larger);
   for (let i = top; i != bottom; i++) store<u32>(cell(larger, i), load<u32>(cell(buffer, i)));
   // Publishes the copies. Pairs with the load in steal().
   store32(deque + DEQUE_BUFFER, larger);
+  // mutant RECYCLE_BUFFER: for (let i = top; i != bottom; i++) store<u32>(cell(buffer, i), 0);
   return true;
 }
 
@@ -85,6 +88,7 @@ function grow(deque: usize, buffer: u32, top: u32, bottom: u32, spanOwner: u32):
 export function push(deque: usize, slot: u32, spanOwner: u32): bool {
   if (!hasRoom(deque, 1) && !makeRoom(deque, 1, spanOwner)) return false;
   const bottom = load<u32>(deque + DEQUE_BOTTOM); // plain: owner only
+  // mutant PUBLISH_BEFORE_WRITE: store32(deque + DEQUE_BOTTOM, bottom + 1);
   // Plain: a thief that reads this cell while it is written holds an old top, and its CAS fails.
   store<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom), slot);
   // Publishes the entry, and everything written into the slot before. Pairs with the load in steal().
@@ -101,6 +105,7 @@ export function pop(deque: usize): u32 {
 }
 
 function popSome(deque: usize, bottom: u32): u32 {
+  // mutant POP_LOOKS_FIRST: if (((bottom - load32(deque + DEQUE_TOP)) as i32) > 0) { store32(deque + DEQUE_BOTTOM, bottom); return load<u32>(cell(load<u32>(deque + DEQUE_BUFFER), bottom)); }
   // Announces the pop before the look at top. Pairs with the two loads in steal(): the thief sees the lower bottom, or we see its top.
   store32(deque + DEQUE_BOTTOM, bottom);
   const top = load32(deque + DEQUE_TOP);
@@ -110,6 +115,8 @@ function popSome(deque: usize, bottom: u32): u32 {
 
 /** The entry at `bottom` is the last one, or a thief has it already. */
 function popLast(deque: usize, bottom: u32, top: u32, slot: u32): u32 {
+  // mutant POP_WITHOUT_CAS: return bottom == top ? slot : 0;
+  // mutant POP_LEAVES_BOTTOM: if (bottom != top) return 0;
   const won = bottom == top && cas32(deque + DEQUE_TOP, top, top + 1);
   store32(deque + DEQUE_BOTTOM, bottom + 1);
   return won ? slot : 0;
@@ -139,6 +146,9 @@ export function steal(deque: usize, held: usize): u32 {
   if (((bottom - top) as i32) <= 0) return 0;
   // The buffer is read after bottom: an index below that bottom is in this buffer or in one published later.
   const slot = load<u32>(cell(load32(deque + DEQUE_BUFFER), top)); // plain: if it is overwritten meanwhile, top moved and the CAS fails
+  // mutant STEAL_WITHOUT_CAS: { store32(deque + DEQUE_TOP, top + 1); return slot; }
+  // mutant STEAL_READS_LATE: return cas32(deque + DEQUE_TOP, top, top + 1) ? load<u32>(cell(load32(deque + DEQUE_BUFFER), top)) : STEAL_RETRY;
+  // mutant HELD_AFTER: { const won = cas32(deque + DEQUE_TOP, top, top + 1); store<u32>(held, slot); return won ? slot : STEAL_RETRY; }
   store<u32>(held, slot); // plain: read only once this thread is dead
   return cas32(deque + DEQUE_TOP, top, top + 1) ? slot : STEAL_RETRY;
 }
@@ -161,6 +171,8 @@ export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32,
   for (let i: u32 = 1; i < count; i++) {
     store<u32>(cell(own, bottom + count - 1 - i), load<u32>(cell(buffer, top + i)));
   }
+  // mutant BATCH_SHOWS_EARLY: if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1);
+  // mutant HELD_AFTER: { if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY; store<u32>(held, slot); if (count > 1) store32(into + DEQUE_BOTTOM, bottom + count - 1); return slot; }
   store<u32>(held, slot); // plain: as in steal()
   if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY;
   // A thief that dies here holds entries that are in no deque; recovery.ts finds them in the cells beyond the bottom (`beyond`).
@@ -173,13 +185,24 @@ export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32,
  * anything.
  */
 export function beyond(deque: usize, i: u32): u32 {
+  // mutant NOT_BEYOND: return 0;
   const buffer = load32(deque + DEQUE_BUFFER);
   if (i > ((1 as u32) << (buffer & BUFFER_LOG2_MASK)) - 1) return 0;
   return load<u32>(cell(buffer, load32(deque + DEQUE_BOTTOM) - 1 + i));
 }
 
-/** Recovery: a pop that was cut short leaves bottom below top, where the next owner's entries would not be seen. */
+/**
+ * Recovery, of a deque that was drained: makes it empty one entry further on. A pop that was cut short has lowered bottom, to top or below it,
+ * while a thief may still be on its way to the CAS for the entry that stood there. Its CAS must fail: it would take what the next owner pushes at that index.
+ */
 export function repair(deque: usize): void {
-  const top = load32(deque + DEQUE_TOP);
-  if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top);
+  // mutant NO_REPAIR: return;
+  // mutant REPAIR_KEEPS_TOP: { const top = load32(deque + DEQUE_TOP); if (((load32(deque + DEQUE_BOTTOM) - top) as i32) < 0) store32(deque + DEQUE_BOTTOM, top); return; }
+  while (true) {
+    const top = load32(deque + DEQUE_TOP);
+    // Between the two steps bottom is below top, which everyone takes for empty.
+    if (!cas32(deque + DEQUE_TOP, top, top + 1)) continue;
+    store32(deque + DEQUE_BOTTOM, top + 1);
+    return;
+  }
 }

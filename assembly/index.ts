@@ -44,6 +44,7 @@ export {
   help,
   helpOwn,
   hungry,
+  leaveJoin,
   queueDepth,
   search,
   startSearch,

@@ -10,6 +10,9 @@
  *
  * Address 0 means "none" everywhere. Every record starts on a cache line of 64 bytes; words that different threads write stand on
  * different lines. All words are 32 bits unless a comment says otherwise.
+ *
+ * `model: N`: the value in the build that is model-checked (assembly/compile.mjs puts it there), small enough that growing, filling up
+ * and running out happen.
  */
 
 export const LINE: u32 = 64;
@@ -52,7 +55,7 @@ export const HEADER_WAIT_STAMP: u32 = HEADER + 384;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
-export const MAX_AGENTS: u32 = 256;
+export const MAX_AGENTS: u32 = 256; // model: 6
 export const AGENTS: u32 = 4096;
 export const AGENT_SIZE: u32 = 2048;
 export const AGENTS_END: u32 = AGENTS + MAX_AGENTS * AGENT_SIZE;
@@ -102,6 +105,8 @@ export const AGENT_BATCH: u32 = 528;
  * claim, recovery.ts finds the slot here.
  */
 export const AGENT_HELD: u32 = 536;
+/** 1 while a forker has chosen this worker, which slept in a join, and it has not looked for forks since. */
+export const AGENT_CHOSEN: u32 = 544;
 /** HEADER_PRESSURE when the agent last gave memory back. */
 export const AGENT_PRESSURE: u32 = 540;
 /** What the worker is doing, for people who watch (WORKER_* in status.ts). */
@@ -146,7 +151,7 @@ export const COUNTER_BORN_MS: u32 = AGENT_COUNTERS + 104;
 
 // ---- pools ----------------------------------------------------------------------------------------------------------------------------
 
-export const MAX_POOLS: u32 = 32;
+export const MAX_POOLS: u32 = 32; // model: 2
 export const POOLS: u32 = AGENTS_END;
 export const POOL_SIZE: u32 = 2048;
 export const POOLS_END: u32 = POOLS + MAX_POOLS * POOL_SIZE;
@@ -154,7 +159,7 @@ export const POOLS_END: u32 = POOLS + MAX_POOLS * POOL_SIZE;
 /** Workers of one pool: the idle and the searching set are one 64-bit word each. */
 export const MAX_WORKERS: u32 = 64;
 export const MAX_SUBMITTERS: u32 = 64;
-export const CLASSES: u32 = 3;
+export const CLASSES: u32 = 3; // model: 1
 
 /*
  *   line 0    state id node-count worker-high submitter-high class-mask
@@ -184,19 +189,17 @@ export const POOL_SUBMITTER_LANES: u32 = 768;
 
 // ---- cells: atomics by name -----------------------------------------------------------------------------------------------------------
 
-export const MAX_CELLS: u32 = 1024;
+export const MAX_CELLS: u32 = 1024; // model: 2
 export const CELLS: u32 = POOLS_END;
 export const CELL_SIZE: u32 = 256;
 export const CELLS_END: u32 = CELLS + MAX_CELLS * CELL_SIZE;
 
 /*
- *   line 0   claim (i64), ready, name-length, then the name in UTF-8 up to byte 191
+ *   line 0   claim (i64), -, name-length, then the name in UTF-8, inverted, up to byte 191
  *   line 3   value, operations (f64)
  */
 /** 0, or 62 bits of the name's hash with the kind (CELL_INT32, CELL_BOOL) in the low two bits. */
 export const CELL_CLAIM: u32 = 0;
-/** 1 once the name stands there. */
-export const CELL_READY: u32 = 8;
 export const CELL_NAME_LENGTH: u32 = 12;
 export const CELL_NAME: u32 = 16;
 export const CELL_NAME_CAPACITY: u32 = 176;
@@ -206,7 +209,7 @@ export const CELL_OPERATIONS: u32 = 200;
 // ---- spans ------------------------------------------------------------------------------------------------------------------------------
 
 export const SPAN_TABLE: u32 = CELLS_END;
-export const SPAN_SHIFT: u32 = 16;
+export const SPAN_SHIFT: u32 = 16; // model: 9
 export const SPAN_SIZE: u32 = 1 << SPAN_SHIFT;
 export const MAX_SPANS: u32 = 65536;
 /** Span owners: an agent's id (1..255), OWNER_POOL + a pool's index, or one of those below. 0 is free. */
@@ -298,14 +301,14 @@ export const DEQUE_BUFFER: u32 = 68;
 /** The owner's last look at top: never ahead of it, so "full" may be asked without touching the thieves' line. */
 export const DEQUE_TOP_SEEN: u32 = 72;
 export const DEQUE_HEADER: u32 = 128;
-export const DEQUE_INITIAL_LOG2: u32 = 8;
+export const DEQUE_INITIAL_LOG2: u32 = 8; // model: 1
 /** Once grown, a buffer is whole spans: 16,384 entries and more. */
-export const DEQUE_SPAN_LOG2: u32 = 14;
-export const DEQUE_MAX_LOG2: u32 = 24;
-export const DEQUE_SIZE: u32 = DEQUE_HEADER + (4 << DEQUE_INITIAL_LOG2);
+export const DEQUE_SPAN_LOG2: u32 = 14; // model: 2
+export const DEQUE_MAX_LOG2: u32 = 24; // model: 3
+export const DEQUE_SIZE: u32 = DEQUE_HEADER + (4 << DEQUE_INITIAL_LOG2); // model: DEQUE_HEADER + LINE
 export const BUFFER_LOG2_MASK: u32 = 63;
 /** Most entries that one steal takes from a submitter. */
-export const BATCH_MOST: u32 = 32;
+export const BATCH_MOST: u32 = 32; // model: 3
 
 // ---- payload blocks ------------------------------------------------------------------------------------------------------------------------
 
@@ -322,7 +325,7 @@ export const BLOCK_LINK: u32 = 8;
 export const BLOCK_BYTES: u32 = 12;
 export const BLOCK_HEADER: u32 = 16;
 export const BLOCK_MIN_LOG2: u32 = 7;
-export const BLOCK_MAX_LOG2: u32 = 15;
+export const BLOCK_MAX_LOG2: u32 = 15; // model: 8
 export const BLOCK_CLASSES: u32 = BLOCK_MAX_LOG2 - BLOCK_MIN_LOG2 + 1;
 export const BLOCK_LARGE: u32 = 0xff;
 export const BLOCK_SPANS_SHIFT: u32 = 8;

@@ -44,6 +44,7 @@ export function unparkIfParked(agent: usize): void {
 
 /** The agent says that it is about to sleep. False when a token was there: look again instead. */
 export function preparePark(agent: usize): bool {
+  // mutant PARK_OVER_TOKEN: { store32(agent + AGENT_PARK, PARK_PARKED); return true; }
   if (cas32(agent + AGENT_PARK, PARK_EMPTY, PARK_PARKED)) return true;
   store32(agent + AGENT_PARK, PARK_EMPTY);
   return false;
@@ -65,6 +66,7 @@ export function bit(index: u32): u64 {
 
 /** Wakes one idle worker of the pool, unless somebody searches already. Called after a task was published (step 1 above). */
 export function wakeOne(pool: usize): void {
+  // mutant WAKE_NOBODY: return;
   // The usual answer first: all are busy. Pairs with announceIdle().
   if (load64(pool + POOL_IDLE) != 0) wakeSlow(pool);
 }
@@ -72,7 +74,9 @@ export function wakeOne(pool: usize): void {
 function wakeSlow(pool: usize): void {
   while (true) {
     const idle = load64(pool + POOL_IDLE);
+    // mutant WAKE_UNTHROTTLED: if (idle != 0) { wake(pool, ctz(idle)); return; }
     if (idle == 0 || load64(pool + POOL_SEARCHING) != 0) return;
+    // mutant LOOPING_IS_FIRM: { if (wake(pool, ctz(idle))) return; continue; }
     const firm = idle & ~load64(pool + POOL_LOOPING);
     if (firm != 0) {
       if (wake(pool, ctz(firm))) return;
@@ -93,14 +97,17 @@ function wakeLooping(pool: usize, index: u64): void {
 /** Makes idle worker `index` the searcher and unparks it. False when a race was lost and the caller should look again. */
 function wake(pool: usize, index: u64): bool {
   const mask = (1 as u64) << index;
+  // mutant WAKE_UNTHROTTLED: { or64(pool + POOL_SEARCHING, mask); wakeLooping(pool, index); return true; }
   // The searching bit first: from here on the worker counts as searching, whoever wakes it.
   if (!cas64(pool + POOL_SEARCHING, 0, mask)) return false;
   const was = and64(pool + POOL_IDLE, ~mask);
   if ((was & mask) == 0) {
+    // mutant KEEP_SEARCHING: return false;
     // It woke by itself meanwhile. Withdraw the bit, even if the worker set it too: it looks again whenever it sees no other searcher.
     and64(pool + POOL_SEARCHING, ~mask);
     return false;
   }
+  // mutant CLAIM_WITHOUT_UNPARK: return true;
   const agent = load32(pool + POOL_WORKERS + ((index as u32) << 2));
   unpark(AGENTS + agent * AGENT_SIZE);
   return true;
@@ -113,6 +120,7 @@ export function wakeForFork(pool: usize): void {
 
 function wakeForForkSlow(pool: usize): void {
   wakeOne(pool);
+  // mutant FORK_WAKES_NO_JOINER: return;
   const joining = load64(pool + POOL_JOINING);
   if (joining == 0) return;
   const mask = joining & (0 - joining);
@@ -122,11 +130,18 @@ function wakeForForkSlow(pool: usize): void {
   unpark(AGENTS + agent * AGENT_SIZE);
 }
 
-/** Tells every worker of the pool to look again. */
+/**
+ * Recovery: tells every worker of the pool to look again. Notifies in any case: the dead may have left a token in a word and died before
+ * it notified.
+ */
 export function wakeAll(pool: usize, high: u32): void {
   for (let i: u32 = 0; i < high; i++) {
     const agent = load32(pool + POOL_WORKERS + (i << 2));
-    if (agent != 0) unpark(AGENTS + agent * AGENT_SIZE);
+    if (agent == 0) continue;
+    const park = AGENTS + agent * AGENT_SIZE + AGENT_PARK;
+    // mutant NOTIFY_PARKED_ONLY: { unpark(AGENTS + agent * AGENT_SIZE); continue; }
+    store32(park, PARK_TOKEN);
+    notifyAll(park);
   }
 }
 
@@ -142,6 +157,7 @@ export function announceIdle(pool: usize, mask: u64): bool {
 /** The worker leaves the idle set and searches. */
 export function leaveIdle(pool: usize, mask: u64): void {
   or64(pool + POOL_SEARCHING, mask);
+  // mutant WOKEN_STAYS_IDLE: return;
   and64(pool + POOL_IDLE, ~mask);
   if ((load64(pool + POOL_LOOPING) & mask) != 0) and64(pool + POOL_LOOPING, ~mask);
 }

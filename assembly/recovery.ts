@@ -9,8 +9,10 @@
  *   3. Entries that it had taken but not claimed are queued again: the word AGENT_HELD, and the cells beyond the bottom of its deques. A
  *      slot that is queued twice is harmless (slots.ts), so "may have been lost" is enough.
  *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
- *      which looks through its slots after it drained its stack.)
- *   5. All workers are told to look again: a wake-up that the dead had swallowed or not yet sent is sent.
+ *      which looks through its slots after it drained its stack.) Its forks that others run or are about to are cancelled: the task above
+ *      them, whose word would tell them, is over.
+ *   5. All workers are told to look again, and all submitters notified: a wake-up that the dead had swallowed, not yet sent, or half sent
+ *      (the word says TOKEN or RUNG, but it died before it notified) is sent.
  * Before all that, its locks are given back (lock-recovery.ts).
  *
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
@@ -19,6 +21,7 @@
 import { agentAt, BATCHES, dequeOf, FORKS } from './agents';
 import { release } from './arena';
 import { add32, and64, cas32, load32, store32 } from './atomics';
+import { ringAgain } from './completions';
 import { beyond, push, repair, STEAL_RETRY, steal } from './deque';
 import {
   AGENT_BIT,
@@ -31,6 +34,7 @@ import {
   BATCH_MOST,
   CLASSES,
   HEADER_RECOVERIES,
+  LANE_AGENT,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -43,8 +47,11 @@ import {
   POOL_JOINING,
   POOL_LOOPING,
   POOL_SEARCHING,
+  POOL_SUBMITTER_HIGH,
+  POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
+  SLOT_CANCEL,
   SLOT_META,
   SLOT_SIZE,
   SLOT_STATE,
@@ -65,6 +72,7 @@ import { releaseAllOf, spanLimit, spanOwner } from './spans';
 import {
   AGENT_DEAD,
   AGENT_FREE,
+  CANCEL_ABORTED,
   SLOT_CANCELLED,
   SLOT_DONE,
   SLOT_DROPPED,
@@ -73,6 +81,7 @@ import {
   SLOT_QUEUED,
   SLOT_RUNNING,
   TAG_PACKED,
+  TAG_RETURNED,
 } from './status';
 
 function status(slot: usize): u32 {
@@ -98,21 +107,36 @@ export function recover(agent: usize, rescue: usize): void {
   if (pool == 0) return; // it never joined one
   const index = load<u32>(agent + AGENT_BIT);
   store32(pool + POOL_WORKERS + (index << 2), 0);
-  and64(pool + POOL_IDLE, ~bit(index));
-  and64(pool + POOL_JOINING, ~bit(index));
-  and64(pool + POOL_LOOPING, ~bit(index));
-  and64(pool + POOL_SEARCHING, 0);
+  leaveSets(pool, bit(index));
   for (let c: u32 = 0; c < CLASSES; c++) {
     drain(dequeOf(lane, c, FORKS), pool, rescue);
     drain(dequeOf(lane, c, BATCHES), pool, rescue);
   }
+  // mutant HELD_FORGOTTEN: store<u32>(agent + AGENT_HELD, 0);
   rescueEntry(load<u32>(agent + AGENT_HELD), pool, rescue);
   concludeClaimedBy(id);
+  orphanForks(agent);
   add32(HEADER_RECOVERIES, 1);
+  // mutant NO_WAKE_ALL: return;
   wakeAll(pool, load32(pool + POOL_WORKER_HIGH));
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (from != 0) ringAgain(load<u32>(from + LANE_AGENT)); // plain: written when the lane was taken over
+  }
+}
+
+function leaveSets(pool: usize, mask: u64): void {
+  and64(pool + POOL_JOINING, ~mask);
+  and64(pool + POOL_LOOPING, ~mask);
+  // mutant KEEPS_SEARCHING: { and64(pool + POOL_IDLE, ~mask); return; }
+  and64(pool + POOL_SEARCHING, 0);
+  // mutant KEEPS_IDLE: return;
+  and64(pool + POOL_IDLE, ~mask);
 }
 
 function drain(deque: usize, pool: usize, rescue: usize): void {
+  // mutant NO_DRAIN: return;
   // What a pop or a batch was taking comes first: the steals below do not move bottom.
   for (let i: u32 = 0; i <= BATCH_MOST; i++) rescueEntry(beyond(deque, i), pool, rescue);
   while (true) {
@@ -128,9 +152,11 @@ function drain(deque: usize, pool: usize, rescue: usize): void {
 function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
   if (!isSlot(entry)) return;
   const slot: usize = entry;
+  // mutant META_FIRST: { if ((load<u32>(slot + SLOT_META) & META_FORK_BIT) == 0 && status(slot) == SLOT_QUEUED && poolOf(slot) == pool) push(dequeOf(rescue, 0, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID)); return; }
   // The state first: what was written before the slot was queued is true of the task that the state speaks of.
   const now = status(slot);
   const meta = load<u32>(slot + SLOT_META);
+  // mutant FORK_RESCUED: { push(dequeOf(rescue, 0, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID)); return; }
   if ((meta & META_FORK_BIT) != 0) {
     // It may stand in its owner's deque after all: then its owner pops it, or a thief drops it and the owner finds it lost. Both are right.
     markLost(slot);
@@ -147,6 +173,7 @@ function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
 }
 
 function concludeClaimedBy(id: u32): void {
+  // mutant CLAIMED_FORGOTTEN: return;
   for (let other: u32 = 1; other < MAX_AGENTS; other++) {
     const agent = agentAt(other);
     if (load32(agent + AGENT_STATE) == AGENT_FREE) continue;
@@ -165,14 +192,31 @@ function concludeClaimedBy(id: u32): void {
   }
 }
 
+/** A worker's own slots are forks. One that is free or concluded by now does not mind the word. */
+function orphanForks(agent: usize): void {
+  for (
+    let span: usize = load32(agent + AGENT_SLOT_SPANS);
+    span != 0;
+    span = load<u32>(span + SPAN_SLOTS_NEXT)
+  ) {
+    for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) {
+      const slot = slotAt(span, i);
+      const now = status(slot);
+      if (now == SLOT_RUNNING || now == SLOT_QUEUED) store32(slot + SLOT_CANCEL, CANCEL_ABORTED);
+    }
+  }
+}
+
 /** Does anything still point into the memory of a dead agent? */
 export function isReferenced(agent: usize): u32 {
+  // mutant REFERENCES_IGNORED: return 0;
   const id = load<u32>(agent + AGENT_ID);
   for (
     let span: usize = load32(agent + AGENT_SLOT_SPANS);
     span != 0;
     span = load<u32>(span + SPAN_SLOTS_NEXT)
   ) {
+    // mutant RUNNING_IGNORED: break;
     for (let i: u32 = 1; i < SLOTS_PER_SPAN; i++) if (status(slotAt(span, i)) == SLOT_RUNNING) return 1;
   }
   for (let other: u32 = 1; other < MAX_AGENTS; other++) {
@@ -190,14 +234,20 @@ export function isReferenced(agent: usize): u32 {
 }
 
 function hasResultOf(slot: usize, id: u32): bool {
+  // mutant RESULTS_IGNORED: return false;
   const now = status(slot);
   if (now != SLOT_DONE && now != SLOT_FAILED) return false;
-  if ((load<u32>(slot + SLOT_TAGS) & 0xff) != TAG_PACKED) return false;
+  const tag = load<u32>(slot + SLOT_TAGS) & 0xff;
+  if (tag != TAG_PACKED && tag != TAG_RETURNED) return false;
   return spanOwner(load<u32>(slot + SLOT_VALUES)) == id;
 }
 
-/** The result of a fork that nobody is left to read goes back to the arena of the worker that wrote it. */
+/**
+ * The result of a fork that nobody is left to read goes back to the arena of the worker that wrote it. One that its reader was just giving back
+ * (TAG_RETURNED) may have gone back already: it is left until that worker ends, because a block that comes back twice would have two users.
+ */
 function releaseResult(agent: usize, slot: usize): void {
+  // mutant RESULT_KEPT: return;
   const now = status(slot);
   if (now != SLOT_DONE && now != SLOT_FAILED) return;
   if ((load<u32>(slot + SLOT_TAGS) & 0xff) != TAG_PACKED) return;
@@ -221,6 +271,7 @@ export function reap(agent: usize): void {
     span = next;
   }
   store32(agent + AGENT_SLOT_SPANS, 0);
+  // mutant REAP_KEEPS_SPANS: { store32(agent + AGENT_STATE, AGENT_FREE); return; }
   releaseAllOf(load<u32>(agent + AGENT_ID));
   store32(agent + AGENT_STATE, AGENT_FREE);
 }

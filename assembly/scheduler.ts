@@ -13,6 +13,7 @@ import { newest, pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from
 import {
   AGENT_BATCH,
   AGENT_BIT,
+  AGENT_CHOSEN,
   AGENT_HELD,
   AGENT_ID,
   AGENT_LANE,
@@ -73,7 +74,7 @@ const ACCEPTED: u32 = 1;
 const NO_ROOM: u32 = 0;
 
 /** Calls of touchStack(): deeper than anything below help(). */
-const STACK_PROBE: u32 = 24;
+const STACK_PROBE: u32 = 128; // model: 0
 
 /** Answer of enterIdle(). */
 const ENTER_RETRY: u32 = 1;
@@ -127,6 +128,7 @@ function announce(slot: usize, lane: usize, meta: u32): void {
     // The joiner looks at the state word after it announced that it parks; we wrote the state before this look.
     unparkIfParked(owner);
   } else {
+    // mutant RING_BEFORE_PUSH: { ringDoorbell(owner); pushCompletion(lane, slot); return; }
     pushCompletion(lane, slot);
     ringDoorbell(owner);
   }
@@ -137,6 +139,8 @@ export function finish(slot: usize, status: u32): void {
   // Read before the outcome is published: from then on the slot of a fork may stand for another task.
   const lane: usize = load<u32>(slot + SLOT_OWNER);
   const meta = load<u32>(slot + SLOT_META);
+  // mutant ANNOUNCE_BEFORE_OUTCOME: { announce(slot, lane, meta); conclude(slot, status); return; }
+  // mutant READ_AFTER_OUTCOME: { conclude(slot, status); sendHome(slot); return; }
   conclude(slot, status);
   announce(slot, lane, meta);
 }
@@ -170,6 +174,7 @@ function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): u
         );
         if (slot == 0) break;
         if (slot == STEAL_RETRY) continue;
+        // mutant BATCH_WAKES_NOBODY: { if (admit(agent, slot)) return slot; continue; }
         // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
         if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool);
         if (!admit(agent, slot)) continue;
@@ -271,6 +276,7 @@ export function take(agent: usize): usize {
 function foundWork(agent: usize): void {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant NO_HANDOFF: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
   if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && load64(pool + POOL_IDLE) != 0 && anyQueued(pool))
     wakeOne(pool);
 }
@@ -295,6 +301,7 @@ export function search(agent: usize, rounds: u32): usize {
 
 /** A short wait that reads only the worker's own line: looks at others' lines take them from who writes there. */
 function pause(): void {
+  // model: return;
   for (let i: u32 = 0; i < 64; i++) load32(0);
 }
 
@@ -304,6 +311,8 @@ export function enterIdle(agent: usize, looping: u32): u32 {
   const mask = bit(load<u32>(agent + AGENT_BIT));
   if (looping != 0) or64(pool + POOL_LOOPING, mask);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant NO_SECOND_LOOK: { announceIdle(pool, mask); return 0; }
+  // mutant LOOK_BEFORE_ANNOUNCING: if (!anyQueued(pool)) { announceIdle(pool, mask); return 0; }
   if (!announceIdle(pool, mask)) return 0;
   if (!anyQueued(pool)) return 0;
   leaveIdle(pool, mask);
@@ -330,6 +339,7 @@ export function help(agent: usize): usize {
   if (touchStack((load32(LINE - 4) & 15) + STACK_PROBE) == 0) return 0;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   const lane: usize = load<u32>(agent + AGENT_LANE);
+  store<u32>(agent + AGENT_CHOSEN, 0); // plain: owner only
   store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);
   const classes = load32(pool + POOL_CLASS_MASK);
   for (let c: u32 = 0; c < CLASSES; c++) {
@@ -375,6 +385,7 @@ function descends(slot: usize, root: usize): bool {
 /** A worker in a join is about to sleep. 0: it may park. 1: a worker has a fork to steal, it is awake again. */
 export function enterJoin(agent: usize): u32 {
   const pool: usize = load<u32>(agent + AGENT_POOL);
+  // mutant JOIN_LOOKS_FIRST: if (!anyForks(pool)) { or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT))); return 0; }
   // Pairs with wakeForFork(): the forker sees the bit, or we see its fork.
   or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT)));
   if (!anyForks(pool)) return 0;
@@ -384,7 +395,18 @@ export function enterJoin(agent: usize): u32 {
 
 /** A worker in a join is awake again. */
 export function exitJoin(agent: usize): void {
-  and64((load<u32>(agent + AGENT_POOL) as usize) + POOL_JOINING, ~bit(load<u32>(agent + AGENT_BIT)));
+  const mask = bit(load<u32>(agent + AGENT_BIT));
+  const was = and64((load<u32>(agent + AGENT_POOL) as usize) + POOL_JOINING, ~mask);
+  if ((was & mask) == 0) store<u32>(agent + AGENT_CHOSEN, 1); // plain: owner only
+}
+
+/** A worker's join is over. If a forker chose it and it did not look since, another is chosen: the first may be busy for long. */
+export function leaveJoin(agent: usize): void {
+  if (load<u32>(agent + AGENT_CHOSEN) == 0) return;
+  store<u32>(agent + AGENT_CHOSEN, 0); // plain: owner only
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  // mutant CHOSEN_AND_GONE: return;
+  if (anyForks(pool)) wakeForFork(pool);
 }
 
 /** Worker: gives up searching without having found or parked (it turns to its event loop, or leaves). */
@@ -392,6 +414,7 @@ export function stopSearch(agent: usize): void {
   if (load<u32>(agent + AGENT_SEARCHING) == 0) return;
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
+  // mutant STOP_SEARCH_SILENT: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
   if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && anyQueued(pool)) wakeOne(pool);
 }
 

@@ -66,6 +66,7 @@ export function addSlotSpan(agent: usize): usize {
     // A span may have held payloads: a slot's state must be well-formed before anyone can meet it.
     memory.fill(span, 0, SPAN_SIZE);
   }
+  // mutant OWNER_BEFORE_LINK: changeOwner(span, OWNER_SLOTS);
   store<u32>(span + SPAN_SLOTS_NEXT, load32(agent + AGENT_SLOT_SPANS));
   // Publishes the span. Pairs with the walk in recovery.ts.
   store32(agent + AGENT_SLOT_SPANS, span as u32);
@@ -75,12 +76,14 @@ export function addSlotSpan(agent: usize): usize {
 
 /** Recovery: a dead agent's span of slots waits for its next owner. It never becomes anything else. */
 export function freeSlotSpan(span: usize): void {
+  // mutant SLOTS_BECOME_MEMORY: { changeOwner(span, 0); return; }
   changeOwner(span, OWNER_SLOTS_FREE);
   add32(HEADER_FREE_SLOT_SPANS, 1);
 }
 
 function queuedNext(slot: usize): u32 {
   const state = load<u32>(slot + SLOT_STATE); // plain: a free slot's state is its submitter's
+  // mutant NO_GENERATION: return ((state >> STATE_GENERATION_SHIFT) << STATE_GENERATION_SHIFT) | SLOT_QUEUED;
   return (((state >> STATE_GENERATION_SHIFT) + 1) << STATE_GENERATION_SHIFT) | SLOT_QUEUED;
 }
 
@@ -103,7 +106,10 @@ export function markForked(slot: usize): void {
  */
 export function claim(slot: usize, agentId: u32, pool: usize): bool {
   const state = load32(slot + SLOT_STATE);
+  // mutant CLAIM_RUNNING: if ((state & STATE_STATUS_MASK) == SLOT_RUNNING) return true;
+  // mutant CLAIM_FOR_ANY_POOL: return (state & STATE_STATUS_MASK) == SLOT_QUEUED && cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
   if ((state & STATE_STATUS_MASK) != SLOT_QUEUED || poolOf(slot) != pool) return false;
+  // mutant CLAIM_BY_STORE: { store32(slot + SLOT_STATE, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT)); return true; }
   // Pairs with the CAS in cancel(): one of the two happens.
   return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
 }
@@ -123,6 +129,8 @@ export function conclude(slot: usize, status: u32): void {
 export function concludeCancelled(slot: usize, status: u32, agentId: u32): bool {
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) != SLOT_CANCELLED) return false;
+  // mutant DROPPED_ANONYMOUS: return cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | status);
+  // mutant DROP_BY_STORE: { store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | status | (agentId << STATE_AGENT_SHIFT)); return true; }
   return cas32(
     slot + SLOT_STATE,
     state,
@@ -132,6 +140,7 @@ export function concludeCancelled(slot: usize, status: u32, agentId: u32): bool 
 
 /** Recovery: takes a queued fork out of everybody's reach but its joiner's. */
 export function markLost(slot: usize): void {
+  // mutant NOT_LOST: return;
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) == SLOT_QUEUED)
     cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_LOST);
@@ -143,6 +152,7 @@ export function cancel(slot: usize, reason: u32): u32 {
     const state = load32(slot + SLOT_STATE);
     const status = state & STATE_STATUS_MASK;
     if (status == SLOT_QUEUED) {
+      // mutant CANCEL_BY_STORE: { store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED); return CANCEL_WAS_QUEUED; }
       if (cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_CANCELLED))
         return CANCEL_WAS_QUEUED;
       continue;

@@ -28,11 +28,14 @@ function claimBetween(from: u32, end: u32, count: u32, owner: u32): usize {
   let span = from;
   while (span + count <= end) {
     let taken: u32 = 0;
+    // mutant CLAIM_WITHOUT_CAS: { while (taken < count && load32(entry(span + taken)) == 0) { store32(entry(span + taken), owner); taken++; } if (taken == count) return (span as usize) << SPAN_SHIFT; releaseRun(span, taken); span += taken + 1; continue; }
     while (taken < count && load32(entry(span + taken)) == 0 && cas32(entry(span + taken), 0, owner)) taken++;
     if (taken == count) {
       store32(HEADER_SPAN_HINT, span + count);
       return (span as usize) << SPAN_SHIFT;
     }
+    // mutant LOSER_KEEPS: { span += taken + 1; continue; }
+    // mutant LOSER_RELEASES_ALL: taken = count;
     releaseRun(span, taken);
     span += taken + 1;
   }
@@ -60,6 +63,7 @@ export function spanOwner(address: usize): u32 {
 export function claimFreed(from: u32, owner: u32): usize {
   const end = load<u32>(HEADER_SPAN_COUNT); // plain: never changes
   for (let span = load<u32>(HEADER_FIRST_SPAN); span < end; span++) {
+    // mutant CLAIM_FREED_WITHOUT_CAS: if (load32(entry(span)) == from) { store32(entry(span), owner); return (span as usize) << SPAN_SHIFT; }
     if (load32(entry(span)) == from && cas32(entry(span), from, owner)) return (span as usize) << SPAN_SHIFT;
   }
   return 0;

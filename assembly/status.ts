@@ -48,6 +48,8 @@ export const TAG_TEXT: u32 = 5;
 export const TAG_PACKED: u32 = 6;
 /** Sent by MessagePort. */
 export const TAG_PORT: u32 = 7;
+/** A result whose block its reader is giving back: recovery still waits for it, but must not give it back a second time. */
+export const TAG_RETURNED: u32 = 8;
 /** A typed array over the shared memory: byte offset and length; TAG_SHARED + index of its constructor. */
 export const TAG_SHARED: u32 = 16;
 
@@ -79,6 +81,8 @@ export const WORKER_SEARCHING: u32 = 2;
 export const WORKER_PARKED: u32 = 3;
 export const WORKER_IDLE: u32 = 4;
 export const WORKER_AWAITING: u32 = 5;
+/** The pool changed its mind: BOOTING -> REVOKED by the pool, or BOOTING -> RUNNING by the worker, one CAS says which. */
+export const WORKER_REVOKED: u32 = 6;
 
 export const CELL_INT32: u32 = 1;
 export const CELL_BOOL: u32 = 2;

@@ -158,12 +158,23 @@ describe('failures', () => {
 
   it('of --timeout name the limit, and a task that does not stop loses its worker', async () => {
     const { code, stdout, stderr } = await heddle(
-      ['map', task('spin'), '-', '--timeout', '1000', '--threads', '1'],
-      ['a', 'stuck', 'b'],
+      ['map', task('spin'), '-', '--timeout', '200', '--threads', '1'],
+      ['a', 'stuck', 'b', 'stuck', 'c'],
     );
-    expect(lines(stdout).sort()).toEqual(['a\ta', 'b\tb']);
-    expect(stderr).toMatch(/ {2}stuck\tERR_TASK_TIMEOUT\t.*1000 ms/);
+    // Those that wait while a worker is ended and another started have lost no time of theirs.
+    expect(lines(stdout).sort()).toEqual(['a\ta', 'b\tb', 'c\tc']);
+    expect(stderr).toMatch(/ {2}stuck\tERR_TASK_TIMEOUT\t.*200 ms/);
+    expect(stderr).toMatch(/^items +5, 2 failed$/m);
     expect(code).toBe(1);
+  });
+
+  it('of --timeout end async tasks that run side by side', async () => {
+    const { stdout, stderr } = await heddle(
+      ['map', task('untilStopped'), '-', '--timeout', '50', '--threads', '1', '--concurrency', '4'],
+      ['x', 'y', 'z'],
+    );
+    expect(stdout).toBe('');
+    for (const input of ['x', 'y', 'z']) expect(stderr).toContain(`  ${input}\tERR_TASK_TIMEOUT\t`);
   });
 
   it('run again with --retries', async () => {

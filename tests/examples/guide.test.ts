@@ -1,4 +1,4 @@
-// The code of docs/guide.md runs as it is printed there: its blocks make one task module and one program, whose output is what the guide says.
+// The code of docs/guide.md runs as it is printed there: its blocks make a task module, a thread and a program, whose output is what the guide says.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -37,10 +37,12 @@ it('docs/guide.md prints what it says', async () => {
   // Inside the repository, so that `heddle` is this package.
   const folder = join(ROOT, 'build/guide');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(
-    join(folder, 'tasks.mjs'),
-    joinBlocks(blocksOf(page, 'tasks.mjs'), (block) => block),
-  );
+  for (const file of ['tasks.mjs', 'thread.mjs']) {
+    writeFileSync(
+      join(folder, file),
+      joinBlocks(blocksOf(page, file), (block) => block),
+    );
+  }
   // The first block opens the pool for all; the others keep their names to themselves.
   writeFileSync(
     join(folder, 'main.mjs'),

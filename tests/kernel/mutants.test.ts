@@ -77,7 +77,7 @@ const MUTANTS: readonly { wrong: string; name: string; body: string; deaths: boo
 
 describe('a kernel in which', () => {
   it.each(MUTANTS)('$wrong is found out', ({ name, body, deaths }) => {
-    const stepped = openStepped({ name, body });
+    const stepped = openStepped({ mutant: { name, body } });
     const outcome = fc.check(
       fc.property(shops, programs(deaths), (options, program) => play(stepped, options, program)),
       { numRuns: 8000, endOnFailure: true },

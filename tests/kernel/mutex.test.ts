@@ -440,7 +440,7 @@ describe('a thread is preempted at any step of', () => {
 
 describe('the tests of deaths can fail', () => {
   it('a kernel that forgets the pending lock loses it', () => {
-    const stepped = openStepped({ name: 'mutex/settlePending', body: '(return (i32.const 0))' });
+    const stepped = openStepped({ mutant: { name: 'mutex/settlePending', body: '(return (i32.const 0))' } });
     let lost = 0;
     for (let step = 1; step < 40; step++) {
       stepped.reset();

@@ -486,6 +486,7 @@ export class Shop {
     }
     const status = calls.statusOf(child.slot);
     if (status >= SLOT_DONE) {
+      calls.leaveJoin(agent);
       done();
       if (status === SLOT_LOST) {
         // Its slot is given up: an entry of it may be left, or a thief that has not claimed it yet.

@@ -101,8 +101,14 @@ export interface Mutant {
   readonly body: string;
 }
 
-export function openStepped(mutant?: Mutant, bytes: number = 4 * MIB): SteppedKernel {
-  return new SteppedKernel(new WebAssembly.Module(assemble(mutant)), bytes);
+export interface SteppedOptions {
+  readonly mutant?: Mutant;
+  /** Stops before plain loads too: for calls that read what somebody else may have written since. */
+  readonly plainLoads?: boolean;
+}
+
+export function openStepped(options: SteppedOptions = {}): SteppedKernel {
+  return new SteppedKernel(new WebAssembly.Module(assemble(options)), 4 * MIB);
 }
 
 let steppedText: string | undefined;
@@ -121,12 +127,13 @@ function instrument(): string {
   );
   // The body starts on the line after the header; accessors have no locals.
   text = text.replace(/(\n {1}\(func \$assembly\/atomics\/[^\n]*)/g, '$1\n  (call $step)');
-  return wrapStores(text);
+  return withSteps(text, '(i32.store', '');
 }
 
-function assemble(mutant: Mutant | undefined): Uint8Array<ArrayBuffer> {
+function assemble({ mutant, plainLoads = false }: SteppedOptions): Uint8Array<ArrayBuffer> {
   steppedText ??= instrument();
-  const module = binaryen.parseText(mutant === undefined ? steppedText : mutate(steppedText, mutant));
+  const text = mutant === undefined ? steppedText : mutate(steppedText, mutant);
+  const module = binaryen.parseText(plainLoads ? withSteps(text, '(i32.load', ' (result i32)') : text);
   module.setFeatures(binaryen.Features.All);
   if (!module.validate()) throw new Error('the stepped kernel is not valid');
   const binary = module.emitBinary();
@@ -142,12 +149,12 @@ function mutate(text: string, { name, body }: Mutant): string {
   return `${text.slice(0, end)}\n  ${body}${text.slice(end)}`;
 }
 
-/** `(i32.store ...)` -> `(block (call $step) (i32.store ...))`. */
-function wrapStores(text: string): string {
+/** `(i32.store ...)` -> `(block (call $step) (i32.store ...))`; `result`: the block's type. */
+function withSteps(text: string, instruction: string, result: string): string {
   let out = '';
   let from = 0;
   for (;;) {
-    const at = text.indexOf('(i32.store', from);
+    const at = text.indexOf(instruction, from);
     if (at < 0) return out + text.slice(from);
     let depth = 0;
     let end = at;
@@ -156,7 +163,8 @@ function wrapStores(text: string): string {
       else if (text[end] === ')') depth--;
       end++;
     } while (depth > 0);
-    out += `${text.slice(from, at)}(block (call $step) ${text.slice(at, end)})`;
+    const operands = withSteps(text.slice(at + instruction.length, end), instruction, result);
+    out += `${text.slice(from, at)}(block${result} (call $step) ${instruction}${operands})`;
     from = end;
   }
 }

@@ -197,7 +197,7 @@ describe('cycles of waits', () => {
 describe('a cycle that opens while it is looked for', () => {
   /** a waits for b's lock; b waits for a's lock until `act`, which is at some step of a's search. */
   const look = (mutant?: { name: string; body: string }): { found: number; looks: number } => {
-    const stepped = openStepped(mutant);
+    const stepped = openStepped(mutant === undefined ? {} : { mutant });
     let found = 0;
     let looks = 0;
     for (let step = 1; ; step++) {

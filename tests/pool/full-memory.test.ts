@@ -1,3 +1,4 @@
+import { MemoryFullError } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import { gateOf, openPool, outcome } from './harness.ts';
 
@@ -23,6 +24,18 @@ describe('small memories', () => {
     const text = 'x'.repeat(2000);
     const calls = Array.from({ length: 3000 }, (_, i) => outcome(pool.run('echo', [{ i, text }])));
     expect((await Promise.all(calls)).every((result, i) => result.ok && result.value.i === i)).toBe(true);
+  });
+
+  it('say that the memory is full where the error of a stolen fork does not fit', async () => {
+    const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 }, { memoryBytes: 4 * 2 ** 20 });
+    const gate = gateOf(rt);
+    const joined = pool.run('joinFailure', [gate.name, 'short']);
+    await gate.reached(1);
+    expect(() => {
+      for (;;) rt.alloc(Uint8Array, 60_000);
+    }).toThrow(MemoryFullError);
+    gate.open();
+    expect(await joined).toBe('ERR_MEMORY_FULL');
   });
 
   it('hold back calls whose queue cannot grow', async () => {

@@ -226,6 +226,18 @@ describe('map', () => {
     expect(await collect(pool.map('echo', plain as never))).toEqual([0, 1, 2]);
   });
 
+  it.each([Symbol.iterator, Symbol.asyncIterator])(
+    'ends with an error when %s gives no result',
+    async (kind) => {
+      const { pool } = await openPool();
+      const steps = [{ value: 1, done: false }, 'junk'];
+      const source = { [kind]: () => ({ next: () => steps.shift() }) };
+      const results = pool.map('echo', source as never);
+      expect(await rejectionOf(collect(results))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(await pool.run('echo', [2])).toBe(2);
+    },
+  );
+
   it('leaves calls of other pools’ consumers alone when it ends early', async () => {
     const { pool } = await openPool();
     const other = pool.run('echo', ['other']);

@@ -252,7 +252,7 @@ describe('a memory that is full', () => {
 });
 
 describe('accounting', () => {
-  it('returns to its start when pools are made and destroyed', async () => {
+  it('returns to its start when pools are made and destroyed', { timeout: 120_000 }, async () => {
     const rt = await openRuntime();
     const cycle = async (i: number): Promise<void> => {
       const pool = await rt.createPool({ tasks: TASKS, minThreads: 1, maxThreads: 1 });

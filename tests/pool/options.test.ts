@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { openPool, openRuntime, rejectionOf, TASKS } from './harness.ts';
 
@@ -56,6 +57,20 @@ describe('options of createPool', () => {
     const { pool } = await openPool({ name: undefined, maxQueue: undefined, retry: undefined } as never);
     expect(await pool.run('echo', [1])).toBe(1);
     expect(pool.name).toBe('pool');
+  });
+
+  it('name workerData when it cannot be cloned, with heddle’s own worker and with another', async () => {
+    const rt = await openRuntime();
+    const entry = new URL('../../build/worker.node.js', import.meta.url);
+    for (const worker of [undefined, () => new Worker(entry)]) {
+      const options = { tasks: TASKS, maxThreads: 1, workerData: { log: () => 1 } };
+      const error = await rejectionOf(rt.createPool({ ...options, ...(worker && { worker }) }));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', resource: 'workerData' });
+      expect(error.message).toMatch(/^createPool\(\): option 'workerData' cannot be cloned: .*=> 1/);
+      expect(error.cause).toMatchObject({ name: 'DataCloneError' });
+    }
+    expect(rt.usedBytes).toBe(0);
   });
 
   it('refuse a factory that makes no worker', async () => {

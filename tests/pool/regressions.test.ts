@@ -1,5 +1,6 @@
 // Rules that were broken once.
 
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import {
   fixture,
@@ -288,5 +289,135 @@ describe('retry', () => {
     const { buffer } = new Uint8Array(100);
     const error = await rejectionOf(pool.run('fail', [buffer], { idempotent: true, transferList: [buffer] }));
     expect(error.message).toBe('[object ArrayBuffer]');
+  });
+});
+
+describe('a worker that is stopped in its start', () => {
+  it('ends what it runs, when it has begun to run tasks and its pool has not heard of it', async () => {
+    const { rt, pool } = await openPool();
+    const gate = gateOf(rt);
+    const held = [1, 2].map((n) => outcome(pool.run('hold', [gate.name, n])));
+    await gate.reached(1);
+    void pool.scale(2);
+    // This thread gets no message before both tasks run.
+    const tired = performance.now() + 20_000;
+    while (gate.waiting < 2 && performance.now() < tired);
+    expect(gate.waiting).toBe(2);
+    const scaled = pool.scale(1);
+    gate.open();
+    expect(await Promise.all(held)).toEqual([
+      { ok: true, value: 1 },
+      { ok: true, value: 2 },
+    ]);
+    await scaled;
+    await until(() => pool.metrics().threads === 1);
+  });
+
+  it('does not begin when it was stopped first', async () => {
+    const { rt, pool } = await openPool();
+    const gate = gateOf(rt);
+    const held = pool.run('hold', [gate.name, 1]);
+    await gate.reached(1);
+    const exits: number[] = [];
+    pool.on('workerExit', ({ id, expected }) => exits.push(expected ? id : -1));
+    void pool.scale(2);
+    await pool.scale(1);
+    await until(() => exits.length === 1);
+    expect(exits).toEqual([1]);
+    gate.open();
+    expect(await held).toBe(1);
+  });
+});
+
+describe('a pool without workers', () => {
+  it('starts one for a call that runs again', async () => {
+    const { pool } = await openPool({
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: 0,
+      retry: { attempts: 2, backoffMs: 150 },
+    });
+    const calls = Array.from({ length: 3 }, (_, i) =>
+      pool.run('failTimes', [`again${i}`, 1], { idempotent: true }),
+    );
+    expect(await Promise.all(calls)).toEqual([2, 2, 2]);
+  });
+
+  it('rejects calls when none can be started, and starts one when it can', async () => {
+    const { rt, pool } = await openPool(
+      // Each worker needs memory for its trace.
+      { minThreads: 0, maxThreads: 2, idleTimeout: 0, trace: { capacity: 10_000 } },
+      { memoryBytes: 4 * 2 ** 20 },
+    );
+    let errors = 0;
+    pool.on('error', () => errors++);
+    await pool.run('echo', [0]);
+    await until(() => pool.metrics().threads === 0);
+    const arrays: Uint8Array[] = [];
+    const fill = (): void => {
+      for (;;) arrays.push(rt.alloc(Uint8Array, 1000));
+    };
+    expect(thrownBy(fill)).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(await rejectionOf(pool.run('echo', [1]))).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(errors).toBeLessThan(10);
+    for (const array of arrays) rt.free(array);
+    expect(await pool.run('echo', [2])).toBe(2);
+  });
+});
+
+describe('an AbortSignal that outlives pools', () => {
+  it('keeps no listener of theirs', async () => {
+    const rt = await openRuntime();
+    const long = new AbortController();
+    const others = Array.from({ length: 30 }, () => new AbortController());
+    for (let round = 0; round < 3; round++) {
+      const pool = await openPoolOn(rt);
+      await Promise.all([long, ...others].map(({ signal }) => pool.run('echo', [1], { signal })));
+      // One that is used again and again keeps its listener as long as the pool lives.
+      expect(getEventListeners(long.signal, 'abort').length).toBeLessThanOrEqual(1);
+      expect(others.flatMap(({ signal }) => getEventListeners(signal, 'abort')).length).toBeLessThanOrEqual(
+        8,
+      );
+      await pool.shutdown();
+      for (const { signal } of [long, ...others]) expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    }
+  });
+
+  it('still cancels calls that share it, also after it rested', async () => {
+    const { pool } = await openPool();
+    const stop = new AbortController();
+    await pool.run('echo', [1], { signal: stop.signal });
+    const calls = Array.from({ length: 5 }, () => outcome(pool.run('never', [], { signal: stop.signal })));
+    stop.abort();
+    for (const result of await Promise.all(calls))
+      expect(result).toMatchObject({ ok: false, error: { name: 'AbortError' } });
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0);
+  });
+});
+
+describe('calls that wait for memory', () => {
+  it('count as submitted, whether they run or not', async () => {
+    const { rt, pool } = await openPool({}, { memoryBytes: 8 * 2 ** 20 });
+    const gate = gateOf(rt);
+    const held = pool.run('hold', [gate.name]);
+    await gate.reached(1);
+    const calls = Array.from({ length: 20 }, (_, i) =>
+      outcome(pool.run('echo', [new Uint8Array(2 ** 20)], i % 2 === 0 ? { timeoutMs: 5 } : {})),
+    );
+    await until(() => pool.metrics().failed === 10);
+    expect(pool.metrics()).toMatchObject({ submitted: 21, completed: 0, failed: 10, outstanding: 11 });
+    gate.open();
+    await Promise.all([held, ...calls]);
+    expect(pool.metrics()).toMatchObject({ submitted: 21, completed: 11, failed: 10, outstanding: 0 });
+  });
+
+  it('count once when they are retried', async () => {
+    const { rt, pool } = await openPool({ retry: { attempts: 3 } }, { memoryBytes: 8 * 2 ** 20 });
+    const calls = Array.from({ length: 12 }, (_, i) =>
+      outcome(pool.run('failTimes', [`waits${i}`, 1, new Uint8Array(2 ** 20)], { idempotent: true })),
+    );
+    expect(await Promise.all(calls)).toEqual(Array(12).fill({ ok: true, value: 2 }));
+    expect(pool.metrics()).toMatchObject({ submitted: 12, completed: 12, failed: 0 });
+    expect(rt.usedBytes).toBeGreaterThan(0);
   });
 });

@@ -46,7 +46,11 @@ export function addMapCommand(program: Command, setExitCode: (code: number) => v
     .option('--concurrency <n>', 'async tasks under way at once in each worker', whole(1, 4096), 1)
     .option('--ordered', 'write results in the order of the inputs')
     .option('--json', 'write results as NDJSON: {input, ok, value | error, ms}')
-    .option('--timeout <ms>', 'fail an input whose task takes longer', whole(1, TIMEOUT_MOST_MS))
+    .option(
+      '--timeout <ms>',
+      'fail an input whose task runs longer, counted from its start',
+      whole(1, TIMEOUT_MOST_MS),
+    )
     .option(
       '--retries <n>',
       'run a task that threw, or whose worker died, up to n times more',

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout } from 'node:timers/promises';
-import type { Runtime, TaskPool, WorkerMetrics } from '../index.node.ts';
+import type { RunOptions, Runtime, Settled, TaskPool, WorkerMetrics } from '../index.node.ts';
+import { mapOver } from '../pool/map.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 import { Interrupts } from './interrupts.ts';
@@ -11,6 +12,7 @@ import { Places } from './places.ts';
 import { openProgress, type Tally } from './progress.ts';
 import { jsonLine, type Outcome, plainLine } from './result-lines.ts';
 import type { FailedInput, MapReport } from './summary.ts';
+import { TimeLimit } from './time-limit.ts';
 import type { TimedInput, TimedTasks } from './timed-task.ts';
 
 const EXIT_OK = 0;
@@ -33,8 +35,8 @@ export async function mapInputs(
   settings: MapSettings,
 ): Promise<MapReport & { readonly exitCode: number }> {
   const { threads, concurrency, timeout } = settings;
-  // A time limit counts from submission, so with one nothing is submitted before it can run.
-  const underWay = threads * concurrency * (timeout === undefined ? 1 + QUEUED_PER_RUNNING : 1);
+  const underWay = threads * concurrency * (1 + QUEUED_PER_RUNNING);
+  const limit = timeout === undefined ? undefined : new TimeLimit(task, timeout);
   const times = runtime.alloc(Float64Array, underWay + 1);
   const places = new Places();
   const tally: Tally = { items: 0, failed: 0, bytes: 0 };
@@ -57,19 +59,21 @@ export async function mapInputs(
   };
   const start = performance.now();
   try {
-    const results = pool.map(task, timedInputs(inputs.items, times, places), {
+    const run = (input: TimedInput, options: RunOptions | undefined): Promise<unknown> =>
+      limit === undefined
+        ? pool.run(task, [input], options)
+        : limit.run(input, options?.signal, (stop) => pool.run(task, [input], { ...options, signal: stop }));
+    const results = mapOver({ run, defaultConcurrency: underWay }, timedInputs(inputs.items, times, places), {
       settle: true,
       ordered: settings.ordered ?? false,
-      concurrency: underWay,
       signal,
       idempotent: settings.retries > 0,
-      ...(timeout === undefined ? {} : { timeoutMs: timeout }),
-    });
+    }) as AsyncIterable<Settled<TimedInput, unknown>>;
     for await (const result of results) {
-      const { input, place }: TimedInput = result.input;
+      const { input, place } = result.input;
       const time = times[place]!;
       places.release(place);
-      const ms = Number.isNaN(time) ? undefined : time;
+      const ms = time >= 0 ? time : undefined;
       taskMs += ms ?? timeout ?? 0;
       const { text, failure } = render(
         result.status === 'fulfilled'

@@ -3,7 +3,10 @@ import type { TaskRef } from './task-name.ts';
 /** Argument of a timed task. */
 export interface TimedInput {
   readonly input: string;
-  /** Shared memory for the durations of what is under way, in milliseconds. */
+  /**
+   * Shared memory for what is under way, in milliseconds: NaN before the task starts, then the time of its start on the process's monotonic clock,
+   * negative, and how long it took when it has ended.
+   */
   readonly times: Float64Array;
   /** The place of this input in `times`. */
   readonly place: number;
@@ -25,7 +28,7 @@ export function untimedName(name: string): string {
 
 /**
  * A module that exports what the task's module exports, so that its functions may fork one another; but under the task's name stands its timed
- * form, which calls the task with the input alone and leaves in shared memory how long that took, whether it returned or threw.
+ * form, which calls the task with the input alone and leaves in shared memory when it started and how long it took, whether it returned or threw.
  */
 export function timedModule({ url, name }: TaskRef): string {
   const source = `
@@ -34,17 +37,20 @@ import * as module from ${JSON.stringify(url)};
 export * from ${JSON.stringify(url)};
 ${name === 'default' ? '' : 'const { default: unnamed } = module;\nexport { unnamed as default };'}
 const task = module[${JSON.stringify(name)}];
+const now = () => Number(process.hrtime.bigint()) / 1e6;
 function timed({ input, times, place }) {
-  const start = performance.now();
-  const end = () => { times[place] = performance.now() - start; };
-  let value;
+  const start = now();
+  times[place] = -start;
+  // A task that was given up may end when its place is another's.
+  const end = () => { if (times[place] === -start) times[place] = now() - start; };
+  let waits = false;
   try {
-    value = task(input);
-    if (value === null || typeof value !== 'object' || typeof value.then !== 'function') return value;
+    const value = task(input);
+    waits = value !== null && typeof value === 'object' && typeof value.then === 'function';
+    return waits ? Promise.resolve(value).finally(end) : value;
   } finally {
-    end();
+    if (!waits) end();
   }
-  return Promise.resolve(value).finally(end);
 }
 export { timed as ${JSON.stringify(name)}, task as ${JSON.stringify(untimedName(name))} };
 `;

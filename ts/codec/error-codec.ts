@@ -349,14 +349,27 @@ class Reviver {
   }
 }
 
+/** Stands for an error that could not be told, because the shared memory is full: numbers always fit. */
+export const UNTOLD_NO_MEMORY = 1;
+/** Stands for an error that could not be told, because the stack was used up. */
+export const UNTOLD_NO_STACK = 2;
+
+function untoldError(plain: unknown): Error {
+  if (plain === UNTOLD_NO_STACK) return new RangeError('Maximum call stack size exceeded');
+  return new heddle.MemoryFullError(
+    'a task failed, and its error does not fit the shared memory; raise memoryBytes',
+  );
+}
+
 /**
- * The error or value that {@link describeError} described.
+ * The error or value that {@link describeError} described, or what an `UNTOLD_*` number stands for.
  *
  * @param plain - is used up: values inside it become part of the result
  * @param errorTypes - classes by name: an error of such a class is given its prototype, without a call of the constructor, so
  * `instanceof` holds. Errors of Heddle and of the language need no entry; any other class becomes the nearest of those
  */
-export function reviveError(plain: PlainError, errorTypes?: ErrorTypes): unknown {
+export function reviveError(plain: PlainError | number, errorTypes?: ErrorTypes): unknown {
+  if (typeof plain === 'number') return untoldError(plain);
   return new Reviver(errorTypes).revive(plain);
 }
 

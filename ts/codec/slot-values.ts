@@ -12,6 +12,7 @@ import {
   TAG_NULL,
   TAG_NUMBER,
   TAG_PACKED,
+  TAG_RETURNED,
   TAG_SHARED,
   TAG_TEXT,
   TAG_TRUE,
@@ -262,7 +263,9 @@ export class SlotCodec {
     try {
       return this.#unpackBlock(block);
     } finally {
-      // The slot forgets the block last: as long as it refers to it, recovery does not take the arena of a dead worker away.
+      // The slot forgets the block last: as long as it refers to it, recovery does not take the arena of a dead worker away. It says before
+      // that the block is on its way: if this thread dies here, recovery does not give it back a second time.
+      this.#i32[(slot + SLOT_TAGS) >>> 2] = TAG_RETURNED;
       this.#calls.release(this.#agent, block);
       this.#i32[(slot + SLOT_TAGS) >>> 2] = TAG_UNDEFINED;
     }

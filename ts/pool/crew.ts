@@ -1,5 +1,6 @@
 import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import {
+  AGENT_ACTIVITY,
   AGENT_BATCH,
   AGENT_ID,
   AGENT_PARK,
@@ -12,6 +13,8 @@ import {
   PARK_PARKED,
   SPAN_SIZE,
   TRACE_CAPACITY,
+  WORKER_BOOTING,
+  WORKER_REVOKED,
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
@@ -82,6 +85,9 @@ const FLUSH_MOST_MS = 200;
 const SHORT_BATCH = 8;
 /** How long there must be something queued before another worker is started. */
 const GROW_AFTER_MS = 2;
+/** The same after a start that failed: where no worker is left, and where others go on. */
+const GROW_AGAIN_MS = 50;
+const GROW_LATER_MS = 1000;
 
 /** The worker threads of one pool: starting, stopping, scaling, and burying. */
 export class Crew {
@@ -176,6 +182,7 @@ export class Crew {
     try {
       await this.#start();
     } catch (error) {
+      this.#startFailures++;
       this.#failWaiting(error);
       if (!this.#closing)
         this.#host.onStartFailure(
@@ -271,10 +278,9 @@ export class Crew {
       if (member.state === 'booting') member.state = 'ready';
       this.#notifyChanged();
     } catch (error) {
-      this.#startFailures++;
       member.expected = true;
       await member.worker.terminate();
-      throw error;
+      throw this.#startFault(error);
     }
   }
 
@@ -294,16 +300,18 @@ export class Crew {
       this.#releaseRing(ring);
       agent.kernel.calls.recover(address, this.#host.lane);
       agent.kernel.calls.reap(address);
-      if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error;
-      const why = (error as Error).message;
-      throw new InvalidTypeError(
-        `createPool(): a worker cannot be given option 'workerData' or 'env': ${why}`,
-        {
-          resource: 'workerData',
-          cause: error,
-        },
-      );
+      throw this.#startFault(error);
     }
+  }
+
+  /** `workerData` is the only value of the user's that goes to a worker before its first task. */
+  #startFault(error: unknown): unknown {
+    if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') return error;
+    const why = (error as Error).message;
+    return new InvalidTypeError(`createPool(): option 'workerData' cannot be cloned: ${why}`, {
+      resource: 'workerData',
+      cause: error,
+    });
   }
 
   #releaseRing(ring: number): void {
@@ -438,7 +446,12 @@ export class Crew {
       void this.#startLater();
       this.#watchIdle();
       this.wantMore();
-    }, GROW_AFTER_MS);
+    }, this.#growDelay());
+  }
+
+  #growDelay(): number {
+    if (this.#startFailures === 0) return GROW_AFTER_MS;
+    return this.#members.size === 0 ? GROW_AGAIN_MS : GROW_LATER_MS;
   }
 
   /** Counts from now. */
@@ -465,10 +478,12 @@ export class Crew {
 
   #stop(member: Member): void {
     if (member.state === 'stopping') return;
-    const booted = member.state === 'ready';
+    const { i32 } = this.#host.agent.kernel;
     member.state = 'stopping';
     member.expected = true;
-    if (!booted) {
+    // One that still starts need not end its start. Whether it does is not ours to know: its answer may be on its way while it runs tasks.
+    const activity = (member.agent + AGENT_ACTIVITY) >>> 2;
+    if (Atomics.compareExchange(i32, activity, WORKER_BOOTING, WORKER_REVOKED) === WORKER_BOOTING) {
       void member.worker.terminate();
       return;
     }

@@ -3,8 +3,8 @@ import { describe } from '../options.ts';
 import type { MapOptions, RunOptions, Settled } from './types.ts';
 
 /** What `mapOver` needs of its pool. */
-export interface MapHost {
-  run(input: unknown, options: RunOptions | undefined): Promise<unknown>;
+export interface MapHost<I = unknown> {
+  run(input: I, options: RunOptions | undefined): Promise<unknown>;
   readonly defaultConcurrency: number;
 }
 
@@ -22,7 +22,7 @@ interface Entry<I> {
  * under way is cancelled and the source is closed.
  */
 export async function* mapOver<I>(
-  host: MapHost,
+  host: MapHost<I>,
   source: Source<I>,
   options: MapOptions,
 ): AsyncGenerator<unknown, void, undefined> {
@@ -63,6 +63,8 @@ export async function* mapOver<I>(
   };
 
   const accept = (step: IteratorResult<I>): void => {
+    if (typeof step !== 'object' || step === null)
+      throw new InvalidTypeError(`map(): the source's next() gave ${describe(step)}, not { value, done }`);
     if (step.done) exhausted = true;
     else if (!closed) start(step.value);
   };
@@ -77,7 +79,8 @@ export async function* mapOver<I>(
       }
       pulling = true;
       Promise.resolve(step)
-        .then(accept, (reason) => {
+        .then(accept)
+        .catch((reason) => {
           exhausted = true;
           sourceError = { reason };
         })

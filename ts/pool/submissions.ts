@@ -85,6 +85,8 @@ export interface SubmissionHost {
   runsShortTasks(): boolean;
   /** Called after outcomes came home. */
   onSettled(): void;
+  /** A call was queued that was accepted some time ago: the workers may have ended meanwhile. */
+  onQueuedLate(): void;
   /** Exit facts of the worker that was this agent, for the error of its tasks. */
   exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined;
 }
@@ -96,6 +98,21 @@ const capture = (resolve: Resolve): void => {
 };
 
 const NO_OPTIONS: RunOptions = Object.freeze({});
+/** Stands for a call that had no extra and was settled while its slot was out: the slot still has to come home. */
+const SETTLED: Extra = Object.freeze({
+  name: '',
+  options: NO_OPTIONS,
+  args: undefined,
+  range: false,
+  submitStack: undefined,
+  resolve: () => undefined,
+  attempt: 1,
+  settled: true,
+  slot: 0,
+  stopTimer: undefined,
+  stopSignal: undefined,
+  stopGrace: undefined,
+});
 /** Least time between two stacks in mode 'sampled'. */
 const STACK_INTERVAL_MS = 1;
 
@@ -189,6 +206,7 @@ export class Submissions implements Drainable {
     const promise = new Promise<unknown>(capture as never);
     this.#resolves[this.#agent.slots.ordinal(slot)] = captured;
     this.#open++;
+    this.#submitted++;
     const classNumber = this.#host.defaultClass;
     this.#fill(slot, functionId | (classNumber << META_CLASS_SHIFT) | (count << META_COUNT_SHIFT));
     this.#enqueue(slot, classNumber, 0);
@@ -204,7 +222,6 @@ export class Submissions implements Drainable {
   }
 
   #enqueue(slot: number, classNumber: number, node: number): void {
-    this.#submitted++;
     this.#out++;
     this.lastSlot = slot;
     if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0)
@@ -229,6 +246,7 @@ export class Submissions implements Drainable {
         this.#home(slot);
       } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, 0, slot) !== 0) {
         this.#unqueued.shift();
+        this.#host.onQueuedLate();
       } else if (this.#out > this.#unqueued.length) {
         return;
       } else {
@@ -279,10 +297,12 @@ export class Submissions implements Drainable {
     };
     const classNumber = options.qos === undefined ? this.#host.defaultClass : classOf(options.qos);
     this.#open++;
+    this.#submitted++;
     try {
       if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
     } catch (error) {
       this.#open--;
+      this.#submitted--;
       return rejection(() => error);
     }
     if (extra.settled) return promise;
@@ -366,6 +386,7 @@ export class Submissions implements Drainable {
             `cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`,
           );
         }
+        this.#host.onQueuedLate();
       } catch (error) {
         this.#settleExtra(extra, () => error);
       }
@@ -524,8 +545,8 @@ export class Submissions implements Drainable {
       tag === TAG_PORT &&
       this.#host.portValues.isDue(slot, this.#claimant(slot))
     ) {
-      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone.
-      this.#host.portValues.whenHere(slot, () => this.#homeSlow(slot, status, extra, resolve));
+      // The value is still on its way; the slot comes home again when it is here, or when its worker is gone. By then the call may be settled.
+      this.#host.portValues.whenHere(slot, () => this.#home(slot));
       return;
     }
     const claimant = this.#claimant(slot);
@@ -542,7 +563,8 @@ export class Submissions implements Drainable {
     slots.put(slot);
     this.#out--;
     extra?.stopGrace?.();
-    if (resolve === undefined || extra?.settled === true) return;
+    // The call was settled before its slot came home.
+    if (resolve === undefined) return;
     if (outcome.ok) {
       extra?.stopTimer?.();
       extra?.stopSignal?.();
@@ -582,12 +604,12 @@ export class Submissions implements Drainable {
       if (arrived === undefined) return { ok: false, value: this.#exitError(name, claimant) };
       return status === SLOT_DONE
         ? { ok: true, value: arrived.value }
-        : { ok: false, value: reviveError(arrived.value as PlainError, this.#host.errorTypes) };
+        : { ok: false, value: reviveError(arrived.value as PlainError | number, this.#host.errorTypes) };
     }
     const value = codec.readResult(slot);
     return status === SLOT_DONE
       ? { ok: true, value }
-      : { ok: false, value: reviveError(value as PlainError, this.#host.errorTypes) };
+      : { ok: false, value: reviveError(value as PlainError | number, this.#host.errorTypes) };
   }
 
   #exitError(name: string, agentId: number): WorkerExitedError {
@@ -614,7 +636,7 @@ export class Submissions implements Drainable {
       // A call that was cancelled or closed meanwhile has been taken out.
       if (!this.#inBackoff.delete(extra)) return;
       try {
-        if (this.#write(extra, functionId, classNumber)) this.#submitted--;
+        if (this.#write(extra, functionId, classNumber)) this.#host.onQueuedLate();
         else this.#wait(extra, functionId, classNumber);
       } catch (error) {
         this.#settleExtra(extra, () => error);
@@ -683,6 +705,7 @@ export class Submissions implements Drainable {
       if (extra !== undefined) {
         if (!extra.settled) this.#settleExtra(extra, error);
       } else {
+        this.#extras[ordinal] = SETTLED;
         this.#open--;
         this.#failed++;
         resolve(rejection(error));

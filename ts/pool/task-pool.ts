@@ -224,6 +224,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       terminateWorker: (agentId) => this.#crew.terminate(agentId),
       runsShortTasks: () => this.#crew.runsShortTasks,
       onSettled: () => this.#onSettled(),
+      onQueuedLate: () => {
+        if (this.#submissions.outstanding >= this.#crew.crowdedAt) this.#crew.wantMore();
+      },
       exitOf: (agentId) => this.#crew.exitOf(agentId),
     };
     this.#submissions = new Submissions(this.#host);
@@ -633,6 +636,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#agent.pump.remove(this.#submissions);
     this.#crew.release();
     this.#portValues.close();
+    this.#host.signals.close();
     this.#agent.kernel.calls.closePool(this.#pool);
     for (const idle of this.#idle.splice(0)) idle();
     for (const closed of this.#onClosed) closed();

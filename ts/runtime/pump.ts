@@ -15,20 +15,29 @@ export interface Drainable {
   readonly isPrompt: boolean;
 }
 
-/** The longest time in which polling may go on without an outcome, and the shortest that is worth a try. */
+/** How long polling may go on without an outcome where it pays, and where it does not. */
 const WINDOW_MOST_MS = 0.1;
+const WINDOW_LEAST_MS = 0.005;
 /** Where tasks are short an outcome is due as soon as a thread has woken, which takes up to this long on a busy machine. */
 const PROMPT_WINDOW_MS = 0.3;
-const WINDOW_LEAST_MS = 0.005;
-/** An outcome that rings within this time of arming would better have been polled for: where tasks are short, with the waking of threads. */
-const NEAR_MISS_MS = 0.15;
+/** Where tasks are short, an outcome that rings within this time would better have been polled for. */
 const PROMPT_NEAR_MISS_MS = 1;
+/** Polling pays while an outcome is expected within this time: a ring costs about as much, on both sides together. */
+const WORTH_POLLING_MS = 0.06;
+/** A single longer wait counts as this much, so that one long task among short ones is soon forgotten. */
+const LONG_WAIT_MS = 0.2;
+/** While a long queue is worked off, outcomes are fetched this often instead of ringing one by one: each ring would interrupt a worker. */
+const NAP_MS = 4;
+/** A nap is at most this share of the time that the queue will take. */
+const NAP_SHARE = 1 / 16;
+/** Weight of the newest wait in the average. */
+const NEWEST = 0.25;
 
 /**
  * Brings outcomes to a thread that has an event loop of its own. While calls are outstanding it polls, one look for each turn of the event
  * loop, for a short window in which an answer is likely; then it arms the doorbell and waits without a timeout (assembly/completions.ts).
- * The window doubles when polling paid and halves when it did not, so long tasks cost no polling. With nothing outstanding it does
- * nothing, and lets the process exit.
+ * Polling takes time from the workers where there are no more cores than workers, so it goes by the average wait for an outcome: where
+ * that is longer than a ring costs, the doorbell is armed at once. With nothing outstanding it does nothing, and lets the process exit.
  */
 export class Pump {
   readonly #kernel: Kernel;
@@ -40,13 +49,19 @@ export class Pump {
   readonly #keepAlive: { ref(): void; unref(): void };
   readonly #onTurn = (): void => this.#turn(true);
   readonly #onRing = (): void => this.#rung();
+  readonly #onNapEnd = (): void => this.#turn(false);
   #running = false;
   #held = false;
   #armed = false;
   /** A waitAsync that has not been notified yet: it stays good for the next time we arm. */
   #waiting = false;
-  #armedAt = 0;
   #window = WINDOW_MOST_MS;
+  /** How long an outcome lets us wait, on average. */
+  #expectedMs = 0;
+  #pollFrom = 0;
+  /** Time between outcomes, on average. */
+  #gapMs = 0;
+  #drainedAt = 0;
   #pollUntil = 0;
 
   constructor(kernel: Kernel, agent: number, platform: Platform, clock: Clock) {
@@ -90,8 +105,14 @@ export class Pump {
   }
 
   #poll(): void {
-    this.#pollUntil = this.#clock.now() + this.#window;
+    this.#pollFrom = this.#clock.now();
+    this.#pollUntil = this.#pollFrom + this.#window;
     this.#platform.turn(this.#onTurn);
+  }
+
+  #learn(waitedMs: number): void {
+    this.#expectedMs += (Math.min(waitedMs, LONG_WAIT_MS) - this.#expectedMs) * NEWEST;
+    this.#window = this.#expectedMs <= WORTH_POLLING_MS ? WINDOW_MOST_MS : WINDOW_LEAST_MS;
   }
 
   /** `polled`: a turn of polling, not the answer to a ring. */
@@ -104,8 +125,10 @@ export class Pump {
       drained += source.drain();
     }
     if (drained > 0) {
-      // Only an outcome that polling met says that polling pays; one that rang would make every long task cost a window of it.
-      if (polled) this.#window = Math.max(this.#window, Math.min(WINDOW_MOST_MS, this.#window * 2));
+      const now = this.#clock.now();
+      this.#gapMs += (Math.min((now - this.#drainedAt) / drained, 100) - this.#gapMs) * NEWEST;
+      this.#drainedAt = now;
+      if (polled && this.#window < PROMPT_WINDOW_MS) this.#learn(this.#clock.now() - this.#pollFrom);
       // One more turn even when nothing is left: what follows an outcome usually submits again.
       this.#poll();
     } else if (out === 0) {
@@ -114,9 +137,11 @@ export class Pump {
     } else if (this.#clock.now() < this.#pollUntil) {
       this.#platform.turn(this.#onTurn);
     } else {
-      this.#window = Math.max(WINDOW_LEAST_MS, this.#window / 2);
+      if (this.#window > WINDOW_MOST_MS) this.#window = WINDOW_MOST_MS;
       this.letGo();
-      this.#arm();
+      const napMs = Math.min(NAP_MS, out * this.#gapMs * NAP_SHARE);
+      if (napMs >= 1 && this.#gapMs < napMs / 2) this.#platform.timer(this.#onNapEnd, napMs);
+      else this.#arm();
     }
   }
 
@@ -131,7 +156,6 @@ export class Pump {
       this.#poll();
       return;
     }
-    this.#armedAt = this.#clock.now();
     if (this.#waiting) return;
     const wait = Atomics.waitAsync(i32, this.#bell, BELL_ARMED);
     if (wait.async) {
@@ -146,9 +170,9 @@ export class Pump {
   #rung(): void {
     this.#waiting = false;
     if (!this.#armed) return;
-    const waited = this.#clock.now() - this.#armedAt;
+    const waited = this.#clock.now() - this.#pollFrom;
+    this.#learn(waited);
     if (waited < PROMPT_NEAR_MISS_MS && this.#anyPrompt()) this.#window = PROMPT_WINDOW_MS;
-    else if (waited < NEAR_MISS_MS) this.#window = WINDOW_MOST_MS;
     this.#disarm();
     this.#turn(false);
   }

@@ -1,6 +1,8 @@
 import {
   CANCEL_ABORTED,
   META_ASYNC_BIT,
+  META_CLASS_MASK,
+  META_CLASS_SHIFT,
   META_COUNT_PACKED,
   META_COUNT_SHIFT,
   META_FORK_BIT,
@@ -10,11 +12,17 @@ import {
   SLOT_EXITED,
   SLOT_FAILED,
   SLOT_LINK,
+  SLOT_LOST,
   SLOT_META,
   SLOT_OWNER,
   SLOT_QUEUED,
+  SLOT_RUNNING,
+  SLOT_STATE,
   SLOT_TAGS,
   SLOT_VALUES,
+  STATE_AGENT_MASK,
+  STATE_AGENT_SHIFT,
+  STATE_STATUS_MASK,
   TAG_NUMBER,
 } from '../../build/generated/layout.ts';
 import { type PlainError, reviveError } from '../codec/error-codec.ts';
@@ -34,6 +42,15 @@ const NEW = 5;
 /** Somebody awaits it: its outcome is theirs. */
 const AWAITED = 6;
 
+/** The task that forked: a sync task's frame, or an async task's run. */
+export interface Forker {
+  readonly slot: number;
+  /** Its newest fork that was not joined, linked to older ones. */
+  forks: Fork | undefined;
+  /** Address of its owner of locks, or 0. */
+  owner: number;
+}
+
 /**
  * A forked call: join it, or await it. It stands in this worker's deque until it is joined here or stolen; up to three arguments are kept
  * as they are, so that a call nobody stole is never encoded and decoded again.
@@ -52,13 +69,16 @@ export class Fork<T = unknown> implements PromiseLike<T> {
   /** Its arguments stand in a payload block, to be given back with the slot. */
   packed = false;
   value: unknown = undefined;
-  /** The next older fork of the same task that was not joined. */
+  /** The task that forked it, and its next older fork that was not joined. */
+  owner: Forker;
   older: Fork | undefined;
+  /** What all who await it get. */
+  promise: Promise<unknown> | undefined = undefined;
 
   constructor(
     worker: Worker,
     slot: number,
-    older: Fork | undefined,
+    owner: Forker,
     fn: TaskFunction,
     count: number,
     a: unknown,
@@ -68,7 +88,8 @@ export class Fork<T = unknown> implements PromiseLike<T> {
   ) {
     this.worker = worker;
     this.slot = slot;
-    this.older = older;
+    this.owner = owner;
+    this.older = owner.forks;
     this.fn = fn;
     this.count = count;
     this.a = a;
@@ -124,7 +145,7 @@ export function fork(
   const run = worker.frame('fork');
   const id = fn === worker.lastForked ? worker.lastForkedId : lookUp(worker, fn);
   const slot = worker.slots.take();
-  const handle = new Fork(worker, slot, run.forks, fn, count, a, b, c, rest);
+  const handle = new Fork(worker, slot, run, fn, count, a, b, c, rest);
   run.forks = handle;
   if (slot === 0) {
     handle.state = QUEUED;
@@ -247,13 +268,20 @@ function asyncRefused(handle: Fork): InvalidTypeError {
 
 function joinSlow(worker: Worker, handle: Fork): unknown {
   if (!(handle instanceof Fork)) throw new InvalidTypeError('join() takes what fork() returned');
-  unlink(worker, handle);
-  if (handle.state === FULFILLED) return handle.value;
-  if (handle.state === REJECTED) throw handle.value;
+  if (handle.state === FULFILLED || handle.state === REJECTED) {
+    unlink(handle);
+    return handle.outcome();
+  }
   if (handle.state !== QUEUED) throw new InvalidTypeError('join() of a fork that is being joined already');
   handle.state = handle.slot === 0 ? LOCAL : TAKING;
+  const how = handle.slot === 0 ? 'concluded' : worker.helpUntilConcluded(handle.slot);
+  if (how === 'async') {
+    // It is left to its task, which may await it, or drops it in the end.
+    handle.state = QUEUED;
+    throw asyncRefused(handle);
+  }
+  unlink(handle);
   if (handle.slot === 0) return runHere(handle);
-  const how = worker.helpUntilConcluded(handle.slot);
   handle.state = LOCAL;
   if (how === 'concluded') return takeOutcome(worker, handle, true);
   retire(worker, handle, how === 'lost');
@@ -269,7 +297,8 @@ export function takeOutcome(worker: Worker, handle: Fork, joined: boolean): unkn
   handle.state = status === SLOT_DONE ? FULFILLED : REJECTED;
   try {
     if (status === SLOT_DONE) handle.value = worker.codec.readResult(slot);
-    else if (status === SLOT_FAILED) handle.value = reviveError(worker.codec.readResult(slot) as PlainError);
+    else if (status === SLOT_FAILED)
+      handle.value = reviveError(worker.codec.readResult(slot) as PlainError | number);
     else if (status === SLOT_EXITED) {
       handle.value = new WorkerExitedError(
         `the worker that had stolen a fork of '${handle.fn.name}' exited`,
@@ -287,42 +316,77 @@ export function takeOutcome(worker: Worker, handle: Fork, joined: boolean): unkn
   return handle.value;
 }
 
-/** A fork came back unrun: its thief died before it had claimed it. */
-export function giveBack(worker: Worker, handle: Fork): void {
-  retire(worker, handle, true);
-  handle.slot = 0;
+/** The deque that a fork was put into: that of its class. */
+function dequeOf(worker: Worker, handle: Fork): number {
+  const meta = worker.kernel.i32[(handle.slot + SLOT_META) >>> 2]!;
+  return worker.kernel.calls.dequeOf(worker.lane, (meta >>> META_CLASS_SHIFT) & META_CLASS_MASK, 0);
 }
 
-/** Takes a fork back before anybody else has it. True when it is the caller's to run. */
-export function reclaim(worker: Worker, handle: Fork): boolean {
+/**
+ * A fork that is awaited from now on: its outcome belongs to who awaits it. True when it is the caller's to run, because nobody else has it.
+ *
+ * @throws {InvalidTypeError} when it is being joined.
+ */
+export function beginAwait(worker: Worker, handle: Fork): boolean {
+  if (handle.state !== QUEUED) throw new InvalidTypeError('await of a fork that is being joined already');
+  handle.state = AWAITED;
   if (handle.slot === 0) return true;
-  if (worker.kernel.calls.takeBack(worker.deque, handle.slot) === 0) return false;
+  if (worker.kernel.calls.takeBack(dequeOf(worker, handle), handle.slot) === 0) return false;
   retire(worker, handle);
   handle.slot = 0;
   return true;
+}
+
+/** Runs an awaited fork in this thread. */
+export async function runAwaited(handle: Fork): Promise<unknown> {
+  try {
+    handle.value = await handle.call();
+    handle.state = FULFILLED;
+  } catch (error) {
+    handle.value = error;
+    handle.state = REJECTED;
+  }
+  return handle.outcome();
+}
+
+/** An awaited fork that another worker has concluded: takes its outcome, or, when its thief died before it had claimed it, the fork back. */
+export function endAwait(worker: Worker, handle: Fork): void {
+  if (worker.kernel.calls.statusOf(handle.slot) !== SLOT_LOST) {
+    try {
+      takeOutcome(worker, handle, false);
+    } catch {
+      // It is kept for all who await it.
+    }
+    return;
+  }
+  retire(worker, handle, true);
+  handle.slot = 0;
 }
 
 /**
  * Takes a fork out of its task's list if it is the newest; further down it stays until those above it are gone. So joins in any order cost
  * the same, and the list holds at most what the oldest fork that is not joined holds.
  */
-export function unlink(worker: Worker, handle: Fork): void {
-  const run = worker.frame('join');
-  if (run.forks !== handle) return;
+export function unlink(handle: Fork): void {
+  const { owner } = handle;
+  if (owner.forks !== handle) return;
   let next = handle.older;
   while (next?.isSettled) next = next.older;
-  run.forks = next;
+  owner.forks = next;
 }
 
-/** From now on the outcome of a fork belongs to who awaits it. */
-export function markAwaited(handle: Fork): void {
-  handle.state = AWAITED;
+/** A task becomes an async one: its forks are those of the run. */
+export function handOver(from: Forker, to: Forker): void {
+  to.forks = from.forks;
+  for (let handle = from.forks; handle !== undefined; handle = handle.older) handle.owner = to;
+  from.forks = undefined;
 }
 
 /** Joins what a task forked and left. The first failure is thrown after all have ended. */
-export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): void {
+export function joinLeft(worker: Worker, owner: Forker): void {
   let failed = false;
   let first: unknown;
+  let kept: Fork | undefined;
   while (owner.forks !== undefined) {
     const handle = owner.forks;
     owner.forks = handle.older;
@@ -332,8 +396,39 @@ export function joinLeft(worker: Worker, owner: { forks: Fork | undefined }): vo
     } catch (error) {
       if (!failed) first = error;
       failed = true;
+      if (handle.state !== QUEUED) continue;
+      // An async one: the task fails, and drops it.
+      handle.older = kept;
+      kept = handle;
     }
   }
+  owner.forks = kept;
+  if (failed) throw first;
+}
+
+/** As joinLeft() for an async task, whose thread goes on meanwhile. */
+export async function awaitLeft(worker: Worker, owner: Forker): Promise<void> {
+  const seen = new Set<Fork>();
+  let failed = false;
+  let first: unknown;
+  const next = (): Fork | undefined => {
+    let handle = owner.forks;
+    while (handle !== undefined && (handle.isSettled || seen.has(handle))) handle = handle.older;
+    return handle;
+  };
+  for (let handle = next(); handle !== undefined; handle = next()) {
+    seen.add(handle);
+    const isWatched = handle.promise !== undefined;
+    try {
+      await worker.awaitFork(handle);
+    } catch (error) {
+      // The failure of a fork that the task awaits is the task's affair.
+      if (isWatched) continue;
+      if (!failed) first = error;
+      failed = true;
+    }
+  }
+  owner.forks = undefined;
   if (failed) throw first;
 }
 
@@ -347,33 +442,68 @@ function isInNobodysHands(worker: Worker, slot: number): boolean {
   return true;
 }
 
-/**
- * Ends what a failed or cancelled task forked: what nobody took is dropped, what others run is told to stop and waited for. Its slots must
- * be back before the task's own slot goes home, because they point there.
- */
-export function abandonLeft(worker: Worker, owner: { slot: number; forks: Fork | undefined }): void {
+/** Wakes the workers that run forks of a cancelled task: an async fork learns of it when its worker looks. */
+export function tellThieves(worker: Worker, owner: Forker): void {
   const { i32, calls } = worker.kernel;
-  if (owner.forks === undefined) return;
+  for (let handle = owner.forks; handle !== undefined; handle = handle.older) {
+    if (handle.slot === 0) continue;
+    const state = Atomics.load(i32, (handle.slot + SLOT_STATE) >>> 2);
+    if ((state & STATE_STATUS_MASK) !== SLOT_RUNNING) continue;
+    calls.unpark(calls.agentAt((state >>> STATE_AGENT_SHIFT) & STATE_AGENT_MASK));
+  }
+}
+
+/**
+ * Drops what a failed or cancelled task forked and nobody took, and tells the rest to stop. Returns that rest: its slots must be back before
+ * the task's own slot goes home, because they point there.
+ */
+export function dropLeft(worker: Worker, owner: Forker): Fork[] {
+  const { i32, calls } = worker.kernel;
+  const taken: Fork[] = [];
+  if (owner.forks === undefined) return taken;
   Atomics.compareExchange(i32, (owner.slot + SLOT_CANCEL) >>> 2, 0, CANCEL_ABORTED);
+  tellThieves(worker, owner);
   for (let handle: Fork | undefined = owner.forks; handle !== undefined; handle = handle.older) {
     const { state } = handle;
-    if (handle.slot === 0 || (state !== QUEUED && state !== TAKING && state !== NEW)) continue;
-    handle.state = REJECTED;
-    let how: 'concluded' | 'ours' | 'lost';
-    if (calls.takeBack(worker.deque, handle.slot) !== 0) how = 'ours';
-    else if (state === NEW || (state === TAKING && isInNobodysHands(worker, handle.slot))) how = 'lost';
-    else how = worker.helpUntilConcluded(handle.slot);
-    if (how !== 'concluded') {
-      retire(worker, handle, how === 'lost');
+    if (handle.slot === 0) continue;
+    if (state === AWAITED) {
+      taken.push(handle);
       continue;
     }
-    try {
-      takeOutcome(worker, handle, false);
-    } catch {
-      // The task has failed already; its first failure is the one that counts.
-    }
+    if (state !== QUEUED && state !== TAKING && state !== NEW) continue;
+    handle.state = REJECTED;
+    if (calls.takeBack(dequeOf(worker, handle), handle.slot) !== 0) retire(worker, handle);
+    else if (state === NEW || (state === TAKING && isInNobodysHands(worker, handle.slot)))
+      retire(worker, handle, true);
+    else taken.push(handle);
   }
   owner.forks = undefined;
+  return taken;
+}
+
+/** Has a fork that dropLeft() returned ended? Then its slot is back. */
+export function isOver(worker: Worker, handle: Fork): boolean {
+  // An awaited one is taken home by who awaits it.
+  if (handle.slot === 0) return true;
+  if (handle.state === AWAITED || worker.kernel.calls.statusOf(handle.slot) < SLOT_DONE) return false;
+  endDropped(worker, handle);
+  return true;
+}
+
+/** The outcome of a dropped fork is nobody's: its task has failed already, and the first failure is the one that counts. */
+function endDropped(worker: Worker, handle: Fork): void {
+  endAwait(worker, handle);
+  handle.state = REJECTED;
+}
+
+/** Ends what a failed sync task forked: what others run is waited for. */
+export function abandonLeft(worker: Worker, owner: Forker): void {
+  if (owner.forks === undefined) return;
+  for (const handle of dropLeft(worker, owner)) {
+    if (handle.state === AWAITED) continue;
+    if (worker.helpUntilConcluded(handle.slot, true) === 'ours') retire(worker, handle);
+    else endDropped(worker, handle);
+  }
 }
 
 /**
@@ -414,14 +544,14 @@ export function runRange(
 
 function forkRange(
   worker: Worker,
-  run: { slot: number; forks: Fork | undefined },
+  run: Forker,
   fn: TaskFunction,
   functionId: number,
   args: readonly unknown[],
 ): void {
   const slot = worker.slots.take();
   const local = (...all: unknown[]): void => runRange(worker, fn, functionId, all);
-  const handle = new Fork(worker, slot, run.forks, local, args.length, undefined, undefined, undefined, args);
+  const handle = new Fork(worker, slot, run, local, args.length, undefined, undefined, undefined, args);
   run.forks = handle;
   handle.state = QUEUED;
   if (slot === 0) return;

@@ -14,6 +14,7 @@ import {
   COUNTER_SEEN_MS,
   COUNTER_STEAL_SUCCESSES,
   COUNTER_WAKEUPS,
+  LANE_AGENT,
   META_ASYNC_BIT,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -26,24 +27,27 @@ import {
   SLOT_FAILED,
   SLOT_LOST,
   SLOT_META,
+  SLOT_OWNER,
   SLOT_QUEUED_AT,
+  SLOT_RUNNING,
   SLOT_TAGS,
   TAG_PORT,
   TRACE_PARK,
   TRACE_STEAL,
   TRACE_TASK,
   WORKER_AWAITING,
+  WORKER_BOOTING,
   WORKER_IDLE,
   WORKER_PARKED,
   WORKER_RUNNING,
   WORKER_SEARCHING,
 } from '../../build/generated/layout.ts';
 import { type Clock, createClock } from '../clock.ts';
-import { describeError } from '../codec/error-codec.ts';
+import { describeError, UNTOLD_NO_MEMORY, UNTOLD_NO_STACK } from '../codec/error-codec.ts';
 import { isMoved } from '../codec/move.ts';
 import { createPacker, createUnpacker } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
-import { DataCloneFailure, HeddleError, InvalidTypeError, MemoryFullError } from '../errors.ts';
+import { DataCloneFailure, InvalidTypeError, MemoryFullError, TaskAbortedError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
 import { ActiveOwner } from '../locks/owners.ts';
@@ -51,13 +55,18 @@ import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
 import { cancelWord, TaskRun } from './context.ts';
 import {
   abandonLeft,
+  awaitLeft,
+  beginAwait,
+  dropLeft,
+  endAwait,
   type Fork,
-  giveBack,
+  type Forker,
+  handOver,
+  isOver,
   joinLeft,
-  markAwaited,
-  reclaim,
+  runAwaited,
   runRange,
-  takeOutcome,
+  tellThieves,
   unlink,
 } from './forks.ts';
 import { WorkerLocks } from './locks.ts';
@@ -95,12 +104,10 @@ const ASYNC = 2;
 /** Why the inner loop came back. */
 type Pause = 'idle' | 'turn' | 'full' | 'yield';
 
-/** What fork and join need of the task that calls them: a sync task's frame, or an async task's run. */
-interface Frame {
-  slot: number;
-  forks: Fork | undefined;
-  /** Address of its owner of locks, or 0. */
-  owner: number;
+/** An async task that is over, while other workers still run what it forked. */
+interface Ending {
+  readonly forks: readonly Fork[];
+  conclude(): void;
 }
 
 /** One worker thread: takes tasks, runs them, sends their outcomes home, and idles in steps. */
@@ -125,7 +132,7 @@ export class Worker {
   classBits = -1;
   forkCount = 0;
   /** The plain task that runs now, or the async one for as long as it has not awaited. */
-  running: Frame | undefined;
+  running: Forker | undefined;
   /** The owner of locks that is the running task, once it has one. */
   readonly activeOwner: ActiveOwner = new ActiveOwner();
   /** Its locks; none until a task asks for the runtime. */
@@ -140,7 +147,8 @@ export class Worker {
   readonly port: ValuePort;
   readonly #trace: TraceRing | undefined;
   readonly #async = new Set<TaskRun>();
-  readonly #awaitedForks = new Map<Fork, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #awaitedForks = new Map<Fork, () => void>();
+  readonly #endings = new Set<Ending>();
   readonly #wantedArguments = new Map<number, number>();
   #run: TaskRun | undefined;
   #stopping = false;
@@ -197,7 +205,8 @@ export class Worker {
 
   /** Runs until `stop()` was called and nothing is under way. */
   async loop(): Promise<void> {
-    while (!(this.#stopping && this.#async.size === 0)) {
+    if (!this.#mayBegin()) return;
+    while (!(this.#stopping && this.#isFree)) {
       const pause = this.#stopping ? 'full' : this.#runTasks();
       this.#flushCounters();
       if (pause === 'yield') await undefined;
@@ -208,6 +217,14 @@ export class Worker {
     this.kernel.calls.stopSearch(this.agent);
   }
 
+  /** False when the pool has stopped this worker in its start, and may end the thread at any moment: it must not take a task. */
+  #mayBegin(): boolean {
+    const activity = (this.agent + AGENT_ACTIVITY) >>> 2;
+    return (
+      Atomics.compareExchange(this.kernel.i32, activity, WORKER_BOOTING, WORKER_RUNNING) === WORKER_BOOTING
+    );
+  }
+
   /** Takes no further task. What is queued here goes on elsewhere. */
   stop(): void {
     this.#stopping = true;
@@ -215,7 +232,12 @@ export class Worker {
   }
 
   get asyncTasks(): number {
-    return this.#async.size;
+    return this.#async.size + this.#endings.size;
+  }
+
+  /** Is nothing under way? */
+  get #isFree(): boolean {
+    return this.#async.size === 0 && this.#endings.size === 0;
   }
 
   #turn(): Promise<void> {
@@ -389,9 +411,23 @@ export class Worker {
     }
     this.kernel.calls.stopSearch(this.agent);
     await this.#turn();
-    if (this.#stopping ? this.#async.size === 0 : !this.#isFull()) return;
+    if (this.#stopping ? this.#isFree || this.#ranForks() : !this.#isFull()) return;
     this.#setActivity(WORKER_AWAITING);
     await this.#sleep();
+  }
+
+  /** Stopping, it takes no task, but forks are parts of tasks that run, and there may be nobody else to run them. False when there is none. */
+  #ranForks(): boolean {
+    let ran = false;
+    for (
+      let slot = this.kernel.calls.help(this.agent);
+      slot !== 0;
+      slot = this.kernel.calls.help(this.agent)
+    ) {
+      this.execute(slot);
+      ran = true;
+    }
+    return ran;
   }
 
   /** Idles on the event loop until somebody unparks this agent or something happens in this thread. Burns no CPU. */
@@ -399,7 +435,7 @@ export class Worker {
     const { calls, i32 } = this.kernel;
     if (calls.preparePark(this.agent) !== 0) {
       // The park is announced: a cancel or an outcome from now on unparks us, one from before is seen here.
-      if (!this.#lookAround() && !(this.#stopping && this.#async.size === 0)) await this.#untilWoken(i32);
+      if (!this.#lookAround() && !(this.#stopping && this.#isFree)) await this.#untilWoken(i32);
     }
     calls.finishPark(this.agent);
     this.#lookAround();
@@ -430,23 +466,25 @@ export class Worker {
       if (!run.told) {
         changed = true;
         run.abort(this.kernel);
+        tellThieves(this, run);
       } else if ((word & CANCEL_GRACED) === 0) {
         // It was told a turn ago and still runs: its caller has its answer, so its place goes to others.
         changed = true;
         this.#giveUp(run);
       }
     }
-    for (const [fork, waiter] of this.#awaitedForks) {
+    for (const [fork, concluded] of this.#awaitedForks) {
       if (this.kernel.calls.statusOf(fork.slot) < SLOT_DONE) continue;
       changed = true;
       this.#awaitedForks.delete(fork);
-      try {
-        if (this.kernel.calls.statusOf(fork.slot) === SLOT_LOST) giveBack(this, fork);
-        else takeOutcome(this, fork, false);
-        waiter.resolve();
-      } catch (error) {
-        waiter.reject(error);
-      }
+      endAwait(this, fork);
+      concluded();
+    }
+    for (const ending of this.#endings) {
+      if (!ending.forks.every((fork) => isOver(this, fork))) continue;
+      changed = true;
+      this.#endings.delete(ending);
+      ending.conclude();
     }
     return changed;
   }
@@ -468,7 +506,7 @@ export class Worker {
     const outerFrame = this.running;
     const outerRun = this.#run;
     const outerBits = this.classBits;
-    const frame: Frame = { slot, forks: undefined, owner: 0 };
+    const frame: Forker = { slot, forks: undefined, owner: 0 };
     const outerOwner = this.activeOwner.enter(0);
     this.running = frame;
     this.#run = undefined;
@@ -481,7 +519,7 @@ export class Worker {
         (meta & META_RANGE_BIT) === 0
           ? this.codec.invoke(this.#functions[id]!, slot, meta)
           : this.#range(slot, meta, id);
-      if (frame.forks !== undefined) joinLeft(this, frame);
+      if (frame.forks !== undefined && !isThenable(value)) joinLeft(this, frame);
     } catch (error) {
       failed = true;
       value = error;
@@ -561,9 +599,10 @@ export class Worker {
   }
 
   /** A task that was taken for a plain function returned a promise: from now on it runs with a context that follows it. */
-  #becomeAsync(frame: Frame, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
+  #becomeAsync(frame: Forker, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
     this.#modes[id] = ASYNC;
     const run = made ?? new TaskRun(frame.slot, this.#names[id]!);
+    handOver(frame, run);
     run.loose = true;
     if (frame.owner !== 0) this.locks.moveOwner(frame, run);
     this.#follow(run, value, id, this.#trace === undefined ? 0 : this.clock.now());
@@ -571,53 +610,62 @@ export class Worker {
 
   #follow(run: TaskRun, value: PromiseLike<unknown>, id: number, start: number): void {
     this.#async.add(run);
-    const settle = (failed: boolean, result: unknown): void => {
-      if (run.done) return;
-      this.#markAsync(run.slot);
-      this.#async.delete(run);
-      if (run.owner !== 0) this.locks.endTask(run);
+    this.#markAsync(run.slot);
+    const conclude = (failed: boolean, result: unknown): void => {
       this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
       if (failed) this.#fail(run.slot, result, run);
       else this.#succeed(run.slot, result, run);
       this.#wake?.();
     };
-    const fail = (error: unknown): void => {
+    const succeed = (result: unknown): void => {
       if (run.done) return;
-      if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
-      settle(true, error);
+      this.#async.delete(run);
+      if (run.owner !== 0) this.locks.endTask(run);
+      conclude(false, result);
+    };
+    const fail = (error: unknown): void => {
+      if (!run.done) this.#abandon(run, () => conclude(true, error));
     };
     // A thenable may be a fork, which looks for its task when it is asked.
     const store = this.platform.asyncStore;
     const settled =
       store === undefined ? Promise.resolve(value) : store.run(run, () => Promise.resolve(value));
     settled.then((result) => {
-      if (run.done) return;
-      try {
-        if (run.forks !== undefined) this.#withFrame(run, () => joinLeft(this, run));
-        settle(false, result);
-      } catch (error) {
-        fail(error);
+      if (run.forks === undefined || run.done) {
+        succeed(result);
+        return;
       }
+      // What is run here runs as part of the task.
+      const left = store === undefined ? awaitLeft(this, run) : store.run(run, () => awaitLeft(this, run));
+      left.then(() => succeed(result), fail);
     }, fail);
   }
 
-  /** Says in the slot of a fork that its outcome came later than its call: join() refuses such a fork, wherever it ran. */
-  #markAsync(slot: number): void {
-    const { i32 } = this.kernel;
-    const meta = i32[(slot + SLOT_META) >>> 2]!;
-    if ((meta & META_FORK_BIT) !== 0) i32[(slot + SLOT_META) >>> 2] = meta | META_ASYNC_BIT;
+  /** Ends an async task that failed or was given up. Its outcome goes home when no other worker runs any of its forks. */
+  #abandon(run: TaskRun, conclude: () => void): void {
+    run.done = true;
+    this.#async.delete(run);
+    // First: what it forked may wait for a lock that it holds.
+    if (run.owner !== 0) this.locks.endTask(run);
+    const forks = dropLeft(this, run);
+    if (forks.length === 0) conclude();
+    else this.#endings.add({ forks, conclude });
   }
 
-  #withFrame(run: TaskRun, fn: () => void): void {
-    const outer = this.running;
-    const outerOwner = this.activeOwner.enter(run.owner);
-    this.running = run;
-    try {
-      fn();
-    } finally {
-      this.running = outer;
-      this.activeOwner.leave(outerOwner);
-    }
+  /**
+   * Says in the slot of a fork that its outcome comes later than its call: join() refuses such a fork, wherever it runs. At once, because the
+   * thread that joins may be the one whose event loop the fork needs.
+   */
+  #markAsync(slot: number): void {
+    const { i32, calls } = this.kernel;
+    const meta = i32[(slot + SLOT_META) >>> 2]!;
+    if ((meta & META_FORK_BIT) === 0) return;
+    Atomics.store(i32, (slot + SLOT_META) >>> 2, meta | META_ASYNC_BIT);
+    calls.unparkIfParked(i32[(i32[(slot + SLOT_OWNER) >>> 2]! + LANE_AGENT) >>> 2]!);
+  }
+
+  #isAsync(slot: number): boolean {
+    return (Atomics.load(this.kernel.i32, (slot + SLOT_META) >>> 2) & META_ASYNC_BIT) !== 0;
   }
 
   #succeed(slot: number, value: unknown, run: TaskRun | undefined): void {
@@ -648,9 +696,9 @@ export class Worker {
     try {
       const written = this.codec.writeResult(slot, plain);
       if (written !== WRITTEN) this.#postValue(slot, plain, written);
-    } catch (cause) {
-      // What describeError() returns can be copied; this is the last resort that keeps the promise from pending.
-      this.codec.writeResult(slot, describeError(new HeddleError('ERR_INVALID_ARGUMENT', String(cause))));
+    } catch {
+      // What describeError() returns can be copied, so it found no room; a fork's error cannot go by port instead.
+      this.codec.writeResult(slot, UNTOLD_NO_MEMORY);
     }
     this.kernel.calls.finish(slot, SLOT_FAILED);
   }
@@ -673,13 +721,15 @@ export class Worker {
 
   /** A cancelled async task that did not stop: its slot goes home, what it still does is nobody's. */
   #giveUp(run: TaskRun): void {
-    if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
-    run.done = true;
-    this.#async.delete(run);
-    if (run.owner !== 0) this.locks.endTask(run);
-    this.#failed++;
-    this.codec.writeResult(run.slot, undefined);
-    this.kernel.calls.finish(run.slot, SLOT_FAILED);
+    this.#abandon(run, () => {
+      this.#failed++;
+      // The call has been settled; a fork may still be awaited by a task that goes on.
+      const isFork = (this.kernel.i32[(run.slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0;
+      const why = new TaskAbortedError(`task '${run.name}' was aborted`, { resource: run.name });
+      if (!isFork || this.codec.writeResult(run.slot, describeError(why)) !== WRITTEN)
+        this.codec.writeResult(run.slot, UNTOLD_NO_MEMORY);
+      this.kernel.calls.finish(run.slot, SLOT_FAILED);
+    });
   }
 
   // ---- arguments by port ---------------------------------------------------------------------------------------------------------------------
@@ -715,7 +765,7 @@ export class Worker {
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT outside a task.
    */
-  frame(caller: string): Frame {
+  frame(caller: string): Forker {
     const frame = this.running ?? this.asyncRun();
     if (frame === undefined) {
       throw new InvalidTypeError(`${caller}() was called outside a task; it works only while a task runs`);
@@ -775,35 +825,49 @@ export class Worker {
   }
 
   /** Waits for a fork without blocking the thread. */
-  async awaitFork(fork: Fork): Promise<unknown> {
-    unlink(this, fork);
+  awaitFork(fork: Fork): Promise<unknown> {
+    fork.promise ??= this.#concludeFork(fork).finally(() => unlink(fork));
+    return fork.promise;
+  }
+
+  async #concludeFork(fork: Fork): Promise<unknown> {
     if (fork.isSettled) return fork.outcome();
-    if (reclaim(this, fork)) return await fork.call();
-    markAwaited(fork);
-    const stopWait = this.locks.awaitsTask(fork.slot);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#awaitedForks.set(fork, { resolve, reject });
+    if (!beginAwait(this, fork)) {
+      const stopWait = this.locks.awaitsTask(fork.slot);
+      await new Promise<void>((resolve) => {
+        this.#awaitedForks.set(fork, resolve);
         this.#wake?.();
       });
-    } finally {
       stopWait?.();
+      if (fork.isSettled) return fork.outcome();
     }
-    return fork.isSettled ? fork.outcome() : await fork.call();
+    return runAwaited(fork);
   }
 
   /**
    * Blocks in a join until another worker has concluded the fork, running own and stolen forks meanwhile. 'ours': the fork came back to
-   * this worker; 'lost': its thief died before it had claimed it; the caller runs it in both cases.
+   * this worker; 'lost': its thief died before it had claimed it; the caller runs it in both cases. 'async': it runs as an async task, for
+   * which nobody may block, unless `dropped` says that it was told to stop.
    */
-  helpUntilConcluded(slot: number): 'concluded' | 'ours' | 'lost' {
+  helpUntilConcluded(slot: number, dropped = false): 'concluded' | 'ours' | 'lost' | 'async' {
     const { calls } = this.kernel;
     let spinUntil = 0;
     for (;;) {
       const status = calls.statusOf(slot);
-      if (status >= SLOT_DONE) return status === SLOT_LOST ? 'lost' : 'concluded';
+      if (status >= SLOT_DONE) {
+        calls.leaveJoin(this.agent);
+        return status === SLOT_LOST ? 'lost' : 'concluded';
+      }
+      if (status === SLOT_RUNNING && this.#isAsync(slot)) {
+        if (!dropped) {
+          calls.leaveJoin(this.agent);
+          return 'async';
+        }
+        // It may run here, and end only when it is told.
+        if (this.#lookAroundInJoin()) continue;
+      }
       const other = this.locks.areHeld
-        ? calls.helpOwn(this.agent, this.frame('join').slot)
+        ? calls.helpOwn(this.agent, this.running?.slot ?? 0)
         : calls.help(this.agent);
       if (other === slot) return 'ours';
       if (other !== 0 && this.#trace !== undefined) this.#traceSteal(other);
@@ -815,8 +879,24 @@ export class Worker {
       const now = this.clock.now();
       if (spinUntil === 0) spinUntil = now + (this.maySpin ? SPIN_MOST_MS : 0);
       if (now < spinUntil) continue;
-      this.#sleepInJoin(slot);
+      this.#sleepInJoin(slot, dropped);
       spinUntil = 0;
+    }
+  }
+
+  /** As in the event loop's turn, on top of a task that blocks: what is told here is told outside of any task. */
+  #lookAroundInJoin(): boolean {
+    const frame = this.running;
+    const run = this.#run;
+    const outerOwner = this.activeOwner.enter(0);
+    this.running = undefined;
+    this.#run = undefined;
+    try {
+      return this.#lookAround();
+    } finally {
+      this.running = frame;
+      this.activeOwner.leave(outerOwner);
+      this.#run = run;
     }
   }
 
@@ -826,20 +906,20 @@ export class Worker {
       this.execute(slot);
     } catch {
       if (this.kernel.calls.statusOf(slot) >= SLOT_DONE) return;
-      this.kernel.i32[(slot + SLOT_TAGS) >>> 2] = 0;
+      this.codec.writeResult(slot, UNTOLD_NO_STACK);
       this.kernel.calls.finish(slot, SLOT_FAILED);
     }
   }
 
-  #sleepInJoin(slot: number): void {
+  #sleepInJoin(slot: number, dropped: boolean): void {
     const { calls } = this.kernel;
     // Who holds a lock takes nobody's forks, so nobody need wake it for one.
     const helps = !this.locks.areHeld;
     if (helps && calls.enterJoin(this.agent) !== 0) return;
     const stopWait = this.locks.joinsTask(slot);
     if (calls.preparePark(this.agent) !== 0) {
-      // The park is announced: whoever concludes the fork from now on unparks us.
-      if (calls.statusOf(slot) < SLOT_DONE) {
+      // The park is announced: whoever concludes the fork from now on, or goes on with it as an async task, unparks us.
+      if (calls.statusOf(slot) < SLOT_DONE && (dropped || !this.#isAsync(slot))) {
         calls.addCounter(this.agent + COUNTER_PARKS, 1);
         calls.block(this.agent, -1);
       }

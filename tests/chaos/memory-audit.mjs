@@ -1,0 +1,171 @@
+// Looks into the shared memory of a runtime with a kernel of its own: what is left when everything has ended, and what there is when
+// something does not end. The names of words are those of assembly/layout.ts.
+import { readFileSync } from 'node:fs';
+
+/** The generated constants; Node 20 cannot import TypeScript. */
+const L = Object.fromEntries(
+  [
+    ...readFileSync(new URL('../../build/generated/layout.ts', import.meta.url), 'utf8').matchAll(
+      /^export const (\w+) = (-?\d+);$/gm,
+    ),
+  ].map(([, name, value]) => [name, Number(value)]),
+);
+
+const SLOT_STATES = ['free', 'queued', 'running', 'cancelled', 'done', 'failed', 'dropped', 'exited', 'lost'];
+const ACTIVITIES = ['booting', 'running', 'searching', 'parked', 'idle', 'awaiting'];
+
+const CELLS_DONE = new Set([L.SLOT_FREE, L.SLOT_DONE, L.SLOT_FAILED, L.SLOT_DROPPED, L.SLOT_EXITED]);
+
+function open(handle) {
+  const { exports: calls } = new WebAssembly.Instance(handle.module, { env: { memory: handle.memory } });
+  const i32 = new Int32Array(handle.memory.buffer);
+  const word = (address) => i32[address >>> 2] >>> 0;
+  return { calls, word };
+}
+
+function* agentsOf({ word }) {
+  for (let id = 1; id < L.MAX_AGENTS; id++) {
+    const agent = L.AGENTS + id * L.AGENT_SIZE;
+    const state = word(agent + L.AGENT_STATE);
+    if (state !== L.AGENT_FREE) yield { id, agent, state };
+  }
+}
+
+function* slotsOf({ word }, agent) {
+  for (let span = word(agent + L.AGENT_SLOT_SPANS); span !== 0; span = word(span + L.SPAN_SLOTS_NEXT)) {
+    for (let i = 1; i < L.SLOTS_PER_SPAN; i++) yield span + i * L.SLOT_SIZE;
+  }
+}
+
+function spanOwners({ word }) {
+  const owners = new Map();
+  const end = word(L.HEADER_SPAN_COUNT);
+  for (let span = word(L.HEADER_FIRST_SPAN); span < end; span++) {
+    const owner = word(L.SPAN_TABLE + span * 4);
+    if (owner !== 0) owners.set(owner, (owners.get(owner) ?? 0) + 1);
+  }
+  return owners;
+}
+
+function ownerName(owner) {
+  if (owner === L.OWNER_SHARED) return 'an array';
+  if (owner === L.OWNER_SLOTS) return 'slots';
+  if (owner === L.OWNER_SLOTS_FREE) return 'free slots';
+  return owner >= L.OWNER_POOL ? `pool ${owner - L.OWNER_POOL}` : `agent ${owner}`;
+}
+
+/**
+ * What a runtime without pools and arrays must have given back. Runs in the thread that made the runtime, which is the only agent left.
+ * Returns one line for each thing that is still there.
+ */
+export function auditEmpty(handle, peakCalls) {
+  const kernel = open(handle);
+  const { calls, word } = kernel;
+  const wrong = [];
+  const agents = [...agentsOf(kernel)];
+  if (agents.length !== 1) {
+    wrong.push(
+      `agents ${agents.map(({ id, state }) => `${id}${state === L.AGENT_DEAD ? ' (dead)' : ''}`).join(', ')} are there, not one`,
+    );
+    return wrong;
+  }
+  for (let id = 0; id < L.MAX_POOLS; id++) {
+    if (word(L.POOLS + id * L.POOL_SIZE + L.POOL_STATE) !== L.POOL_FREE) wrong.push(`pool ${id} is open`);
+  }
+  const [{ id, agent }] = agents;
+  const states = new Map();
+  for (const slot of slotsOf(kernel, agent)) {
+    const state = word(slot + L.SLOT_STATE) & L.STATE_STATUS_MASK;
+    if (!CELLS_DONE.has(state)) states.set(state, (states.get(state) ?? 0) + 1);
+  }
+  for (const [state, count] of states) wrong.push(`${count} slots are ${SLOT_STATES[state] ?? state}`);
+  // A request that no memory can meet makes the arena give back every span whose blocks are all free.
+  if (calls.allocate(agent, 0xffe00000 | 0) !== 0) wrong.push('4 GiB were allocated');
+  let carved = 0;
+  for (let sizeClass = 0; sizeClass < L.BLOCK_CLASSES; sizeClass++) {
+    const list = agent + L.AGENT_ARENA + sizeClass * L.AGENT_ARENA_STRIDE;
+    const place = word(list + 4);
+    let free = 0;
+    for (let block = word(list); block !== 0; block = word(block + L.BLOCK_LINK)) free++;
+    const cut = (place & (L.SPAN_SIZE - 1)) >>> (L.BLOCK_MIN_LOG2 + sizeClass);
+    if (place !== 0) carved++;
+    if (free !== cut)
+      wrong.push(`${cut - free} blocks of ${1 << (L.BLOCK_MIN_LOG2 + sizeClass)} bytes are not back`);
+  }
+  const slotSpansMost = Math.ceil(peakCalls / (L.SLOTS_PER_SPAN - 1)) + 1;
+  for (const [owner, count] of spanOwners(kernel)) {
+    const most =
+      owner === id
+        ? carved
+        : owner === L.OWNER_SLOTS
+          ? slotSpansMost
+          : owner === L.OWNER_SLOTS_FREE
+            ? Infinity
+            : 0;
+    if (count > most) wrong.push(`${ownerName(owner)} has ${count} spans, ${most} expected`);
+  }
+  return wrong;
+}
+
+/** The state of a runtime in words, for a report of what hangs. */
+export function describeMemory(handle) {
+  const kernel = open(handle);
+  const { calls, word } = kernel;
+  const lines = [];
+  const bits = (address) => [word(address + 4), word(address)].map((half) => half.toString(16)).join(':');
+  for (const { id, agent, state } of agentsOf(kernel)) {
+    const slots = new Map();
+    const samples = [];
+    for (const slot of slotsOf(kernel, agent)) {
+      const value = word(slot + L.SLOT_STATE);
+      const status = value & L.STATE_STATUS_MASK;
+      if (status === L.SLOT_FREE) continue;
+      const name = SLOT_STATES[status] ?? status;
+      slots.set(name, (slots.get(name) ?? 0) + 1);
+      if (
+        (status === L.SLOT_QUEUED || status === L.SLOT_RUNNING || status === L.SLOT_CANCELLED) &&
+        samples.length < 12
+      ) {
+        const claimant = (value >>> L.STATE_AGENT_SHIFT) & L.STATE_AGENT_MASK;
+        samples.push(
+          `${slot.toString(16)} ${name}${claimant === 0 ? '' : ` by ${claimant}`} meta ${word(slot + L.SLOT_META).toString(16)} cancel ${word(slot + L.SLOT_CANCEL)}`,
+        );
+      }
+    }
+    lines.push(
+      `agent ${id}: ${state === L.AGENT_DEAD ? 'dead' : 'live'} kind ${word(agent + L.AGENT_KIND)} bit ${word(agent + L.AGENT_BIT)} ${
+        ACTIVITIES[word(agent + L.AGENT_ACTIVITY)]
+      } park ${word(agent + L.AGENT_PARK)} bell ${word(agent + L.AGENT_DOORBELL)} tick ${word(agent + L.AGENT_TICK)} searching ${word(
+        agent + L.AGENT_SEARCHING,
+      )} held ${word(agent + L.AGENT_HELD).toString(16)} slots ${JSON.stringify(Object.fromEntries(slots))}`,
+    );
+    for (const sample of samples) lines.push(`    ${sample}`);
+  }
+  for (let id = 0; id < L.MAX_POOLS; id++) {
+    const pool = L.POOLS + id * L.POOL_SIZE;
+    if (word(pool + L.POOL_STATE) === L.POOL_FREE) continue;
+    lines.push(
+      `pool ${id}: idle ${bits(pool + L.POOL_IDLE)} joining ${bits(pool + L.POOL_JOINING)} looping ${bits(pool + L.POOL_LOOPING)} searching ${bits(
+        pool + L.POOL_SEARCHING,
+      )} queued ${calls.queueDepth(pool)}`,
+    );
+    const lane = (table, i, deques, kind) => {
+      const address = word(pool + table + i * 4);
+      if (address === 0) return;
+      const sizes = Array.from({ length: deques }, (_, d) => {
+        const deque = address + L.LANE_DEQUES + d * L.DEQUE_SIZE;
+        return word(deque + L.DEQUE_BOTTOM) - word(deque + L.DEQUE_TOP);
+      });
+      const outcomes = word(address + L.LANE_COMPLETED);
+      if (sizes.some((size) => size !== 0) || outcomes !== 0)
+        lines.push(`    ${kind} ${i}: deques ${sizes.join(' ')}, outcomes ${outcomes.toString(16)}`);
+    };
+    for (let i = 0; i < word(pool + L.POOL_SUBMITTER_HIGH); i++)
+      lane(L.POOL_SUBMITTER_LANES, i, 3, 'submitter');
+    for (let i = 0; i < word(pool + L.POOL_WORKER_HIGH); i++) lane(L.POOL_WORKER_LANES, i, 6, 'worker');
+  }
+  lines.push(
+    `spans: ${[...spanOwners(kernel)].map(([owner, count]) => `${ownerName(owner)} ${count}`).join(', ')}`,
+  );
+  return lines;
+}

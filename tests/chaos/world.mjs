@@ -1,0 +1,165 @@
+// One runtime with pools that come and go, and what must be left of it: nothing.
+import { getEventListeners } from 'node:events';
+import { createRuntime, TaskPool } from 'heddle';
+import { auditEmpty, describeMemory } from './memory-audit.mjs';
+import { PoolLife } from './pool-life.mjs';
+
+const MIB = 2 ** 20;
+
+export class World {
+  referee;
+  sabotage;
+  name;
+  /** Share of its pools in which workers die. */
+  violence;
+  /** Little memory: calls wait for it, and some do not get it. */
+  isSmall;
+  #random;
+  #isStandalone;
+  #memoryBytes;
+  #lanes;
+  #rt;
+  #quiet = new AbortController();
+  #arrays = new Set();
+  #lives = new Set();
+  #bumps = new Map();
+  #peak = 0;
+  #pools = 0;
+
+  constructor({ referee, sabotage, name, random }) {
+    this.referee = referee;
+    this.sabotage = sabotage;
+    this.name = name;
+    this.#random = random;
+    this.#isStandalone = random.chance(0.15);
+    this.#memoryBytes = random.pick([6, 12, 64, 64, 256, 1024]) * MIB;
+    this.isSmall = this.#memoryBytes < 32 * MIB;
+    this.violence = random.pick([0, 0, 0.3, 0.7, 1]);
+    this.#lanes = this.#isStandalone ? 1 : random.pick([1, 1, 2, 3]);
+  }
+
+  /** Can this thread make and free arrays? */
+  get hasArrays() {
+    return !this.#isStandalone;
+  }
+
+  get quietSignal() {
+    return this.#quiet.signal;
+  }
+
+  async run(ms) {
+    const { referee } = this;
+    referee.worlds++;
+    referee.note(
+      `${this.name} begins: ${this.#memoryBytes / MIB} MiB, ${this.#lanes} at once, violence ${this.violence}${this.#isStandalone ? ', standalone pools' : ''}`,
+    );
+    if (!this.#isStandalone) this.#rt = await createRuntime({ memoryBytes: this.#memoryBytes });
+    const until = performance.now() + ms;
+    await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane(this.#random.split(), until)));
+    for (const array of [...this.#arrays]) this.free(array);
+    if (this.sabotage === 'leak') this.alloc(Uint8Array, 1);
+    await this.#audit();
+    referee.note(`${this.name} has ended`);
+  }
+
+  async #lane(random, until) {
+    for (
+      let left = until - performance.now();
+      left > 0 && !this.referee.isOver;
+      left = until - performance.now()
+    ) {
+      const life = new PoolLife(this, `${this.name}.${++this.#pools}`, random.split());
+      this.#lives.add(life);
+      await life.run(Math.min(left, random.pick([50, 500, 2000, 5000])));
+      this.#lives.delete(life);
+      this.#peak = Math.max(this.#peak, life.peak);
+    }
+  }
+
+  createPool(options) {
+    return this.#isStandalone
+      ? TaskPool.create({ ...options, memoryBytes: this.#memoryBytes })
+      : this.#rt.createPool(options);
+  }
+
+  async afterPool() {}
+
+  /** An array of the shared memory, or undefined when there is no room or no runtime of ours. */
+  alloc(type, length) {
+    if (this.#rt === undefined) return undefined;
+    try {
+      const array = this.#rt.alloc(type, length);
+      this.#arrays.add(array);
+      this.referee.expect(
+        array.every((value) => value === 0),
+        `${this.name}: a new array is not all zeros`,
+      );
+      return array;
+    } catch (error) {
+      this.referee.expect(
+        this.isSmall && error?.code === 'ERR_MEMORY_FULL',
+        () => `${this.name}: alloc() failed with ${error?.stack ?? error}`,
+      );
+      return undefined;
+    }
+  }
+
+  free(array) {
+    this.#arrays.delete(array);
+    this.#rt.free(array);
+  }
+
+  /** Wrong use: throws. */
+  freeAgain() {
+    if (this.#rt === undefined)
+      throw Object.assign(new Error('no runtime'), { code: 'ERR_INVALID_ARGUMENT' });
+    const array = this.alloc(Uint8Array, 1);
+    if (array === undefined) throw Object.assign(new Error('no room'), { code: 'ERR_INVALID_ARGUMENT' });
+    this.free(array);
+    this.#rt.free(array);
+  }
+
+  /** Notes what tasks added to an atomic: for certain when they were fulfilled, perhaps when not. */
+  bumps(name, times, isCertain) {
+    const sum = this.#bumps.get(name) ?? { least: 0, most: 0 };
+    sum.most += times;
+    if (isCertain) sum.least += times;
+    this.#bumps.set(name, sum);
+  }
+
+  async #audit() {
+    const { referee } = this;
+    const left = getEventListeners(this.#quiet.signal, 'abort').length;
+    referee.expect(left === 0, `${this.name}: ${left} listeners are left on a signal`);
+    if (this.#rt === undefined) return;
+    for (const [name, { least, most }] of this.#bumps) {
+      const value = this.#rt.atomicInt32(name).load();
+      referee.expect(
+        value >= least && value <= most,
+        `${this.name}: atomic '${name}' is ${value}, not ${least} to ${most}`,
+      );
+    }
+    const wrong = auditEmpty(this.#rt.handle, 4 * this.#peak * this.#lanes);
+    referee.expect(
+      wrong.length === 0,
+      `${this.name}: the shared memory is not as empty as it was: ${wrong.join('; ')}`,
+    );
+    await referee.watch(`${this.name}: dispose()`, this.#rt.dispose());
+    const again = await this.#rt.createPool({ tasks: import.meta.url }).catch((error) => error);
+    referee.expect(again?.code === 'ERR_POOL_CLOSED', `${this.name}: a disposed runtime opens pools`);
+  }
+
+  /** What there is, for a report. */
+  describe() {
+    const lines = [`--- ${this.name}: ${this.#memoryBytes / MIB} MiB`];
+    for (const life of this.#lives) {
+      if (life.pool === undefined) continue;
+      const { workers, waitHistogram, runHistogram, ...numbers } = life.pool.metrics();
+      lines.push(`${life.name}: ${life.open} calls open, ${JSON.stringify(numbers)}`);
+      for (const { id, threadId, state, completed } of workers)
+        lines.push(`    worker ${id} thread ${threadId} ${state}, completed ${completed}`);
+    }
+    if (this.#rt !== undefined) lines.push(...describeMemory(this.#rt.handle));
+    return lines;
+  }
+}

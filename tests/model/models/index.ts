@@ -1,0 +1,23 @@
+/** All models, in the order of the table. */
+import type { ModelExports } from '../../../build/generated/model-exports.ts';
+import type { AnyModel } from '../explorer/types.ts';
+import { arenaModels, spanModels } from './arena.ts';
+import { cellModels } from './cells.ts';
+import { completionModels } from './completions.ts';
+import { dequeModels } from './deque.ts';
+import { parkingModels } from './parking.ts';
+import { recoveryModels } from './recovery.ts';
+import { shutdownModels } from './shutdown.ts';
+import { slotModels } from './slots.ts';
+
+export const models: readonly AnyModel<ModelExports>[] = [
+  ...dequeModels,
+  ...completionModels,
+  ...parkingModels,
+  ...slotModels,
+  ...cellModels,
+  ...arenaModels,
+  ...spanModels,
+  ...shutdownModels,
+  ...recoveryModels,
+];
