@@ -6,7 +6,7 @@
  * Plain accesses (`load<u32>`, `store<u32>`) elsewhere say why they may be plain.
  */
 
-// model: import { ACCESS_CAS, ACCESS_LOAD, ACCESS_RMW, ACCESS_STORE, notify, point, wait } from './schedule';
+// model: import { ACCESS_CAS, ACCESS_LOAD, ACCESS_RMW, ACCESS_STORE, notify, notifyFirst, point, wait } from './schedule';
 
 export function load32(address: usize): u32 {
   // model: point(ACCESS_LOAD, address, 4, 0, 0);
@@ -67,6 +67,7 @@ export function wait32(address: usize, expected: u32, timeoutNs: i64): void {
 
 /** Wakes the waiter at `address` that came first, blocked or async. */
 export function notifyOne(address: usize): void {
+  // model: notifyFirst(address); return;
   atomic.notify(address, 1);
 }
 

@@ -50,8 +50,6 @@ export const HEADER_LOCK_TABLES: u32 = HEADER + 204;
 export const HEADER_LOCK_COUNT: u32 = HEADER + 256;
 /** Where the next name goes, or 0. */
 export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
-/** Numbers waits in the order in which they were published. */
-export const HEADER_WAIT_STAMP: u32 = HEADER + 384;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -340,10 +338,10 @@ export const BLOCK_SPANS_SHIFT: u32 = 8;
  *   | name's hash << 32 | id     | 1024 records of 64 bytes a chunk | the same                |
  *   +----------------------------+----------------------------------+-------------------------+
  */
-export const CHUNK_LOG2: u32 = 10;
+export const CHUNK_LOG2: u32 = 10; // model: 3
 export const CHUNK_RECORDS: u32 = 1 << CHUNK_LOG2;
 export const MAX_LOCKS: u32 = 1 << 20;
-export const OWNER_ID_BITS: u32 = 19;
+export const OWNER_ID_BITS: u32 = 19; // model: 6
 export const MAX_OWNER_CHUNKS: u32 = 1 << (OWNER_ID_BITS - CHUNK_LOG2);
 
 /*
@@ -396,7 +394,7 @@ export const WORD_OWNER_MASK: u32 = 0x7ffff000;
  *
  *        0      4      8       12     16     20      24     28     32     36     40     44     48     52      56
  *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
- *        | word |epoch |waiting|cancel| held |pending|agent,| kind | slot |stamp | text | next |cache | awaits|    born    |
+ *        | word |epoch |waiting|cancel| held |pending|agent,| kind | slot |claim | text | next |cache | awaits|    born    |
  *        |      |      |       |      |      |       |flags |      |      |      |      |      |      |       |            |
  *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
  */
@@ -420,8 +418,8 @@ export const OWNER_FLAGS: u32 = 25;
 export const OWNER_KIND: u32 = 28;
 /** Of a task: its slot. */
 export const OWNER_SLOT: u32 = 32;
-/** Number of its latest wait among all, or 0 while it is being published. */
-export const OWNER_STAMP: u32 = 36;
+/** Hash of the last cycle of waits through it, with the lowest number in it, that somebody has dealt with (waits.ts). */
+export const OWNER_CLAIM: u32 = 36;
 /** Who it is and where it waits, as an address like LOCK_NAME, or 0. */
 export const OWNER_TEXT: u32 = 40;
 /** In a list: of free records; or of what an owner awaits. */

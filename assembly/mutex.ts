@@ -86,6 +86,7 @@ export function tryLock(lock: usize, owner: usize): i32 {
   // An address of 0 finds 0 in the null guard: nobody.
   if ((word & ~WORD_SEQ_MASK) != 0 || mine == 0) return trySlow(lock, owner, mine, 0);
   store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
+  // mutant LOCK_WITHOUT_CAS: { store32(lock + LOCK_WORD, word | mine); link(lock, owner); return LOCK_TAKEN; }
   if (!cas32(lock + LOCK_WORD, word, word | mine)) return trySlow(lock, owner, mine, 0);
   link(lock, owner);
   return LOCK_TAKEN;
@@ -117,6 +118,7 @@ function verdict(lock: usize, mine: u32, word: u32): i32 {
   const holder = word & WORD_OWNER_MASK;
   if (holder == mine) return LOCK_OWN;
   if (holder != 0) return LOCK_BUSY;
+  // mutant BARGES_RESERVED: return (word & WORD_ABANDONED) != 0 ? LOCK_ABANDONED : LOCK_TAKEN;
   if ((word & WORD_HANDOFF) != 0 && load32(lock + LOCK_HANDOFF) != mine >> WORD_OWNER_SHIFT) return LOCK_BUSY;
   return (word & WORD_ABANDONED) != 0 ? LOCK_ABANDONED : LOCK_TAKEN;
 }
@@ -124,6 +126,8 @@ function verdict(lock: usize, mine: u32, word: u32): i32 {
 /** `keep`: bits that the word has when it is taken: WORD_CONTENDED by who may have slept, WORD_ABANDONED by who knows of it. */
 function take(lock: usize, owner: usize, mine: u32, word: u32, keep: u32): bool {
   store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
+  // mutant NOTHING_PENDING: store<u32>(owner + OWNER_PENDING, 0);
+  // mutant TAKES_UNCONTENDED: { if (!cas32(lock + LOCK_WORD, word, (word & WORD_SEQ_MASK) | mine)) return false; if ((word & WORD_HANDOFF) != 0) store32(lock + LOCK_HANDOFF, 0); link(lock, owner); return true; }
   const taken = (word & (WORD_SEQ_MASK | WORD_CONTENDED)) | mine | keep;
   if (!cas32(lock + LOCK_WORD, word, taken)) {
     store<u32>(owner + OWNER_PENDING, 0);
@@ -198,6 +202,7 @@ export function prepareWait(lock: usize, owner: usize): i32 {
     if (answer == LOCK_OWN) return enterAgain(lock);
     if (answer != LOCK_BUSY) return answer;
     if ((word & WORD_CONTENDED) != 0) return word as i32;
+    // mutant CONTENDED_UNSAID: return word as i32;
     // Pairs with the CAS in unlock(): that one fails now, or we look again.
     if (cas32(lock + LOCK_WORD, word, word | WORD_CONTENDED)) return (word | WORD_CONTENDED) as i32;
   }
@@ -236,12 +241,15 @@ function retract(lock: usize, id: u32): void {
 
 /** A waiter goes without the lock: what it had asked for is undone, and a wake-up that was meant for it goes to the next. */
 export function leaveWait(lock: usize, owner: usize): void {
+  // mutant KEEPS_RESERVATION: { notifyOne(lock + LOCK_WORD); return; }
   retract(lock, load<u32>(owner + OWNER_WORD) >> WORD_OWNER_SHIFT);
+  // mutant DROPS_WAKE: return;
   notifyOne(lock + LOCK_WORD);
 }
 
 /** A canceller, after it has written that a wait is cancelled: no waiter sleeps on, or goes to sleep, without having seen it. */
 export function bump(lock: usize): void {
+  // mutant CANCEL_KEEPS_SEQUENCE: { notifyAll(lock + LOCK_WORD); return; }
   while (true) {
     const word = load32(lock + LOCK_WORD);
     const next = (word & ~WORD_SEQ_MASK) | ((word + WORD_SEQ_ONE) & WORD_SEQ_MASK);
@@ -281,10 +289,12 @@ function unlockSlow(lock: usize): void {
     if ((word & WORD_HANDOFF) != 0) {
       // C stays: the one that it is kept for is not the only one that may sleep.
       if (!cas32(lock + LOCK_WORD, word, word & (WORD_SEQ_MASK | WORD_HANDOFF | WORD_CONTENDED))) continue;
+      // mutant HANDOFF_WAKES_ONE: { notifyOne(lock + LOCK_WORD); return; }
       notifyAll(lock + LOCK_WORD);
       return;
     }
     if (!cas32(lock + LOCK_WORD, word, word & WORD_SEQ_MASK)) continue;
+    // mutant UNLOCK_WAKES_NOBODY: return;
     if ((word & WORD_CONTENDED) != 0) notifyOne(lock + LOCK_WORD);
     return;
   }
@@ -325,10 +335,12 @@ export function abandonHeld(owner: usize): u32 {
 
 /** Recovery: what a dead owner was about to do with a lock is finished for it. True when it held that lock. */
 export function settlePending(owner: usize): bool {
+  // mutant PENDING_FORGOTTEN: return false;
   const lock: usize = load<u32>(owner + OWNER_PENDING);
   if (lock == 0) return false;
   const mine = load<u32>(owner + OWNER_WORD);
   retract(lock, mine >> WORD_OWNER_SHIFT);
+  // mutant PENDING_STAYS_LISTED: return abandon(lock, mine);
   dropFromList(lock, owner);
   const held = abandon(lock, mine);
   if (!held) notifyAll(lock + LOCK_WORD);
@@ -352,6 +364,7 @@ function dropFromList(lock: usize, owner: usize): void {
 
 /** Recovery: a dead owner waits no more. */
 export function endWaitOfDead(lock: usize, owner: usize): void {
+  // mutant DEAD_WAITER_SILENT: return;
   retract(lock, load<u32>(owner + OWNER_WORD) >> WORD_OWNER_SHIFT);
   notifyAll(lock + LOCK_WORD);
 }

@@ -19,9 +19,9 @@
  * **None is missed.** An owner publishes its wait, then follows the edges from itself. In a cycle every owner waits, and had what it holds
  * before it published; so the one that published last finds every edge in place.
  *
- * **Each has one who acts.** Two that publish at once may both find it. Each takes a number after it has published, and before it looks; the one with
- * the highest number has all others' edges before it when it looks, so it finds the cycle, and the others leave it to that one. A number that is
- * not there yet will be higher than theirs.
+ * **Each has one who acts.** Owners that publish at once may both find the cycle. Of those in it the one with the lowest number keeps the hash of the last
+ * cycle that was dealt with; who finds one puts its hash there with a CAS, and who finds it there already leaves it alone. (Numbers taken in the order of
+ * publishing cannot tell the last: one may have taken its number and not shown it yet.)
  *
  * **None is invented.** A look takes time, and edges that existed one after another are no cycle (the phantom). So the path found is looked
  * through a second time: each owner with the same epoch, each edge to the same owner. An owner that waits does nothing else, so an edge that
@@ -38,22 +38,21 @@
  */
 
 import { agentAt } from './agents';
-import { add32, load32, notifyAll, store32 } from './atomics';
+import { add32, cas32, load32, notifyAll, store32 } from './atomics';
 import {
   AGENT_BLOCKED,
   AGENT_LOCK_BELL,
-  HEADER_WAIT_STAMP,
   LOCK_WORD,
   MAX_OWNER_CHUNKS,
   OWNER_AWAITS,
   OWNER_CANCEL,
+  OWNER_CLAIM,
   OWNER_EPOCH,
   OWNER_FLAGS,
   OWNER_KIND,
   OWNER_NEXT,
   OWNER_SIZE,
   OWNER_SLOT,
-  OWNER_STAMP,
   OWNER_WAITING,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
@@ -92,10 +91,8 @@ export function beginWait(owner: usize, target: u32, flags: u32, blocks: u32): u
   const own = load<u8>(owner + OWNER_FLAGS) >> (OWNER_FLAG_CLASS_SHIFT as u8); // plain: this thread writes it
   store<u8>(owner + OWNER_FLAGS, ((own as u32) << OWNER_FLAG_CLASS_SHIFT) | flags); // plain: published by what follows
   const epoch = add32(owner + OWNER_EPOCH, 1) + 1;
-  store32(owner + OWNER_STAMP, 0);
   store32(owner + OWNER_WAITING, target);
   if (blocks != 0) store32(agentOf(owner) + AGENT_BLOCKED, owner as u32);
-  store32(owner + OWNER_STAMP, add32(HEADER_WAIT_STAMP, 1) + 1);
   return epoch;
 }
 
@@ -120,6 +117,7 @@ export function forgetAbort(owner: usize): void {
 /** Aborts the wait `epoch` of an owner, if it is in it still. */
 export function abortWait(owner: usize, epoch: u32): void {
   if (load32(owner + OWNER_EPOCH) != epoch) return;
+  // mutant ABORT_WORD_FIRST: { wakeWait(owner); store32(owner + OWNER_CANCEL, epoch); return; }
   // Pairs with isAborted(): the flag first, then the word.
   store32(owner + OWNER_CANCEL, epoch);
   wakeWait(owner);
@@ -151,9 +149,7 @@ export function wakeBlocked(pool: usize): void {
 export function addAwait(owner: usize, node: usize): void {
   store<u32>(node + OWNER_NEXT, load<u32>(owner + OWNER_AWAITS)); // plain: published by the store
   add32(owner + OWNER_EPOCH, 1);
-  store32(owner + OWNER_STAMP, 0);
   store32(owner + OWNER_AWAITS, node as u32);
-  store32(owner + OWNER_STAMP, add32(HEADER_WAIT_STAMP, 1) + 1);
 }
 
 /** The call has an outcome, or is awaited no more. */
@@ -285,32 +281,40 @@ function markSeen(seen: usize, capacity: u32, count: u32, id: u32): i32 {
   }
 }
 
-/** Was the wait of `start` the last of the cycle to be published? */
-function isLast(start: usize, scratch: usize, steps: i32): bool {
-  const own = load32(start + OWNER_STAMP);
-  for (let i: i32 = 1; i < steps; i++) {
-    const owner = ownerAt(load<u32>(scratch + i * STEP_SIZE + STEP_OWNER));
-    // One that only shares a thread with who blocks it has published nothing.
-    if (load32(owner + OWNER_WAITING) == 0 && load32(owner + OWNER_AWAITS) == 0) continue;
-    const stamp = load32(owner + OWNER_STAMP);
-    if (stamp == 0 || ((stamp - own) as i32) > 0) return false;
+/** Is it the caller who deals with this cycle? Whoever asks first. */
+function claimCycle(scratch: usize, steps: i32): bool {
+  // mutant ALL_ACT: return true;
+  let hash: u32 = 1;
+  let lowest: u32 = 0xffffffff;
+  for (let i: i32 = 0; i < steps; i++) {
+    const step = scratch + i * STEP_SIZE;
+    const id = load<u32>(step + STEP_OWNER);
+    // A sum, as each finds the cycle from its own place.
+    hash += ((id * 0x9e3779b1) ^ load<u32>(step + STEP_EPOCH)) * 0x85ebca6b;
+    lowest = min(lowest, id);
   }
-  return true;
+  const claim = ownerAt(lowest) + OWNER_CLAIM;
+  while (true) {
+    const last = load32(claim);
+    if (last == hash) return false;
+    if (cas32(claim, last, hash)) return true;
+  }
 }
 
 /**
- * Looks for a cycle through `start`, which waits; with `closed` only for one that its wait has closed. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
+ * Looks for a cycle through `start`, which waits; with `claims` only for one that nobody has found before. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
  * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
  */
-export function findCycle(start: usize, scratch: usize, bytes: u32, closed: u32): i32 {
+export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32): i32 {
   const found = search(start, scratch, bytes);
   if (found <= 0) return found;
+  // mutant ONE_LOOK: return found;
   // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
   for (let i: i32 = 0; i < found; i++) {
     const next = i + 1 < found ? ownerAt(load<u32>(scratch + (i + 1) * STEP_SIZE + STEP_OWNER)) : start;
     if (!holds(scratch + i * STEP_SIZE, next)) return 0;
   }
-  if (closed != 0 && !isLast(start, scratch, found)) return 0;
+  if (claims != 0 && !claimCycle(scratch, found)) return 0;
   for (let i: i32 = 0; i < found; i++) {
     const step = scratch + i * STEP_SIZE;
     if (load<u32>(step + STEP_EDGE) > EDGE_THREAD) store<u32>(step + STEP_EDGE, EDGE_TASK);

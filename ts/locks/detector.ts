@@ -242,7 +242,7 @@ export class Detector {
     );
   }
 
-  /** The cycle that a wait has closed, if it has closed one. */
+  /** The cycle that a wait has closed, if it has closed one and nobody else deals with it. */
   find(record: number): FoundDeadlock | undefined {
     return this.#search(record, false);
   }

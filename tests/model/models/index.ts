@@ -5,6 +5,7 @@ import { arenaModels, spanModels } from './arena.ts';
 import { cellModels } from './cells.ts';
 import { completionModels } from './completions.ts';
 import { dequeModels } from './deque.ts';
+import { mutexModels } from './mutex.ts';
 import { parkingModels } from './parking.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
@@ -20,4 +21,5 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...spanModels,
   ...shutdownModels,
   ...recoveryModels,
+  ...mutexModels,
 ];
