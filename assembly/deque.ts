@@ -14,7 +14,7 @@
  *
  * Why no entry is taken twice: an entry at index i leaves either through the CAS of top from i to i+1, which succeeds once, or through
  * a pop that saw top < i after it had published bottom = i; a thief that could still take i must have read bottom > i before that, and
- * then its CAS needs top = i, which the pop's later read of top would have seen. Model: shared design, "chaselev", "grow".
+ * then its CAS needs top = i, which the pop's later read of top would have seen. Model-checked: tests/model/models/deque.ts.
  */
 import { cas32, load32, store32 } from './atomics';
 import {

@@ -96,6 +96,8 @@ export const MUTANT_STATUS_BEFORE_PARK: u32 = 314;
 export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;
 /** A joiner that a forker has chosen returns from its join, and nobody looks at the fork. */
 export const MUTANT_CHOSEN_AND_GONE: u32 = 316;
+/** A forker whose chosen joiner woke by itself tries no other. */
+export const MUTANT_ONE_JOINER_TRIED: u32 = 317;
 
 // ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
 

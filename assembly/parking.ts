@@ -121,13 +121,19 @@ export function wakeForFork(pool: usize): void {
 function wakeForForkSlow(pool: usize): void {
   wakeOne(pool);
   // mutant FORK_WAKES_NO_JOINER: return;
-  const joining = load64(pool + POOL_JOINING);
-  if (joining == 0) return;
-  const mask = joining & (0 - joining);
-  // Whoever takes the bit out wakes: one notify for each sleep.
-  if ((and64(pool + POOL_JOINING, ~mask) & mask) == 0) return;
-  const agent = load32(pool + POOL_WORKERS + ((ctz(mask) as u32) << 2));
-  unpark(AGENTS + agent * AGENT_SIZE);
+  while (true) {
+    const joining = load64(pool + POOL_JOINING);
+    if (joining == 0) return;
+    const mask = joining & (0 - joining);
+    // Whoever takes the bit out wakes: one notify for each sleep. A joiner that took its own out may leave without a look, so the next one, then.
+    if ((and64(pool + POOL_JOINING, ~mask) & mask) == 0) {
+      // mutant ONE_JOINER_TRIED: return;
+      continue;
+    }
+    const agent = load32(pool + POOL_WORKERS + ((ctz(mask) as u32) << 2));
+    unpark(AGENTS + agent * AGENT_SIZE);
+    return;
+  }
 }
 
 /**

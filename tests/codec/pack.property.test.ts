@@ -12,7 +12,15 @@ it('arbitrary values cross as structured clone carries them', () => {
     maxDepth: 4,
     withBigInt: true,
     withBoxedValues: true,
-    withDate: true,
+    // No invalid dates: deepStrictEqual() finds none in a Map that is equal to another (pack.test.ts has them).
+    values: [
+      fc.boolean(),
+      fc.integer(),
+      fc.double(),
+      fc.string(),
+      fc.constantFrom(null, undefined),
+      fc.date({ noInvalidDate: true }),
+    ],
     withMap: true,
     withNullPrototype: true,
     withObjectString: true,

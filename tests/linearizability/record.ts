@@ -47,8 +47,11 @@ export async function compileStructures(mutation?: Mutation): Promise<WebAssembl
           return null;
         }
         if (name !== mutation?.file) return text;
-        if (!text.includes(mutation.from)) throw new Error(`${name} does not hold ${mutation.from}`);
-        return text.replace(mutation.from, mutation.to);
+        // The mutants of the models stand there as comments, and may hold the same text.
+        const code = text.replaceAll(/^ *\/\/ mutant .*$/gm, '');
+        if (code.split(mutation.from).length !== 2)
+          throw new Error(`${name} does not hold ${mutation.from} once`);
+        return code.replace(mutation.from, mutation.to);
       },
       writeFile(name, content) {
         if (name.endsWith('.wasm')) binary = content as Uint8Array;

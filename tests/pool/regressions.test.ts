@@ -330,6 +330,31 @@ describe('a worker that is stopped in its start', () => {
 });
 
 describe('a pool without workers', () => {
+  it('does not take a worker that ran a task for one that could not start, when the task runs again', async () => {
+    const { rt, pool } = await openPool({
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: 0,
+      retry: { attempts: 2 },
+    });
+    const errors: unknown[] = [];
+    const exits: number[] = [];
+    pool.on('error', (error) => errors.push(error));
+    pool.on('workerExit', ({ exitCode }) => exits.push(exitCode));
+    for (let i = 0; i < 8; i++) {
+      await until(() => pool.metrics().threads === 0);
+      const name = `once${i}`;
+      const call = pool.run('exitTimes', [name, 1], { idempotent: true });
+      // This thread hears of the worker's start when it has ended.
+      const tired = performance.now() + 20_000;
+      while (rt.atomicInt32(name).load() === 0 && performance.now() < tired);
+      for (const end = performance.now() + 30; performance.now() < end; );
+      expect(await call).toBe(2);
+    }
+    expect(errors).toEqual([]);
+    expect(exits.filter((code) => code === 9)).toHaveLength(8);
+  });
+
   it('starts one for a call that runs again', async () => {
     const { pool } = await openPool({
       minThreads: 0,

@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import { OWNER_SHARED, SLOT_DONE, SLOT_TAGS, TAG_PORT } from '../../build/generated/layout.ts';
 import { createClock } from '../../ts/clock.ts';
+import { turnOf } from '../../ts/kernel/kernel.ts';
 import { nodePlatform } from '../../ts/platform/node.ts';
 import { PortValues } from '../../ts/pool/port-values.ts';
 import { RetryPolicy } from '../../ts/pool/retry.ts';
@@ -19,7 +20,10 @@ async function openSubmissions(bytes?: number) {
   const agent = createAgent(kernel, nodePlatform, createClock(nodePlatform.clockOffset(), 0));
   const lane = kernel.calls.joinAsSubmitter(agent.address, pool);
   const worker = joinWorker(kernel, pool, 0);
-  const portValues = new PortValues(() => undefined);
+  const portValues = new PortValues(
+    (slot) => turnOf(kernel, slot),
+    () => undefined,
+  );
   let receive: (message: unknown) => void = () => undefined;
   portValues.attach(worker.id, {
     post: () => undefined,
@@ -69,7 +73,8 @@ async function openSubmissions(bytes?: number) {
       kernel.calls.finish(slot, SLOT_DONE);
       return slot;
     },
-    deliver: (slot: number, value: unknown) => receive({ kind: 'value', slot, value }),
+    deliver: (slot: number, value: unknown, turn = turnOf(kernel, slot)) =>
+      receive({ kind: 'value', slot, turn, value }),
     /** The worker's thread ends. */
     lose(): void {
       portValues.detach(worker.id, (slot) => submissions.claimantOf(slot) === worker.id);
@@ -87,6 +92,17 @@ it('a result by port settles its call when it is here', async () => {
   expect(await Promise.all(calls)).toEqual(slots.map((slot) => `value of ${slot}`));
   expect(submissions.counts).toMatchObject({ submitted: 2, completed: 2, failed: 0 });
   expect(submissions).toMatchObject({ outstanding: 0, out: 0 });
+});
+
+it('a result by port that comes when its slot stands for another call reaches nobody', async () => {
+  const { submissions, concludeByPort, deliver } = await openSubmissions();
+  const call = submissions.run(0, []);
+  const slot = concludeByPort();
+  submissions.drain();
+  deliver(slot, 'stale', 0);
+  expect(submissions).toMatchObject({ outstanding: 1, out: 1 });
+  deliver(slot, 'right');
+  expect(await call).toBe('right');
 });
 
 it('a call that is cancelled while its result is on its way counts once, as failed', async () => {

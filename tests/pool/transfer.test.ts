@@ -56,6 +56,31 @@ describe('transferList', () => {
     await blocking;
     expect(await kept).toEqual([8, 50]);
   });
+
+  it('of calls that are cancelled while their arguments are on the way reaches no other call', async () => {
+    const { pool } = await openPool({ concurrentTasksPerWorker: 8 });
+    const calls: Promise<void>[] = [];
+    const check = async (length: number, abort: AbortController): Promise<void> => {
+      const bytes = new Uint8Array(length).fill(7);
+      const options = { transferList: [bytes.buffer], signal: abort.signal };
+      const got = await outcome(pool.run('firstAndLength', [bytes], options));
+      if (got.ok || !abort.signal.aborted) expect(got).toEqual({ ok: true, value: [7, length] });
+    };
+    for (let round = 1; round <= 1000; round++) {
+      for (let i = 0; i < 3; i++) {
+        const abort = new AbortController();
+        calls.push(check(round * 3 + i, abort));
+        // While it is queued, while its arguments are asked for or sent, or while it runs.
+        if (i === 0) setImmediate(() => abort.abort());
+        else if (round % 3 === i) setTimeout(() => abort.abort(), round % 4);
+      }
+      if (round % 4 === 0) calls.push(pool.run('busy', [0.05]).then(() => {}));
+      if (round % 5 === 0) await new Promise((resolve) => setTimeout(resolve, round % 3));
+      else await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(calls);
+    expect(pool.metrics().outstanding).toBe(0);
+  });
 });
 
 describe('move', () => {

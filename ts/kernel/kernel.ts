@@ -6,7 +6,9 @@ import {
   HEADER_VERSION,
   LAYOUT_VERSION,
   MAGIC,
+  SLOT_STATE,
   SPAN_SHIFT,
+  STATE_GENERATION_SHIFT,
 } from '../../build/generated/layout.ts';
 import { HeddleError, InvalidRangeError, MemoryFullError, NotIsolatedError } from '../errors.ts';
 
@@ -24,6 +26,11 @@ export interface Kernel {
   readonly u32: Uint32Array;
   readonly f64: Float64Array;
   readonly u8: Uint8Array;
+}
+
+/** For which of its calls a slot stands now: it grows with each, modulo 2^16. */
+export function turnOf(kernel: Kernel, slot: number): number {
+  return Atomics.load(kernel.i32, (slot + SLOT_STATE) >>> 2) >>> STATE_GENERATION_SHIFT;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;

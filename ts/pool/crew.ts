@@ -106,6 +106,7 @@ export class Crew {
   #names: readonly string[] = [];
   #startFailures = 0;
   #closing = false;
+  #burying = false;
   #growTimer: (() => void) | undefined;
   #idleTimer: (() => void) | undefined;
   #reapTimer: (() => void) | undefined;
@@ -179,6 +180,9 @@ export class Crew {
   }
 
   async #startLater(): Promise<void> {
+    // Who hears of an outcome while a worker is buried may call again. The burial ends with a look at what is wanted, and until then the dead
+    // worker's record must not be another's.
+    if (this.#burying) return;
     try {
       await this.#start();
     } catch (error) {
@@ -532,6 +536,9 @@ export class Crew {
   #bury(member: Member, exitCode: number, error: unknown): void {
     const { agent, lane } = this.#host;
     const { kernel } = agent;
+    // Its answer may still be under way: one that has looked for tasks had started.
+    const booting = member.state === 'booting' && this.#activityOf(member) === 0;
+    this.#burying = true;
     this.#members.delete(member.id);
     this.#host.onSizeChanged();
     this.#exits.set(member.agentId, { exitCode, threadId: member.worker.threadId, error });
@@ -547,8 +554,6 @@ export class Crew {
     this.#zombies.push({ agent: member.agent, ticks });
     this.#host.sweep(member.agentId);
     member.control[releaseProxy]();
-    // Its answer may still be under way: one that has looked for tasks had started.
-    const booting = member.state === 'booting' && this.#activityOf(member) === 0;
     if (booting) member.failBoot(this.#startError(member, exitCode, error));
     else member.passBoot();
     member.setGone();
@@ -559,6 +564,7 @@ export class Crew {
       expected: member.expected,
       ...(error === undefined ? {} : { error }),
     });
+    this.#burying = false;
     this.#reapZombies();
     this.#notifyChanged();
     if (this.#closing || (booting && this.#startFailures >= START_FAILURES_MOST)) return;

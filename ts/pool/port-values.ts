@@ -12,15 +12,21 @@ interface Offer {
  * Values that shared memory cannot carry: transferred buffers, ports, blobs, shared buffers of others. Arguments are cloned when the call is
  * made, so later changes do not show, and sent to the worker that claimed the task when it asks for them; results are posted before the slot
  * is concluded.
+ *
+ * A cancelled call leaves its slot while its messages are still on their way, and the slot's next call may be by port too. So a message counts
+ * only for the turn of the slot that it names.
  */
 export class PortValues {
   readonly #offers = new Map<number, Offer>();
-  readonly #arrived = new Map<number, { value: unknown }>();
+  readonly #arrived = new Map<number, { turn: number; value: unknown }>();
   readonly #awaited = new Map<number, () => void>();
   readonly #ports = new Map<number, ValuePort>();
+  readonly #turnOf: (slot: number) => number;
   readonly #onOther: (agentId: number, message: FromWorker) => void;
 
-  constructor(onOther: (agentId: number, message: FromWorker) => void) {
+  /** `turnOf` tells for which of its calls, counted, a slot stands now. */
+  constructor(turnOf: (slot: number) => number, onOther: (agentId: number, message: FromWorker) => void) {
+    this.#turnOf = turnOf;
     this.#onOther = onOther;
   }
 
@@ -51,24 +57,31 @@ export class PortValues {
   }
 
   #receive(agentId: number, message: FromWorker): void {
-    if (message.kind === 'want') this.#serve(agentId, message.slot);
-    else if (message.kind === 'value') this.#accept(message.slot, message.value);
+    if (message.kind === 'want') this.#serve(agentId, message.slot, message.turn);
+    else if (message.kind === 'value') this.#accept(message.slot, message.turn, message.value);
     else this.#onOther(agentId, message);
   }
 
-  #serve(agentId: number, slot: number): void {
-    const offer = this.#offers.get(slot);
-    this.#offers.delete(slot);
+  #serve(agentId: number, slot: number, turn: number): void {
+    const offer = turn === this.#turnOf(slot) ? this.#offers.get(slot) : undefined;
+    if (offer !== undefined) this.#offers.delete(slot);
     const reply: ToWorker =
-      offer === undefined ? { kind: 'gone', slot } : { kind: 'arguments', slot, args: offer.args };
+      offer === undefined
+        ? { kind: 'gone', slot, turn }
+        : { kind: 'arguments', slot, turn, args: offer.args };
     this.#ports.get(agentId)?.post(reply, offer?.transfer ?? []);
   }
 
-  #accept(slot: number, value: unknown): void {
-    this.#arrived.set(slot, { value });
+  #accept(slot: number, turn: number, value: unknown): void {
+    if (turn !== this.#turnOf(slot)) return;
+    this.#arrived.set(slot, { turn, value });
     const here = this.#awaited.get(slot);
     this.#awaited.delete(slot);
     here?.();
+  }
+
+  #hasArrived(slot: number): boolean {
+    return this.#arrived.get(slot)?.turn === this.#turnOf(slot);
   }
 
   /**
@@ -92,11 +105,11 @@ export class PortValues {
 
   /** Is the value of this concluded slot still on its way? */
   isDue(slot: number, agentId: number): boolean {
-    if (this.#arrived.has(slot)) return false;
+    if (this.#hasArrived(slot)) return false;
     const port = this.#ports.get(agentId);
     if (port === undefined) return false;
     this.#pollAll(agentId, port);
-    return !this.#arrived.has(slot);
+    return !this.#hasArrived(slot);
   }
 
   /** Calls back when the value is here, or when its worker is gone. */
@@ -109,7 +122,7 @@ export class PortValues {
   }
 
   take(slot: number): { value: unknown } | undefined {
-    const value = this.#arrived.get(slot);
+    const value = this.#hasArrived(slot) ? this.#arrived.get(slot) : undefined;
     this.#arrived.delete(slot);
     return value;
   }

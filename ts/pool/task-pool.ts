@@ -8,6 +8,7 @@ import {
   TaskAbortedError,
   TaskTimeoutError,
 } from '../errors.ts';
+import { turnOf } from '../kernel/kernel.ts';
 import {
   abortSignal,
   anything,
@@ -202,7 +203,10 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#maxQueue = options.maxQueue ?? Number.POSITIVE_INFINITY;
     this.#highWaterMark = options.highWaterMark ?? Math.max(1, Math.min(this.#maxQueue, 16384));
     this.#retry = new RetryPolicy(options.retry);
-    this.#portValues = new PortValues((agentId, message) => this.#onReport(agentId, message));
+    this.#portValues = new PortValues(
+      (slot) => turnOf(this.#agent.kernel, slot),
+      (agentId, message) => this.#onReport(agentId, message),
+    );
     const pool = this;
     this.#host = {
       agent,

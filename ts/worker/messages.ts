@@ -2,22 +2,30 @@ import type { PlainError } from '../codec/error-codec.ts';
 import type { LockMessage } from '../locks/messages.ts';
 import type { WorkerDiagnostics } from '../pool/types.ts';
 
-/** Values and reports that a worker posts to the pool. */
+/**
+ * Values and reports that a worker posts to the pool. `turn` is the slot's generation: a message may be read when its call is over and the
+ * slot stands for another.
+ */
 export type FromWorker =
   /** It claimed a slot whose arguments travel by port. */
-  | { readonly kind: 'want'; readonly slot: number }
+  | { readonly kind: 'want'; readonly slot: number; readonly turn: number }
   /** The result, or the plain error, of a slot that it concludes next. */
-  | { readonly kind: 'value'; readonly slot: number; readonly value: unknown }
+  | { readonly kind: 'value'; readonly slot: number; readonly turn: number; readonly value: unknown }
   /** About locks. */
   | { readonly kind: 'locks'; readonly message: LockMessage }
   /** An error that no task caught. */
   | { readonly kind: 'uncaught'; readonly error: PlainError; readonly origin: 'exception' | 'rejection' };
 
-/** What the pool posts to a worker. */
+/** What the pool posts to a worker, with the turn that was asked for. */
 export type ToWorker =
-  | { readonly kind: 'arguments'; readonly slot: number; readonly args: readonly unknown[] }
+  | {
+      readonly kind: 'arguments';
+      readonly slot: number;
+      readonly turn: number;
+      readonly args: readonly unknown[];
+    }
   /** The call was settled meanwhile; there is nothing to run. */
-  | { readonly kind: 'gone'; readonly slot: number };
+  | { readonly kind: 'gone'; readonly slot: number; readonly turn: number };
 
 /** What a worker needs to start, by comlink. */
 export interface BootOptions {

@@ -48,7 +48,7 @@ import { isMoved } from '../codec/move.ts';
 import { createPacker, createUnpacker } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
 import { DataCloneFailure, InvalidTypeError, MemoryFullError, TaskAbortedError } from '../errors.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, turnOf } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
 import { ActiveOwner } from '../locks/owners.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
@@ -149,7 +149,7 @@ export class Worker {
   readonly #async = new Set<TaskRun>();
   readonly #awaitedForks = new Map<Fork, () => void>();
   readonly #endings = new Set<Ending>();
-  readonly #wantedArguments = new Map<number, number>();
+  readonly #wantedArguments = new Map<number, { run: TaskRun; meta: number; turn: number }>();
   #run: TaskRun | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
@@ -712,7 +712,10 @@ export class Worker {
     }
     const plain = isMoved(value) ? value.value : value;
     try {
-      this.port.post({ kind: 'value', slot, value: plain }, isMoved(value) ? value.transfer : []);
+      this.port.post(
+        { kind: 'value', slot, turn: turnOf(this.kernel, slot), value: plain },
+        isMoved(value) ? value.transfer : [],
+      );
     } catch (cause) {
       throw new DataCloneFailure('result', cause instanceof Error ? cause.message : String(cause), { cause });
     }
@@ -738,21 +741,23 @@ export class Worker {
     // Counts as an async task, so that the worker does not claim more of these than it may run.
     const run = new TaskRun(slot, this.#names[meta & META_FUNCTION_MASK]!);
     this.#async.add(run);
-    this.#wantedArguments.set(slot, meta);
-    this.port.post({ kind: 'want', slot }, []);
+    const turn = turnOf(this.kernel, slot);
+    this.#wantedArguments.set(slot, { run, meta, turn });
+    this.port.post({ kind: 'want', slot, turn }, []);
   }
 
   #receive(message: ToWorker): void {
-    const meta = this.#wantedArguments.get(message.slot);
-    if (meta === undefined) return;
+    const wanted = this.#wantedArguments.get(message.slot);
+    // The answer to a call that was given up, whose slot stands for another now.
+    if (wanted === undefined || wanted.turn !== message.turn) return;
     this.#wantedArguments.delete(message.slot);
-    for (const run of this.#async) {
-      if (run.slot !== message.slot) continue;
+    const { run, meta } = wanted;
+    if (run.done) return;
+    if (message.kind === 'arguments') {
       this.#async.delete(run);
-      if (message.kind === 'arguments')
-        this.#executeAsync(message.slot, meta, meta & META_FUNCTION_MASK, message.args);
-      else this.#giveUp(run);
-      break;
+      this.#executeAsync(message.slot, meta, meta & META_FUNCTION_MASK, message.args);
+    } else {
+      this.#giveUp(run);
     }
     this.#flushCounters();
     this.#wake?.();

@@ -34,6 +34,7 @@ import {
   MUTANT_NO_SECOND_LOOK,
   MUTANT_NOT_BEYOND,
   MUTANT_NOTIFY_PARKED_ONLY,
+  MUTANT_ONE_JOINER_TRIED,
   MUTANT_PARK_OVER_TOKEN,
   MUTANT_STATUS_BEFORE_PARK,
   MUTANT_WAKE_NOBODY,
@@ -543,9 +544,14 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
     ],
     check: (_world, _fixture, { ran }) =>
       [...ran[1]!, ...ran[2]!].includes(0) ? undefined : 'C sleeps in a join while a fork is queued',
-    bounds: [2],
+    bounds: [3, Number.POSITIVE_INFINITY],
     mutants: [
       { name: 'chosen and gone', id: MUTANT_CHOSEN_AND_GONE, why: 'B was chosen, but leaves its join' },
+      {
+        name: 'one joiner tried',
+        id: MUTANT_ONE_JOINER_TRIED,
+        why: 'B takes its bit out when it sees the fork, then leaves its join without a look',
+      },
       { name: 'fork wakes no joiner', id: MUTANT_FORK_WAKES_NO_JOINER, why: 'both sleep' },
     ],
   },
