@@ -15,6 +15,20 @@ export {
 export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export {
+  beginClasses,
+  checkOrder,
+  describeLock,
+  edgeBetween,
+  explainOrder,
+  forgetLock,
+  internOrderText,
+  keepStack,
+  refuseOrder,
+  resetOrder,
+  validateOrder,
+} from './order';
+export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {

@@ -222,3 +222,23 @@ export const MUTANT_TICKS_IGNORED: u32 = 924;
 export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: a slot does not say that its result is being given back. */
 export const MUTANT_RETURNS_SILENTLY: u32 = 928;
+/** An edge is searched for before it is linked. */
+export const MUTANT_ORDER_SETTLE_FIRST: u32 = 850;
+/** An edge is searched for while it is linked at one end only. */
+export const MUTANT_ORDER_HALF_LINKED: u32 = 851;
+/** Places are believed although they are being changed. */
+export const MUTANT_ORDER_ONE_LOOK: u32 = 852;
+/** An edge outside the order is not searched for. */
+export const MUTANT_ORDER_LOOSE_UNSEARCHED: u32 = 853;
+/** An edge that found the lock held counts as one of the order. */
+export const MUTANT_ORDER_LOOSE_UNMARKED: u32 = 854;
+/** Edges outside the order are forgotten when a later edge is settled. */
+export const MUTANT_ORDER_LOOSE_IGNORED: u32 = 855;
+/** An edge goes to the new table while its slot in the old one stays open. */
+export const MUTANT_ORDER_TABLE_UNSEALED: u32 = 856;
+/** A cycle is written down as known without a look whether it is. */
+export const MUTANT_ORDER_CYCLE_UNCLAIMED: u32 = 857;
+/** The edge that a dead thread was linking is left alone. */
+export const MUTANT_ORDER_EDGE_LEFT: u32 = 858;
+/** Places that a dead thread was giving out are left as they are. */
+export const MUTANT_ORDER_PLAN_LEFT: u32 = 859;
