@@ -39,9 +39,19 @@ export function or32(address: usize, bits: u32): u32 {
   return atomic.or<u32>(address, bits);
 }
 
+export function and32(address: usize, bits: u32): u32 {
+  // model: point(ACCESS_RMW, address, 4, 0, 0);
+  return atomic.and<u32>(address, bits);
+}
+
 export function load64(address: usize): u64 {
   // model: point(ACCESS_LOAD, address, 8, 0, 0);
   return atomic.load<u64>(address);
+}
+
+export function store64(address: usize, value: u64): void {
+  // model: point(ACCESS_STORE, address, 8, 0, 0);
+  atomic.store<u64>(address, value);
 }
 
 export function or64(address: usize, bits: u64): u64 {

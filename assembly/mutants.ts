@@ -263,3 +263,26 @@ export const MUTANT_ONE_LOOK: u32 = 1216;
 export const MUTANT_ALL_ACT: u32 = 1217;
 /** In the model: an owner looks for a cycle before it says what it waits for. */
 export const MUTANT_LOOK_BEFORE_PUBLISHING: u32 = 1218;
+
+// ---- order*.ts -------------------------------------------------------------------------------------------------------------------------------
+
+/** An edge is searched for before it is linked. */
+export const MUTANT_ORDER_SETTLE_FIRST: u32 = 1350;
+/** An edge is searched for while it is linked at one end only. */
+export const MUTANT_ORDER_HALF_LINKED: u32 = 1351;
+/** Places are believed although they are being changed. */
+export const MUTANT_ORDER_ONE_LOOK: u32 = 1352;
+/** An edge outside the order is not searched for. */
+export const MUTANT_ORDER_LOOSE_UNSEARCHED: u32 = 1353;
+/** An edge that found the lock held counts as one of the order. */
+export const MUTANT_ORDER_LOOSE_UNMARKED: u32 = 1354;
+/** Edges outside the order are forgotten when a later edge is settled. */
+export const MUTANT_ORDER_LOOSE_IGNORED: u32 = 1355;
+/** An edge goes to the new table while its slot in the old one stays open. */
+export const MUTANT_ORDER_TABLE_UNSEALED: u32 = 1356;
+/** A cycle is written down as known without a look whether it is. */
+export const MUTANT_ORDER_CYCLE_UNCLAIMED: u32 = 1357;
+/** The edge that a dead thread was linking is left alone. */
+export const MUTANT_ORDER_EDGE_LEFT: u32 = 1358;
+/** Places that a dead thread was giving out are left as they are. */
+export const MUTANT_ORDER_PLAN_LEFT: u32 = 1359;

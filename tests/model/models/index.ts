@@ -6,6 +6,7 @@ import { cellModels } from './cells.ts';
 import { completionModels } from './completions.ts';
 import { dequeModels } from './deque.ts';
 import { mutexModels } from './mutex.ts';
+import { orderModels } from './order.ts';
 import { parkingModels } from './parking.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
@@ -19,6 +20,7 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...cellModels,
   ...arenaModels,
   ...spanModels,
+  ...orderModels,
   ...shutdownModels,
   ...recoveryModels,
   ...mutexModels,
