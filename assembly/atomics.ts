@@ -31,6 +31,10 @@ export function or32(address: usize, bits: u32): u32 {
   return atomic.or<u32>(address, bits);
 }
 
+export function and32(address: usize, bits: u32): u32 {
+  return atomic.and<u32>(address, bits);
+}
+
 export function load64(address: usize): u64 {
   return atomic.load<u64>(address);
 }

@@ -1,4 +1,6 @@
 /** The kernel's exports. Addresses are unsigned 32-bit numbers; JavaScript sees those above 2^31 as negative and shifts them with >>>. */
+import { root } from './order-memory';
+import { replaceRules } from './order-rules';
 import { blockParked } from './parking';
 import { count, record } from './stats';
 
@@ -15,6 +17,20 @@ export {
 export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export {
+  beginClasses,
+  checkOrder,
+  describeLock,
+  edgeBetween,
+  explainOrder,
+  forgetLock,
+  internOrderText,
+  keepStack,
+  resetOrder,
+  validateOrder,
+} from './order';
+export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
+export { recoverOrder } from './order-recovery';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {
@@ -38,6 +54,11 @@ export {
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';
+
+/** Puts compiled rules in the place of the declared ones. */
+export function declareRules(rules: usize, spans: u32): void {
+  replaceRules(root(), rules, spans);
+}
 
 /** Adds to a counter of the calling thread's record. */
 export function addCounter(counter: usize, delta: f64): void {

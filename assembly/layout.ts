@@ -299,6 +299,259 @@ export const BLOCK_CLASSES: u32 = BLOCK_MAX_LOG2 - BLOCK_MIN_LOG2 + 1;
 export const BLOCK_LARGE: u32 = 0xff;
 export const BLOCK_SPANS_SHIFT: u32 = 8;
 
+// ---- lock order (order*.ts): a root span, made by the first thread that needs it --------------------------------------------------------
+
+/** Address of the root, or 0. */
+export const HEADER_ORDER: u32 = HEADER + 448;
+export const OWNER_ORDER: u32 = 0x2003;
+
+/*
+ *   0        epoch contexts resets ...                     words below
+ *   2048     heads of interned sights   512 x u32
+ *   4096     heads of interned texts   1024 x u32
+ *   8192     pages of sights           1024 x u32
+ *   12288    pages of lock names       1024 x u32
+ *   16384    graph of locks            GRAPH_SIZE
+ *   36864    graph of classes          GRAPH_SIZE
+ */
+/** Grace periods: bumped when something was taken out of reach (order-memory.ts). Starts at 1. */
+export const ROOT_EPOCH: u32 = 0;
+/** First context; they are linked by CONTEXT_NEXT and never leave the list. */
+export const ROOT_CONTEXTS: u32 = 4;
+export const ROOT_CONTEXT_COUNT: u32 = 8;
+/** Part of every key of every seen chain: a bump forgets them all. */
+export const ROOT_RESETS: u32 = 12;
+/** 1 from the first lock with a class on: then the graph of classes is kept as well. */
+export const ROOT_CLASSED: u32 = 16;
+/** Edges that were seen and not kept: the memory or a table was full. */
+export const ROOT_OVERFLOWS: u32 = 20;
+/** Compiled rules (order-rules.ts), or 0; and how often they were declared. */
+export const ROOT_RULES: u32 = 24;
+export const ROOT_RULES_VERSION: u32 = 28;
+/** Runs of spans that wait for their grace period, linked by RUN_NEXT. */
+export const ROOT_RETIRED: u32 = 32;
+/** First page of the cycles that were reported. */
+export const ROOT_CYCLES: u32 = 36;
+export const ROOT_SIGHT_NEXT: u32 = 40;
+/** Next free byte for texts, or 0. */
+export const ROOT_TEXT: u32 = 44;
+/** Searches for cycles that stopped before they had seen all: there are more than were reported. */
+export const ROOT_TRUNCATED: u32 = 48;
+/** Highest lock id with a name or an edge. */
+export const ROOT_HIGH: u32 = 52;
+export const ROOT_SIGHT_HEADS: u32 = 2048;
+export const SIGHT_HEADS: u32 = 512;
+export const ROOT_TEXT_HEADS: u32 = 4096;
+export const TEXT_HEADS: u32 = 1024;
+export const ROOT_SIGHT_PAGES: u32 = 8192;
+export const SIGHT_PAGES: u32 = 1024;
+export const ROOT_INFO_PAGES: u32 = 12288;
+export const INFO_PAGES: u32 = 1024;
+export const ROOT_INSTANCES: u32 = 16384;
+export const ROOT_CLASSES: u32 = 36864;
+
+/*
+ * A graph:
+ *   line 0   order lock           i64: version << 12 | context that holds it
+ *   line 1   loose, loose-high
+ *   line 2   order-next, edge-next
+ *   line 3   table
+ *   line 4   free list            i64: tag << 32 | first edge
+ *   line 5   holder only          stamp plan plan-count stale limbo limbo-epoch
+ *   1024     loose edges          768 x u32
+ *   4096     pages of nodes       2048 x u32
+ *   12288    pages of edges       2048 x u32
+ */
+export const GRAPH_LOCK: u32 = 0;
+/** Edges outside the order; each was searched for by who made it. Too high after a death, never too low. */
+export const GRAPH_LOOSE: u32 = 64;
+export const GRAPH_LOOSE_HIGH: u32 = 68;
+export const GRAPH_PLACE_NEXT: u32 = 128;
+export const GRAPH_EDGE_NEXT: u32 = 132;
+export const GRAPH_TABLE: u32 = 192;
+export const GRAPH_FREE: u32 = 256;
+export const GRAPH_STAMP: u32 = 320;
+/** Places that are about to be given out: pairs { node, place }, and how many; 0 when none (order-places.ts). */
+export const GRAPH_PLAN: u32 = 324;
+export const GRAPH_PLAN_COUNT: u32 = 328;
+/** Removed nodes whose edges still stand in lists. */
+export const GRAPH_STALE: u32 = 332;
+/** Edges that stand in no list, and the epoch from which on they may be used again. */
+export const GRAPH_LIMBO: u32 = 336;
+export const GRAPH_LIMBO_EPOCH: u32 = 340;
+export const GRAPH_LOOSE_LIST: u32 = 1024;
+export const LOOSE_LISTED: u32 = 768;
+export const GRAPH_NODE_PAGES: u32 = 4096;
+export const GRAPH_EDGE_PAGES: u32 = 12288;
+export const GRAPH_SIZE: u32 = 20480;
+
+/** A node: its place in the order, its lists of edges. The holder of the order lock alone uses the mark. */
+export const NODE_SIZE: u32 = 32;
+export const NODES_PER_PAGE_LOG2: u32 = 11;
+export const NODE_ID_BITS: u32 = 22;
+export const NODE_ID_MASK: u32 = (1 << NODE_ID_BITS) - 1;
+export const NODE_PLACE: u32 = 0;
+export const NODE_OUT: u32 = 4;
+export const NODE_IN: u32 = 8;
+export const NODE_MARK: u32 = 12;
+/** Generation (10 bits), generation of which everything older was purged (10 bits), NODE_*_BIT. */
+export const NODE_LIFE: u32 = 16;
+/** Id of the lock's class, or 0. */
+export const NODE_CLASS: u32 = 20;
+/** f64, with NODE_KEYED_BIT. */
+export const NODE_KEY: u32 = 24;
+export const NODE_GENERATION_MASK: u32 = 0x3ff;
+export const NODE_PURGED_SHIFT: u32 = 10;
+export const NODE_STALE_BIT: u32 = 1 << 20;
+export const NODE_KEYED_BIT: u32 = 1 << 21;
+
+/** An edge. FROM and TO are references: generation << 22 | id. */
+export const EDGE_SIZE: u32 = 24;
+export const EDGES_PER_PAGE_LOG2: u32 = 13;
+export const EDGE_PAGE_SPANS: u32 = 3;
+export const EDGE_PAGES: u32 = 2048;
+/** Edges that a context takes at once from GRAPH_EDGE_NEXT. */
+export const EDGE_BATCH: u32 = 64;
+export const EDGE_FROM: u32 = 0;
+export const EDGE_TO: u32 = 4;
+export const EDGE_NEXT_OUT: u32 = 8;
+export const EDGE_NEXT_IN: u32 = 12;
+/** Times that it was seen. */
+export const EDGE_WEIGHT: u32 = 16;
+/** Sight (24 bits) and EDGE_*_BIT; of a dead edge, the next dead one instead of the sight. */
+export const EDGE_SIGHT: u32 = 20;
+export const EDGE_SIGHT_MASK: u32 = 0xffffff;
+/** Outside the order. */
+export const EDGE_LOOSE_BIT: u32 = 1 << 24;
+/** Closed a cycle: taking it again is a violation again. */
+export const EDGE_BACK_BIT: u32 = 1 << 25;
+/** Part of a cycle that was reported. */
+export const EDGE_CYCLIC_BIT: u32 = 1 << 26;
+/** Of a node that is gone, or on the free list. */
+export const EDGE_DEAD_BIT: u32 = 1 << 27;
+
+/** Set of edges by FROM and TO: slots of { tag (8 bits), edge (24 bits) }. */
+export const TABLE_SIZE: u32 = 0;
+export const TABLE_USED: u32 = 4;
+/** Table that takes this one's place, or 0. */
+export const TABLE_NEXT: u32 = 8;
+export const TABLE_CLAIMED: u32 = 12;
+export const TABLE_MOVED: u32 = 16;
+export const TABLE_SLOTS: u32 = 64;
+export const TABLE_INITIAL_SPANS: u32 = 1;
+/** Slots that one insertion moves, once in EDGE_BATCH insertions. */
+export const TABLE_CHUNK: u32 = 1024;
+/** An empty slot that stays empty: look in the next table. */
+export const TABLE_SEALED: u32 = 0xffffffff;
+
+/** In the header of a run of spans that was retired. */
+export const RUN_SPANS: u32 = 48;
+export const RUN_NEXT: u32 = 52;
+export const RUN_EPOCH: u32 = 56;
+
+/** How an edge was first seen; shared by all edges that were seen alike. 0 stands for: by several owners, under no other lock. */
+export const SIGHT_SIZE: u32 = 32;
+export const SIGHTS_PER_PAGE_LOG2: u32 = 11;
+/** OWNER_MANY, or who. */
+export const SIGHT_OWNER: u32 = 0;
+/** Text of the stack, or 0. */
+export const SIGHT_STACK: u32 = 4;
+/** References of other locks that were held every time, outermost first; 0 ends them. */
+export const SIGHT_GATES: u32 = 8;
+export const SIGHT_GATE_COUNT: u32 = 4;
+export const SIGHT_HASH: u32 = 24;
+export const SIGHT_NEXT: u32 = 28;
+export const OWNER_MANY: u32 = 0;
+
+/** An interned text: hash, next in its chain, then as names are everywhere { bytes, UTF-8 }. */
+export const TEXT_HASH: u32 = 0;
+export const TEXT_NEXT: u32 = 4;
+export const TEXT_LENGTH: u32 = 8;
+export const TEXT_BYTES: u32 = 12;
+export const TEXT_MOST: u32 = 8192;
+
+/** What only rules and pictures need of a lock: its name, and its rank under the rules of a version. */
+export const INFO_SIZE: u32 = 16;
+export const INFOS_PER_PAGE_LOG2: u32 = 12;
+/** Address of { bytes u32, UTF-8 }. */
+export const INFO_NAME: u32 = 0;
+export const INFO_RANK: u32 = 4;
+export const INFO_VERSION: u32 = 8;
+
+/*
+ * A context, one span: what one thread needs to look at the order.
+ *   line 0   state next agent index            line 1   active epoch
+ *   line 2   its own: pending, batches, scratch
+ *   192      answer words                       4096     answer: cycles, 7 Ki words
+ *   1024     held locks of the acquisition that is looked at, 768 x u32
+ *   32768    seen chains: { key u64, owner u32, count (8 bits) << 24 | edge }
+ */
+export const CONTEXT_STATE: u32 = 0;
+export const CONTEXT_NEXT: u32 = 4;
+export const CONTEXT_AGENT: u32 = 8;
+export const CONTEXT_INDEX: u32 = 12;
+/** ROOT_EPOCH when it began what it is in, or 0. */
+export const CONTEXT_ACTIVE: u32 = 64;
+/** Edge that it is linking, and the graph; for recovery. */
+export const CONTEXT_PENDING: u32 = 128;
+export const CONTEXT_PENDING_GRAPH: u32 = 132;
+/** Two batches { next, end }: of locks, of classes. */
+export const CONTEXT_BATCHES: u32 = 136;
+/** Runs { address, spans }: of the order's lists, of marks, of the answer when it is long. */
+export const CONTEXT_SCRATCH: u32 = 152;
+export const CONTEXT_MARKS: u32 = 160;
+export const CONTEXT_LONG: u32 = 168;
+export const CONTEXT_STAMP: u32 = 176;
+/** Words of the answer, its address, and the room there. */
+export const CONTEXT_ANSWERED: u32 = 192;
+export const CONTEXT_ANSWER: u32 = 196;
+export const CONTEXT_ANSWER_ROOM: u32 = 200;
+/** The held locks against which a rule, and the order of keys, was broken; 0 for none. */
+export const CONTEXT_RULE_HELD: u32 = 204;
+export const CONTEXT_KEY_HELD: u32 = 208;
+/** Edge that the last learn() ended with. */
+export const CONTEXT_EDGE: u32 = 216;
+/** The empty slot at which the last findEdge() ended, or 0. */
+export const CONTEXT_SLOT: u32 = 220;
+/** The last owner whose first sight of an edge was under no other lock, and that sight. */
+export const CONTEXT_PLAIN_OWNER: u32 = 248;
+export const CONTEXT_PLAIN_SIGHT: u32 = 252;
+/** The sight that is looked for: its first six words. */
+export const CONTEXT_SIGHT: u32 = 224;
+/** How many of CONTEXT_HELD. */
+export const CONTEXT_HELD_COUNT: u32 = 212;
+export const CONTEXT_HELD: u32 = 1024;
+export const CONTEXT_HELD_MOST: u32 = 768;
+export const CONTEXT_ANSWERS: u32 = 4096;
+export const CONTEXT_ANSWERS_END: u32 = 32768;
+export const CONTEXT_CHAINS: u32 = 32768;
+export const CHAIN_SIZE: u32 = 16;
+export const CHAINS: u32 = 2048;
+/** Whose look it was, or 0: anybody's. */
+export const CHAIN_OWNER: u32 = 8;
+/** How often it was seen again since it last added that to its edges, and the edge from the newest held lock. */
+export const CHAIN_COUNTED: u32 = 12;
+export const CHAIN_COUNT_SHIFT: u32 = 24;
+export const CHAIN_EDGE_MASK: u32 = 0xffffff;
+/** A chain that was seen again so many times adds them to all its edges. */
+export const CHAIN_FLUSH: u32 = 64;
+
+/** Reported cycles: pages of hashes. */
+export const CYCLES_NEXT: u32 = 0;
+export const CYCLES_USED: u32 = 4;
+export const CYCLES_SLOTS: u32 = 64;
+export const CYCLES_PER_PAGE: u32 = 8184;
+
+/** Compiled rules: names, and for every pair whether one comes before the other. */
+export const RULES_RANKS: u32 = 0;
+export const RULES_NAMES: u32 = 4;
+export const RULES_NAMES_SIZE: u32 = 8;
+export const RULES_ROW: u32 = 12;
+/** Table { hash u64, rank u32, 0 } at +64; then the matrix, a row of bits for each rank. */
+export const RULES_TABLE: u32 = 64;
+export const RULES_ENTRY: u32 = 16;
+export const RULES_MOST: u32 = 4096;
+
 // ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 
 /** Ring header: next index, capacity. */

@@ -84,6 +84,33 @@ export const CELL_BOOL: u32 = 2;
 export const CELL_TABLE_FULL: u32 = 1;
 export const CELL_KIND_CLASH: u32 = 2;
 
+// ---- lock order: answers of the checks (order.ts), a set of bits ------------------------------------------------------------------------------------------
+/** An edge was seen for the first time. */
+export const ORDER_NEW_BIT: u32 = 1;
+/** The answer has cycles that nobody reported before. */
+export const ORDER_CYCLE_BIT: u32 = 2;
+/** This acquisition is against the learned order, now or again. */
+export const ORDER_AGAINST_BIT: u32 = 4;
+/** It is against a declared rule. */
+export const ORDER_RULE_BIT: u32 = 8;
+/** It is against the order of keys within a class. */
+export const ORDER_KEY_BIT: u32 = 16;
+/** An edge was not kept: no room. */
+export const ORDER_OVERFLOW_BIT: u32 = 32;
+
+/** Severities of cycles, the gravest last. */
+export const CYCLE_SAME_OWNER: u32 = 1;
+export const CYCLE_GATED: u32 = 2;
+export const CYCLE_POSSIBLE: u32 = 3;
+export const CYCLE_CERTAIN: u32 = 4;
+
+/** Which graph a cycle is in: its first word in an answer. */
+export const GRAPH_OF_LOCKS: u32 = 1;
+export const GRAPH_OF_CLASSES: u32 = 2;
+
+export const CONTEXT_FREE: u32 = 0;
+export const CONTEXT_LIVE: u32 = 1;
+
 /** Trace events. */
 export const TRACE_TASK: u32 = 1;
 export const TRACE_STEAL: u32 = 2;

@@ -1,0 +1,68 @@
+/** A thread is gone: whatever it was doing to the lock order is brought to its end. By one thread, once the host says so. */
+import { load32 } from './atomics';
+import {
+  CONTEXT_PENDING,
+  CONTEXT_PENDING_GRAPH,
+  EDGE_FROM,
+  EDGE_NEXT_IN,
+  EDGE_NEXT_OUT,
+  EDGE_TO,
+  NODE_ID_MASK,
+  NODE_IN,
+  NODE_OUT,
+  ROOT_CLASSES,
+  ROOT_INSTANCES,
+} from './layout';
+import { linkIn, linkOut, settle } from './order-graph';
+import { closeContext, edgeAt, ensurePlace, enter, leave, nodeAt, root } from './order-memory';
+import { carryOut, holds, unlock } from './order-places';
+import { dropBatches } from './order-removal';
+import { findEdge, finishMove } from './order-table';
+
+/**
+ * Repairs what the thread of context `gone` left, from the thread of `context`, and gives its context back. Returns the answer of the edge that it
+ * had begun, as checkOrder() would.
+ */
+export function recoverOrder(context: usize, gone: usize): u32 {
+  const at = root();
+  enter(at, context);
+  unlockFor(at + ROOT_INSTANCES, gone);
+  unlockFor(at + ROOT_CLASSES, gone);
+  finishMove(at, at + ROOT_INSTANCES);
+  finishMove(at, at + ROOT_CLASSES);
+  const answer = finishEdge(at, context, gone);
+  leave(at, context);
+  dropBatches(gone);
+  closeContext(gone);
+  return answer;
+}
+
+function unlockFor(graph: usize, gone: usize): void {
+  if (!holds(graph, gone)) return;
+  carryOut(graph);
+  unlock(graph);
+}
+
+/** The edge that it noted: not in the set, then nobody saw it; otherwise it is linked where it is not yet, and settled. */
+function finishEdge(at: usize, context: usize, gone: usize): u32 {
+  const edge = load<u32>(gone + CONTEXT_PENDING); // plain: its thread is gone
+  if (edge == 0) return 0;
+  const graph: usize = load<u32>(gone + CONTEXT_PENDING_GRAPH);
+  const record = edgeAt(graph, edge);
+  const from = load32(record + EDGE_FROM);
+  const to = load32(record + EDGE_TO);
+  if (findEdge(graph, 0, from, to) != edge) return 0;
+  const start = nodeAt(graph, from & NODE_ID_MASK);
+  const end = nodeAt(graph, to & NODE_ID_MASK);
+  ensurePlace(graph, start);
+  ensurePlace(graph, end);
+  if (!isIn(graph, start + NODE_OUT, EDGE_NEXT_OUT, edge)) linkOut(graph, edge);
+  if (!isIn(graph, end + NODE_IN, EDGE_NEXT_IN, edge)) linkIn(graph, edge);
+  return settle(at, graph, context, edge);
+}
+
+function isIn(graph: usize, head: usize, link: usize, wanted: u32): bool {
+  let edge = load32(head);
+  while (edge != 0 && edge != wanted) edge = load32(edgeAt(graph, edge) + link);
+  return edge == wanted;
+}

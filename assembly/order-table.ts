@@ -1,0 +1,238 @@
+/**
+ * The set of edges by { from, to }: open addressing with linear probing, grown by half whenever it is four fifths full, while everybody goes on.
+ *
+ *     table    | header, 64 bytes | slot | slot | slot | ...        slot: tag (8 bits of the hash) << 24 | edge
+ *
+ *     slot          may become          by
+ *     0 empty       tag | edge          who inserts, as long as the table has no successor
+ *     0 empty       SEALED              once it has one: who moves this slot, or who found its edge nowhere before it
+ *     tag | edge    (never)
+ *     SEALED        (never)
+ *
+ * A table that is full gets a successor, and insertions move chunks of slots there. An edge is found in the old table, or its probe ends
+ * at a sealed slot and goes on in the successor; it is inserted there only after the empty slot that ended its probe was sealed, so nobody
+ * can still insert the same edge in the old one: an edge is in the set once. Who sees no successor and fills an empty slot after one was
+ * made either wins the slot before the mover comes, who then copies it, or finds it sealed. When all slots are moved the successor takes the
+ * table's place, and the old one goes after its grace period.
+ *
+ * Slots of edges that were purged (order-removal.ts) stay until the next move, which leaves them out. Until then such a slot may name an edge that
+ * stands for another pair by now. A probe that meets it compares the pair in the edge, so it finds what is there or goes on: never a wrong one.
+ */
+import { add32, cas32, load32, store32 } from './atomics';
+import {
+  CONTEXT_SLOT,
+  EDGE_BATCH,
+  EDGE_DEAD_BIT,
+  EDGE_FROM,
+  EDGE_SIGHT,
+  EDGE_TO,
+  GRAPH_TABLE,
+  SPAN_SHIFT,
+  TABLE_CHUNK,
+  TABLE_CLAIMED,
+  TABLE_INITIAL_SPANS,
+  TABLE_MOVED,
+  TABLE_NEXT,
+  TABLE_SEALED,
+  TABLE_SIZE,
+  TABLE_SLOTS,
+  TABLE_USED,
+} from './layout';
+import { claimZeroed, edgeAt, mix, retire } from './order-memory';
+import { releaseSpans } from './spans';
+
+/** Spans of a table: the header says how many slots, the slots fill them. */
+function spansOf(size: u32): u32 {
+  return (TABLE_SLOTS + (size << 2) + (1 << SPAN_SHIFT) - 1) >> SPAN_SHIFT;
+}
+
+function newTable(spans: u32): usize {
+  const table = claimZeroed(spans);
+  // Plain: published by the CAS that puts it in its place.
+  if (table != 0) store<u32>(table + TABLE_SIZE, ((spans << SPAN_SHIFT) - TABLE_SLOTS) >> 2);
+  return table;
+}
+
+/** The graph's table, made if there is none. Returns 0 when the memory is full. */
+export function openTable(graph: usize): usize {
+  const known: usize = load32(graph + GRAPH_TABLE);
+  if (known != 0) return known;
+  const table = newTable(TABLE_INITIAL_SPANS);
+  if (table == 0) return load32(graph + GRAPH_TABLE);
+  if (cas32(graph + GRAPH_TABLE, 0, table as u32)) return table;
+  releaseSpans(table, TABLE_INITIAL_SPANS);
+  return load32(graph + GRAPH_TABLE);
+}
+
+export function hashOf(from: u32, to: u32): u64 {
+  return mix(((from as u64) << 32) | (to as u64));
+}
+
+/** Is `edge` the live edge from -> to? */
+function isEdge(graph: usize, edge: u32, from: u32, to: u32): bool {
+  const at = edgeAt(graph, edge);
+  return (
+    load32(at + EDGE_FROM) == from &&
+    load32(at + EDGE_TO) == to &&
+    (load32(at + EDGE_SIGHT) & EDGE_DEAD_BIT) == 0
+  );
+}
+
+/** The edge from -> to, or 0; then the empty slot that ended the probe is noted in `context`, if there is one. */
+export function findEdge(graph: usize, context: usize, from: u32, to: u32): u32 {
+  const hash = hashOf(from, to);
+  const tag = (hash as u32) & 0xff000000;
+  let table: usize = load32(graph + GRAPH_TABLE);
+  if (context != 0) store<u32>(context + CONTEXT_SLOT, 0);
+  while (table != 0) {
+    const size = load<u32>(table + TABLE_SIZE); // plain: written before the table was published
+    let i = (((hash >> 32) * (size as u64)) >> 32) as u32;
+    for (let left = size; left != 0; left--) {
+      const slot = load32(table + TABLE_SLOTS + (i << 2));
+      if (slot == 0) {
+        if (context != 0 && load32(table + TABLE_NEXT) == 0)
+          store<u32>(context + CONTEXT_SLOT, (table + TABLE_SLOTS + (i << 2)) as u32);
+        return 0;
+      }
+      if (slot == TABLE_SEALED) break;
+      if ((slot & 0xff000000) == tag && isEdge(graph, slot & 0xffffff, from, to)) return slot & 0xffffff;
+      if (++i == size) i = 0;
+    }
+    table = load32(table + TABLE_NEXT);
+  }
+  return 0;
+}
+
+/**
+ * Inserts `edge`, whose FROM and TO are written, unless from -> to is there. Returns the edge that is in the set now, or 0 when the table is full and
+ * cannot grow. The last findEdge() of the context was for the same pair.
+ */
+export function insertEdge(at: usize, graph: usize, context: usize, edge: u32, from: u32, to: u32): u32 {
+  const hash = hashOf(from, to);
+  const entry = ((hash as u32) & 0xff000000) | edge;
+  // The slot at which the search ended is where any other thread would put this pair as well.
+  const slot: usize = load<u32>(context + CONTEXT_SLOT);
+  if (slot != 0 && cas32(slot, 0, entry)) return edge;
+  return insertSlow(at, graph, hash, entry, from, to);
+}
+
+function insertSlow(at: usize, graph: usize, hash: u64, entry: u32, from: u32, to: u32): u32 {
+  let table = openTable(graph);
+  while (table != 0) {
+    const found = insertIn(graph, table, hash, entry, from, to);
+    if (found != 0) return found;
+    // Sealed, or full: on to its successor. Without one it is full and has to get one.
+    if (load32(table + TABLE_NEXT) == 0) grow(graph, table);
+    else moveChunk(at, graph, table);
+    table = load32(table + TABLE_NEXT);
+  }
+  return 0;
+}
+
+/** Returns the edge that is there now, or 0 when the successor has to be asked. */
+function insertIn(graph: usize, table: usize, hash: u64, entry: u32, from: u32, to: u32): u32 {
+  const size = load<u32>(table + TABLE_SIZE); // plain: written before the table was published
+  let i = (((hash >> 32) * (size as u64)) >> 32) as u32;
+  for (let left = size; left != 0; ) {
+    const place = table + TABLE_SLOTS + (i << 2);
+    const slot = load32(place);
+    if (slot == 0) {
+      const isOld = load32(table + TABLE_NEXT) != 0;
+      if (!cas32(place, 0, isOld ? TABLE_SEALED : entry)) continue; // somebody filled it: look at it again
+      return isOld ? 0 : entry & 0xffffff;
+    }
+    if (slot == TABLE_SEALED) return 0;
+    // A move may have put our edge there: its slot was that of an edge which was purged.
+    if (slot == entry) return entry & 0xffffff;
+    if ((slot & 0xff000000) == (entry & 0xff000000) && isEdge(graph, slot & 0xffffff, from, to))
+      return slot & 0xffffff;
+    if (++i == size) i = 0;
+    left--;
+  }
+  return 0;
+}
+
+/** Called once in EDGE_BATCH insertions: counts them, and lets the table grow. */
+export function tendTable(at: usize, graph: usize): void {
+  const table = openTable(graph);
+  if (table == 0) return;
+  const next: usize = load32(table + TABLE_NEXT);
+  if (next != 0) {
+    add32(next + TABLE_USED, EDGE_BATCH);
+    moveChunk(at, graph, table);
+    return;
+  }
+  const size = load<u32>(table + TABLE_SIZE);
+  if (add32(table + TABLE_USED, EDGE_BATCH) + EDGE_BATCH > size - size / 5) grow(graph, table);
+}
+
+/** Gives a table a successor, if the memory has room; only the graph's own, so that there are at most two. */
+function grow(graph: usize, table: usize): void {
+  if (load32(graph + GRAPH_TABLE) != (table as u32)) return;
+  const spans = spansOf(load<u32>(table + TABLE_SIZE));
+  const next = newTable(spans + max<u32>(1, spans >> 1));
+  if (next == 0) return;
+  if (!cas32(table + TABLE_NEXT, 0, next as u32)) releaseSpans(next, spans + max<u32>(1, spans >> 1));
+}
+
+/** Moves the next chunk of slots to the successor; who moves the last one puts the successor in the table's place. */
+function moveChunk(at: usize, graph: usize, table: usize): void {
+  const size = load<u32>(table + TABLE_SIZE);
+  if (load32(table + TABLE_CLAIMED) >= size) return;
+  const first = add32(table + TABLE_CLAIMED, TABLE_CHUNK);
+  if (first >= size) return;
+  const end = min(size, first + TABLE_CHUNK);
+  let moved: u32 = 0;
+  for (let i = first; i < end; i++) if (moveSlot(graph, table, i)) moved++;
+  add32(load32(table + TABLE_NEXT) + TABLE_USED, moved);
+  if (add32(table + TABLE_MOVED, end - first) + (end - first) == size) replace(at, graph, table);
+}
+
+/** Safe to do twice, and by two threads at once. True when the slot had an edge. */
+function moveSlot(graph: usize, table: usize, i: u32): bool {
+  const place = table + TABLE_SLOTS + (i << 2);
+  let slot = load32(place);
+  if (slot == 0) {
+    if (cas32(place, 0, TABLE_SEALED)) return false;
+    slot = load32(place);
+  }
+  if (slot == TABLE_SEALED) return false;
+  const edge = edgeAt(graph, slot & 0xffffff);
+  if ((load32(edge + EDGE_SIGHT) & EDGE_DEAD_BIT) != 0) return false;
+  copyTo(load32(table + TABLE_NEXT), slot & 0xffffff, load32(edge + EDGE_FROM), load32(edge + EDGE_TO));
+  return true;
+}
+
+function copyTo(table: usize, edge: u32, from: u32, to: u32): void {
+  const hash = hashOf(from, to);
+  const entry = ((hash as u32) & 0xff000000) | edge;
+  const size = load<u32>(table + TABLE_SIZE);
+  let i = (((hash >> 32) * (size as u64)) >> 32) as u32;
+  // There is room: the successor is larger by a third or more, and gets no other edges than those that make the move go on.
+  for (let left = size; left != 0; ) {
+    const place = table + TABLE_SLOTS + (i << 2);
+    const slot = load32(place);
+    if (slot == entry) return;
+    if (slot == 0) {
+      if (cas32(place, 0, entry)) return;
+      continue;
+    }
+    if (++i == size) i = 0;
+    left--;
+  }
+}
+
+function replace(at: usize, graph: usize, table: usize): void {
+  if (cas32(graph + GRAPH_TABLE, table as u32, load32(table + TABLE_NEXT)))
+    retire(at, table, spansOf(load<u32>(table + TABLE_SIZE)));
+}
+
+/** Ends a move whose movers may be gone: moves everything again, which changes nothing where it was done. */
+export function finishMove(at: usize, graph: usize): void {
+  const table: usize = load32(graph + GRAPH_TABLE);
+  if (table == 0 || load32(table + TABLE_NEXT) == 0) return;
+  store32(table + TABLE_CLAIMED, load<u32>(table + TABLE_SIZE));
+  const size = load<u32>(table + TABLE_SIZE);
+  for (let i: u32 = 0; i < size; i++) moveSlot(graph, table, i);
+  replace(at, graph, table);
+}
