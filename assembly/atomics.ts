@@ -39,6 +39,10 @@ export function load64(address: usize): u64 {
   return atomic.load<u64>(address);
 }
 
+export function store64(address: usize, value: u64): void {
+  atomic.store<u64>(address, value);
+}
+
 export function or64(address: usize, bits: u64): u64 {
   return atomic.or<u64>(address, bits);
 }

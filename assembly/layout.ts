@@ -310,9 +310,9 @@ export const OWNER_ORDER: u32 = 0x2003;
  *   2048     heads of interned sights   512 x u32
  *   4096     heads of interned texts   1024 x u32
  *   8192     pages of sights           1024 x u32
- *   12288    pages of lock names       1024 x u32
  *   16384    graph of locks            GRAPH_SIZE
  *   36864    graph of classes          GRAPH_SIZE
+ *   57344    pages of lock names       2048 x u32
  */
 /** Grace periods: bumped when something was taken out of reach (order-memory.ts). Starts at 1. */
 export const ROOT_EPOCH: u32 = 0;
@@ -345,8 +345,8 @@ export const ROOT_TEXT_HEADS: u32 = 4096;
 export const TEXT_HEADS: u32 = 1024;
 export const ROOT_SIGHT_PAGES: u32 = 8192;
 export const SIGHT_PAGES: u32 = 1024;
-export const ROOT_INFO_PAGES: u32 = 12288;
-export const INFO_PAGES: u32 = 1024;
+export const ROOT_INFO_PAGES: u32 = 57344;
+export const INFO_PAGES: u32 = 2048;
 export const ROOT_INSTANCES: u32 = 16384;
 export const ROOT_CLASSES: u32 = 36864;
 
@@ -354,7 +354,7 @@ export const ROOT_CLASSES: u32 = 36864;
  * A graph:
  *   line 0   order lock           i64: version << 12 | context that holds it
  *   line 1   loose, loose-high
- *   line 2   order-next, edge-next
+ *   line 2   placed, edge-next
  *   line 3   table
  *   line 4   free list            i64: tag << 32 | first edge
  *   line 5   holder only          stamp plan plan-count stale limbo limbo-epoch
@@ -366,12 +366,13 @@ export const GRAPH_LOCK: u32 = 0;
 /** Edges outside the order; each was searched for by who made it. Too high after a death, never too low. */
 export const GRAPH_LOOSE: u32 = 64;
 export const GRAPH_LOOSE_HIGH: u32 = 68;
-export const GRAPH_PLACE_NEXT: u32 = 128;
+/** Nodes that have a place. */
+export const GRAPH_PLACED: u32 = 128;
 export const GRAPH_EDGE_NEXT: u32 = 132;
 export const GRAPH_TABLE: u32 = 192;
 export const GRAPH_FREE: u32 = 256;
 export const GRAPH_STAMP: u32 = 320;
-/** Places that are about to be given out: pairs { node, place }, and how many; 0 when none (order-places.ts). */
+/** Places that are about to be given out: pairs { node, 0, place u64 }, and how many; 0 when none (order-places.ts). */
 export const GRAPH_PLAN: u32 = 324;
 export const GRAPH_PLAN_COUNT: u32 = 328;
 /** Removed nodes whose edges still stand in lists. */
@@ -390,36 +391,47 @@ export const NODE_SIZE: u32 = 32;
 export const NODES_PER_PAGE_LOG2: u32 = 11;
 export const NODE_ID_BITS: u32 = 22;
 export const NODE_ID_MASK: u32 = (1 << NODE_ID_BITS) - 1;
+/** u64; 0 until the node has its first edge. */
 export const NODE_PLACE: u32 = 0;
-export const NODE_OUT: u32 = 4;
-export const NODE_IN: u32 = 8;
-export const NODE_MARK: u32 = 12;
+export const NODE_OUT: u32 = 8;
+export const NODE_IN: u32 = 12;
+export const NODE_MARK: u32 = 16;
 /** Generation (10 bits), generation of which everything older was purged (10 bits), NODE_*_BIT. */
-export const NODE_LIFE: u32 = 16;
+export const NODE_LIFE: u32 = 20;
 /** Id of the lock's class, or 0. */
-export const NODE_CLASS: u32 = 20;
-/** f64, with NODE_KEYED_BIT. */
-export const NODE_KEY: u32 = 24;
+export const NODE_CLASS: u32 = 24;
 export const NODE_GENERATION_MASK: u32 = 0x3ff;
 export const NODE_PURGED_SHIFT: u32 = 10;
 export const NODE_STALE_BIT: u32 = 1 << 20;
 export const NODE_KEYED_BIT: u32 = 1 << 21;
 
-/** An edge. FROM and TO are references: generation << 22 | id. */
-export const EDGE_SIZE: u32 = 24;
+/*
+ * An edge, in two parts: walks touch the first only. A page of edges is two spans of the one and a span of the other.
+ *
+ *        0        4        8        12      16            128 KiB  +4       +8
+ *        +--------+--------+--------+--------+            +--------+--------+
+ *        | to     |next out| from   |next in |            | weight | sight  |
+ *        +--------+--------+--------+--------+            +--------+--------+
+ *
+ * FROM and TO are references: generation << 22 | id. Both are 0 while the edge is free.
+ */
+export const EDGE_SIZE: u32 = 16;
+/** Where the second parts of a page begin, and how large one is. */
+export const EDGE_NOTES: u32 = 2 * SPAN_SIZE;
+export const NOTE_SIZE: u32 = 8;
 export const EDGES_PER_PAGE_LOG2: u32 = 13;
 export const EDGE_PAGE_SPANS: u32 = 3;
 export const EDGE_PAGES: u32 = 2048;
 /** Edges that a context takes at once from GRAPH_EDGE_NEXT. */
 export const EDGE_BATCH: u32 = 64;
-export const EDGE_FROM: u32 = 0;
-export const EDGE_TO: u32 = 4;
-export const EDGE_NEXT_OUT: u32 = 8;
+export const EDGE_TO: u32 = 0;
+export const EDGE_NEXT_OUT: u32 = 4;
+export const EDGE_FROM: u32 = 8;
 export const EDGE_NEXT_IN: u32 = 12;
 /** Times that it was seen. */
-export const EDGE_WEIGHT: u32 = 16;
+export const NOTE_WEIGHT: u32 = 0;
 /** Sight (24 bits) and EDGE_*_BIT; of a dead edge, the next dead one instead of the sight. */
-export const EDGE_SIGHT: u32 = 20;
+export const NOTE_SIGHT: u32 = 4;
 export const EDGE_SIGHT_MASK: u32 = 0xffffff;
 /** Outside the order. */
 export const EDGE_LOOSE_BIT: u32 = 1 << 24;
@@ -470,13 +482,15 @@ export const TEXT_LENGTH: u32 = 8;
 export const TEXT_BYTES: u32 = 12;
 export const TEXT_MOST: u32 = 8192;
 
-/** What only rules and pictures need of a lock: its name, and its rank under the rules of a version. */
-export const INFO_SIZE: u32 = 16;
-export const INFOS_PER_PAGE_LOG2: u32 = 12;
+/** What only rules and pictures need of a lock: its name, its rank under the rules of a version, its key. */
+export const INFO_SIZE: u32 = 32;
+export const INFOS_PER_PAGE_LOG2: u32 = 11;
 /** Address of { bytes u32, UTF-8 }. */
 export const INFO_NAME: u32 = 0;
 export const INFO_RANK: u32 = 4;
 export const INFO_VERSION: u32 = 8;
+/** f64, with NODE_KEYED_BIT. */
+export const INFO_KEY: u32 = 16;
 
 /*
  * A context, one span: what one thread needs to look at the order.
@@ -511,8 +525,14 @@ export const CONTEXT_RULE_HELD: u32 = 204;
 export const CONTEXT_KEY_HELD: u32 = 208;
 /** Edge that the last learn() ended with. */
 export const CONTEXT_EDGE: u32 = 216;
-/** The empty slot at which the last findEdge() ended, or 0. */
+/** Where the last findEdge() would have its edge: the slot or 0, what is there, and the table. */
 export const CONTEXT_SLOT: u32 = 220;
+export const CONTEXT_SLOT_NOW: u32 = 768;
+export const CONTEXT_TABLE: u32 = 772;
+/** Takes what is read only to have it near. */
+export const CONTEXT_TOUCHED: u32 = 776;
+/** Hashes of slots that are moved together, 64 x u64. */
+export const CONTEXT_HASHES: u32 = 256;
 /** The last owner whose first sight of an edge was under no other lock, and that sight. */
 export const CONTEXT_PLAIN_OWNER: u32 = 248;
 export const CONTEXT_PLAIN_SIGHT: u32 = 252;

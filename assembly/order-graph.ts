@@ -22,7 +22,7 @@
  * **A thread that dies** has noted in its context which edge it was linking; order-recovery.ts links and settles it. Until then it may stand in one list
  * or none; nobody relies on it, and its cycle is found when it is settled.
  */
-import { add32, and32, cas32, load32, or32, store32 } from './atomics';
+import { add32, and32, cas32, load32, load64, or32, store32 } from './atomics';
 import {
   CONTEXT_PENDING,
   CONTEXT_PENDING_GRAPH,
@@ -34,9 +34,7 @@ import {
   EDGE_LOOSE_BIT,
   EDGE_NEXT_IN,
   EDGE_NEXT_OUT,
-  EDGE_SIGHT,
   EDGE_TO,
-  EDGE_WEIGHT,
   GRAPH_LOOSE,
   GRAPH_LOOSE_HIGH,
   GRAPH_LOOSE_LIST,
@@ -45,10 +43,21 @@ import {
   NODE_IN,
   NODE_OUT,
   NODE_PLACE,
+  NOTE_SIGHT,
+  NOTE_WEIGHT,
   ROOT_OVERFLOWS,
   ROOT_RESETS,
 } from './layout';
-import { edgeAt, ensurePlace, findNode, nodeAt, referenceTo, takeEdge, untakeEdge } from './order-memory';
+import {
+  edgeAt,
+  ensurePlace,
+  findNode,
+  nodeAt,
+  noteAt,
+  referenceTo,
+  takeEdge,
+  untakeEdge,
+} from './order-memory';
 import { ARRANGED, arrange, CYCLE, isHeld, isUpward, lockWord, tryLock, unlock } from './order-places';
 import { searchCycles } from './order-search';
 import { firstSight, narrow } from './order-sights';
@@ -85,14 +94,14 @@ export function learn(
   const end = findNode(graph, to & NODE_ID_MASK);
   edge = start == 0 || end == 0 ? 0 : takeEdge(graph, context, batch);
   if (edge == 0) return overflow(at);
-  if ((edge & (EDGE_BATCH - 1)) == 0) tendTable(at, graph);
+  if ((edge & (EDGE_BATCH - 1)) == 0) tendTable(at, graph, context);
   const record = edgeAt(graph, edge);
   // Plain: nobody looks at it before insertEdge(). The sight comes last, because it ends an earlier life of the record (EDGE_DEAD_BIT), whose slot
   // may still be in the set.
   store<u32>(record + EDGE_FROM, from);
   store<u32>(record + EDGE_TO, to);
-  store<u32>(record + EDGE_WEIGHT, weight);
-  store32(record + EDGE_SIGHT, firstSight(at, context, owner, gateless));
+  store<u32>(noteAt(graph, edge) + NOTE_WEIGHT, weight);
+  store32(noteAt(graph, edge) + NOTE_SIGHT, firstSight(at, context, owner, gateless));
   // From here on it may be in the set. Plain: recovery reads it when this thread is gone.
   store<u32>(context + CONTEXT_PENDING_GRAPH, graph as u32);
   store<u32>(context + CONTEXT_PENDING, edge);
@@ -129,10 +138,10 @@ function meetAgain(
   gateless: u32,
   weight: u32,
 ): u32 {
-  const record = edgeAt(graph, edge);
-  add32(record + EDGE_WEIGHT, weight);
-  const changed = narrow(at, context, record, owner, gateless);
-  const word = load32(record + EDGE_SIGHT);
+  const note = noteAt(graph, edge);
+  add32(note + NOTE_WEIGHT, weight);
+  const changed = narrow(at, context, note, owner, gateless);
+  const word = load32(note + NOTE_SIGHT);
   let answer: u32 = (word & EDGE_BACK_BIT) != 0 ? ORDER_AGAINST_BIT : 0;
   // What was harmless under a gate, or from one owner, may have become grave.
   if (changed && (word & EDGE_CYCLIC_BIT) != 0) {
@@ -214,8 +223,8 @@ function search(at: usize, graph: usize, context: usize, edge: u32): u32 {
 function mayBeLoose(graph: usize, from: usize, to: usize): bool {
   const loose = load32(graph + GRAPH_LOOSE);
   if (loose == 0) return false;
-  const low = load32(from + NODE_PLACE);
-  const high = load32(to + NODE_PLACE);
+  const low = load64(from + NODE_PLACE);
+  const high = load64(to + NODE_PLACE);
   const end = min(load32(graph + GRAPH_LOOSE_HIGH), LOOSE_LISTED);
   let listed: u32 = 0;
   let leaves = false;
@@ -225,8 +234,8 @@ function mayBeLoose(graph: usize, from: usize, to: usize): bool {
     if (edge == 0) continue;
     listed++;
     const record = edgeAt(graph, edge);
-    if (load32(nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK) + NODE_PLACE) >= high) leaves = true;
-    if (load32(nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK) + NODE_PLACE) <= low) arrives = true;
+    if (load64(nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK) + NODE_PLACE) >= high) leaves = true;
+    if (load64(nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK) + NODE_PLACE) <= low) arrives = true;
   }
   // Some are counted and not listed, or not yet: nothing is known of them.
   return (leaves && arrives) || listed < loose;
@@ -244,7 +253,7 @@ function makeLoose(graph: usize, edge: u32, bits: u32): void {
     }
     break;
   }
-  or32(edgeAt(graph, edge) + EDGE_SIGHT, EDGE_LOOSE_BIT | bits);
+  or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_LOOSE_BIT | bits);
 }
 
 /** Holder of the lock: brings some loose edges of others into the order, as far as it has room for them. */
@@ -257,16 +266,16 @@ function drain(at: usize, graph: usize, context: usize, own: u32): void {
     const edge = load32(place);
     if (edge == 0 || edge == own) continue;
     const record = edgeAt(graph, edge);
-    const word = load32(record + EDGE_SIGHT);
+    const word = load32(noteAt(graph, edge) + NOTE_SIGHT);
     // Not marked yet: its maker is about to. It closed a cycle: it stays.
     if ((word & EDGE_LOOSE_BIT) == 0 || (word & (EDGE_BACK_BIT | EDGE_DEAD_BIT)) != 0) continue;
     tried++;
     const from = nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK);
     const to = nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK);
     const result = isUpward(from, to) ? ARRANGED : arrange(graph, context, from, to);
-    if (result == ARRANGED) makeOrdinary(graph, place, record);
+    if (result == ARRANGED) makeOrdinary(graph, place, edge);
     else if (result == CYCLE) {
-      or32(record + EDGE_SIGHT, EDGE_BACK_BIT);
+      or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_BACK_BIT);
       // Chains with it were taken for good: they must be looked at again.
       add32(at + ROOT_RESETS, 1);
     }
@@ -274,8 +283,8 @@ function drain(at: usize, graph: usize, context: usize, own: u32): void {
 }
 
 /** Holder of the lock: the opposite of makeLoose(), in the opposite order. */
-export function makeOrdinary(graph: usize, place: usize, record: usize): void {
-  and32(record + EDGE_SIGHT, ~(EDGE_LOOSE_BIT | EDGE_BACK_BIT));
+export function makeOrdinary(graph: usize, place: usize, edge: u32): void {
+  and32(noteAt(graph, edge) + NOTE_SIGHT, ~(EDGE_LOOSE_BIT | EDGE_BACK_BIT));
   store32(place, 0);
   add32(graph + GRAPH_LOOSE, -1);
 }

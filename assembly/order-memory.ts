@@ -27,9 +27,9 @@ import {
   CONTEXT_STATE,
   EDGE_BATCH,
   EDGE_DEAD_BIT,
+  EDGE_NOTES,
   EDGE_PAGE_SPANS,
   EDGE_PAGES,
-  EDGE_SIGHT,
   EDGE_SIGHT_MASK,
   EDGE_SIZE,
   EDGES_PER_PAGE_LOG2,
@@ -37,7 +37,7 @@ import {
   GRAPH_EDGE_PAGES,
   GRAPH_FREE,
   GRAPH_NODE_PAGES,
-  GRAPH_PLACE_NEXT,
+  GRAPH_PLACED,
   HEADER_ORDER,
   INFO_PAGES,
   INFO_SIZE,
@@ -49,6 +49,8 @@ import {
   NODE_PLACE,
   NODE_SIZE,
   NODES_PER_PAGE_LOG2,
+  NOTE_SIGHT,
+  NOTE_SIZE,
   OWNER_ORDER,
   ROOT_CLASSES,
   ROOT_CONTEXT_COUNT,
@@ -273,9 +275,15 @@ export function knownNode(graph: usize, id: u32): usize {
   return page == 0 ? 0 : page + (id & ((1 << NODES_PER_PAGE_LOG2) - 1)) * NODE_SIZE;
 }
 
+/** Distance of places at first, and where they begin: there is as much room below as above. */
+export const PLACE_STEP: u64 = 1 << 40;
+export const PLACE_FIRST: u64 = 1 << 62;
+
 /** Gives a node a place at the end of the order, if it has none. */
 export function ensurePlace(graph: usize, node: usize): void {
-  if (load32(node + NODE_PLACE) == 0) cas32(node + NODE_PLACE, 0, add32(graph + GRAPH_PLACE_NEXT, 1) + 1);
+  if (load64(node + NODE_PLACE) != 0) return;
+  const count = add32(graph + GRAPH_PLACED, 1) as u64;
+  cas64(node + NODE_PLACE, 0, PLACE_FIRST + count * PLACE_STEP);
 }
 
 /** The node's id with its generation now. */
@@ -310,6 +318,12 @@ export function noteId(at: usize, id: u32): void {
 export function edgeAt(graph: usize, edge: u32): usize {
   const page: usize = load<u32>(graph + GRAPH_EDGE_PAGES + ((edge >> EDGES_PER_PAGE_LOG2) << 2)); // plain: written before the edge
   return page + (edge & ((1 << EDGES_PER_PAGE_LOG2) - 1)) * EDGE_SIZE;
+}
+
+/** Address of the second part of an edge that exists: its weight, its sight. */
+export function noteAt(graph: usize, edge: u32): usize {
+  const page: usize = load<u32>(graph + GRAPH_EDGE_PAGES + ((edge >> EDGES_PER_PAGE_LOG2) << 2)); // plain: as above
+  return page + EDGE_NOTES + (edge & ((1 << EDGES_PER_PAGE_LOG2) - 1)) * NOTE_SIZE;
 }
 
 /** A record for a new edge: one that was freed, or the next of the context's batch. Returns 0 when there is no room. */
@@ -353,16 +367,16 @@ function popFree(graph: usize): u32 {
     const head = load64(graph + GRAPH_FREE);
     const edge = head as u32;
     if (edge == 0) return 0;
-    const next = load32(edgeAt(graph, edge) + EDGE_SIGHT) & EDGE_SIGHT_MASK;
+    const next = load32(noteAt(graph, edge) + NOTE_SIGHT) & EDGE_SIGHT_MASK;
     if (cas64(graph + GRAPH_FREE, head, (((head >> 32) + 1) << 32) | (next as u64))) return edge;
   }
 }
 
-/** Puts a chain of dead edges, linked by EDGE_SIGHT, on the free list. */
+/** Puts a chain of dead edges, linked by NOTE_SIGHT, on the free list. */
 export function pushFree(graph: usize, first: u32, last: u32): void {
   while (true) {
     const head = load64(graph + GRAPH_FREE);
-    store32(edgeAt(graph, last) + EDGE_SIGHT, EDGE_DEAD_BIT | (head as u32));
+    store32(noteAt(graph, last) + NOTE_SIGHT, EDGE_DEAD_BIT | (head as u32));
     if (cas64(graph + GRAPH_FREE, head, (head & 0xffffffff00000000) | (first as u64))) return;
   }
 }

@@ -1,9 +1,13 @@
 /**
- * A topological order of a graph, as a hint: every node has a place, and an edge that leads from a lower to a higher place needs no search.
- * After D. J. Pearce, P. H. J. Kelly, A dynamic topological sort algorithm for directed acyclic graphs, ACM JEA 11 (2007).
+ * An order of the nodes of a graph, as a hint: every node has a place, and an edge that leads from a lower to a higher place needs no search. Kept
+ * after D. J. Pearce, P. H. J. Kelly, A dynamic topological sort algorithm for directed acyclic graphs, ACM JEA 11 (2007): an edge that leads
+ * downwards is put right by a search between the places of its ends only. Two things are different. Places are 64-bit labels with room in between and need
+ * not be distinct, as in P. F. Dietz, D. D. Sleator, Two algorithms for maintaining order in a list, STOC 1987. So it is enough to move one
+ * side, what the upper end reaches or what reaches the lower one; both are walked in turns, and the one that comes to its end first is moved
+ * (B. Alpern et al., Incremental evaluation of computational circuits, SODA 1990).
  *
  *     GRAPH_LOCK    i64: version << 12 | context that moves nodes, 0 for none        nobody waits for it: see order-graph.ts
- *     GRAPH_PLAN    { node, place } x GRAPH_PLAN_COUNT                                what the holder is about to write
+ *     GRAPH_PLAN    { node, 0, place } x GRAPH_PLAN_COUNT                             what the holder is about to write
  *
  * The order covers the edges that are not LOOSE. An edge is *settled* when it is linked in both lists and, after that,
  *
@@ -11,14 +15,17 @@
  *   (b) the holder of the lock put them in order, or
  *   (c) it was marked loose, with GRAPH_LOOSE raised before.
  *
- * Invariant: while nobody holds the lock, each edge that was settled by (a) or (b) leads upwards. A holder keeps it: it walks all linked edges
- * that are not loose between the places of the two ends, whether their maker has settled them or not, and gives out the same places again: first
- * what reaches the lower end, then what the upper end reaches, each in the old order. Edges that lead out of or into this region keep their
- * direction, because nodes of the first kind only move down to places of the region, and those of the second only up.
+ * Invariant: while nobody holds the lock, each edge that was settled by (a) or (b) leads upwards, to a strictly higher place. A holder keeps it. Say
+ * u -> v leads downwards. It walks all linked edges that are not loose, whether their maker has settled them or not: forwards from v as
+ * long as places are not above u's, and backwards from u as long as they are not below v's. If the first walk is done and did not meet the
+ * second, its nodes move, in their old order, to places between u's and the lowest of those that they lead to outside the walk, which are above
+ * u's. Edges among them keep their direction, edges out of them lead to higher places still, edges into them come from where they
+ * came from while their ends went up. The other way round for the second walk. If there is no room left between the two places, all
+ * nodes get new ones in the same order.
  *
  * Whoever dies with the lock held has written nothing (GRAPH_PLAN_COUNT is 0), or a whole plan: recovery writes it again and unlocks.
  */
-import { cas64, load32, load64, store32 } from './atomics';
+import { cas64, load32, load64, store32, store64 } from './atomics';
 import {
   CONTEXT_INDEX,
   CONTEXT_SCRATCH,
@@ -27,10 +34,9 @@ import {
   EDGE_LOOSE_BIT,
   EDGE_NEXT_IN,
   EDGE_NEXT_OUT,
-  EDGE_SIGHT,
   EDGE_TO,
   GRAPH_LOCK,
-  GRAPH_PLACE_NEXT,
+  GRAPH_PLACED,
   GRAPH_PLAN,
   GRAPH_PLAN_COUNT,
   GRAPH_STAMP,
@@ -39,10 +45,20 @@ import {
   NODE_MARK,
   NODE_OUT,
   NODE_PLACE,
+  NOTE_SIGHT,
   ROOT_HIGH,
   SPAN_SIZE,
 } from './layout';
-import { edgeAt, ensureRun, isCurrent, knownNode, nodeAt } from './order-memory';
+import {
+  edgeAt,
+  ensureRun,
+  isCurrent,
+  knownNode,
+  nodeAt,
+  noteAt,
+  PLACE_FIRST,
+  PLACE_STEP,
+} from './order-memory';
 
 const HOLDER_MASK: u64 = 0xfff;
 
@@ -80,199 +96,306 @@ export function holds(graph: usize, context: usize): bool {
 
 /** Does the order hold for from -> to, now that the edge is linked? */
 export function isUpward(from: usize, to: usize): bool {
-  return load32(from + NODE_PLACE) < load32(to + NODE_PLACE);
+  return load64(from + NODE_PLACE) < load64(to + NODE_PLACE);
 }
 
-/**
- * Holder of the lock: makes from -> to lead upwards, from a moment at which it does not. `scratch` holds u64 { place, node }: what `to` reaches
- * from the left, what reaches `from` from the right, then the plan.
- */
+/** What a walk has come to: nodes as { node, 0, place }, how many, and the nearest place outside. In the holder's scratch, before its nodes. */
+const WALK_COUNT: usize = 0;
+const WALK_BEYOND: usize = 8;
+const WALK_NODES: usize = 16;
+const ENTRY_LOG2: usize = 4;
+const ENTRY_PLACE: usize = 8;
+
+/** Above all places. */
+const PLACE_END: u64 = u64.MAX_VALUE;
+
+/** Holder of the lock: makes from -> to lead upwards, from a moment at which it does not. */
 export function arrange(graph: usize, context: usize, from: usize, to: usize): u32 {
-  const nodes = load32(graph + GRAPH_PLACE_NEXT) + 2;
-  if (!ensureRun(context + CONTEXT_SCRATCH, (nodes as u64) * 24)) return NO_ROOM;
-  const scratch: usize = load<u32>(context + CONTEXT_SCRATCH); // plain: owner only
-  const lowest = load32(to + NODE_PLACE);
-  const highest = load32(from + NODE_PLACE);
-  const stamp = nextStamp(graph);
-  const forward = walkForward(graph, scratch, from, to, lowest, highest, stamp);
-  if (forward == 0) return CYCLE;
-  const right = scratch + ((nodes as usize) << 3);
-  const backward = walkBackward(graph, right, from, lowest, highest, stamp);
-  sort(scratch, forward);
-  sort(right, backward);
-  plan(graph, scratch, forward, right, backward, right + ((backward as usize) << 3));
+  const nodes = load32(graph + GRAPH_PLACED) + 2;
+  // Two walks, and a plan as long as both.
+  if (!ensureRun(context + CONTEXT_SCRATCH, ((nodes as u64) << (ENTRY_LOG2 + 2)) + 64)) return NO_ROOM;
+  const forward: usize = load<u32>(context + CONTEXT_SCRATCH); // plain, the whole scratch: owner only
+  const backward = forward + WALK_NODES + ((nodes as usize) << ENTRY_LOG2);
+  const into = backward + WALK_NODES + ((nodes as usize) << ENTRY_LOG2);
+  const side = walk(graph, forward, backward, from, to, nextStamp(graph));
+  if (side == MET) return CYCLE;
+  const isDone = side == FORWARD ? planUp(graph, forward, from, into) : planDown(graph, backward, to, into);
+  if (!isDone) {
+    spread(graph, into);
+    // There is room now, and everything else is as it was.
+    return arrange(graph, context, from, to);
+  }
+  carryOut(graph);
   return ARRANGED;
 }
 
-/** A mark that no node has. Plain, as NODE_MARK: only the holder of the lock touches them. */
+/** A mark that no node has, and one more. Plain, as NODE_MARK: only the holder of the lock touches them. */
 function nextStamp(graph: usize): u32 {
-  let stamp = load<u32>(graph + GRAPH_STAMP) + 1;
+  let stamp = load<u32>(graph + GRAPH_STAMP) + 2;
   // Stays below the marks of order-removal.ts.
   if (stamp >> 31 != 0) {
-    stamp = 1;
+    stamp = 2;
     clearMarks(graph);
   }
   store<u32>(graph + GRAPH_STAMP, stamp);
   return stamp;
 }
 
+function highestId(graph: usize): u32 {
+  return load32((graph & ~(SPAN_SIZE - 1)) + ROOT_HIGH); // the root is a span, and its graphs stand in it
+}
+
 function clearMarks(graph: usize): void {
-  const high = load32((graph & ~(SPAN_SIZE - 1)) + ROOT_HIGH); // the root is a span, and its graphs stand in it
+  const high = highestId(graph);
   for (let id: u32 = 1; id <= high; id++) {
     const node = knownNode(graph, id);
     if (node != 0) store<u32>(node + NODE_MARK, 0);
   }
 }
 
-function entryOf(node: usize, place: u32): u64 {
-  return ((place as u64) << 32) | (node as u64);
+// ---- the walk ---------------------------------------------------------------------------------------------------------------------------------------
+
+const MET: u32 = 0;
+const FORWARD: u32 = 1;
+const BACKWARD: u32 = 2;
+
+function append(list: usize, node: usize, place: u64): void {
+  const count = load<u32>(list + WALK_COUNT);
+  const entry = list + WALK_NODES + ((count as usize) << ENTRY_LOG2);
+  store<u32>(entry, node as u32);
+  store<u64>(entry + ENTRY_PLACE, place);
+  store<u32>(list + WALK_COUNT, count + 1);
 }
 
-/** What `to` reaches inside the region; only edges that are not settled yet lead out of it at its lower end. Returns how many, or 0 when `from` is among them. */
-function walkForward(
-  graph: usize,
-  list: usize,
-  from: usize,
-  to: usize,
-  lowest: u32,
-  highest: u32,
-  stamp: u32,
-): u32 {
-  store<u64>(list, entryOf(to, load32(to + NODE_PLACE)));
+function nodeOf(list: usize, i: u32): usize {
+  return load<u32>(list + WALK_NODES + ((i as usize) << ENTRY_LOG2));
+}
+
+/**
+ * Lists what `to` reaches, and what reaches `from`, between their places. Returns which walk is complete, or MET when there is a path from `to` to `from`.
+ *
+ * The walks take turns, an edge each. That finds the shorter one, and it is faster than one alone: a walk mostly waits for memory, and this way two
+ * do. Edge 0 stands for "none now": its words are 0, and the place of node 0 is.
+ */
+function walk(graph: usize, forward: usize, backward: usize, from: usize, to: usize, stamp: u32): u32 {
+  const lowest = load64(to + NODE_PLACE);
+  const highest = load64(from + NODE_PLACE);
+  store<u32>(forward + WALK_COUNT, 0);
+  store<u32>(backward + WALK_COUNT, 0);
+  append(forward, to, lowest);
+  append(backward, from, highest);
   store<u32>(to + NODE_MARK, stamp);
-  let count: u32 = 1;
-  for (let i: u32 = 0; i < count; i++) {
-    const node: usize = load<u32>(list + ((i as usize) << 3));
-    let edge = load32(node + NODE_OUT);
-    while (edge != 0) {
-      const at = edgeAt(graph, edge);
-      edge = load32(at + EDGE_NEXT_OUT);
-      if ((load32(at + EDGE_SIGHT) & (EDGE_LOOSE_BIT | EDGE_DEAD_BIT)) != 0) continue;
-      const reference = load32(at + EDGE_TO);
-      const next = nodeAt(graph, reference & NODE_ID_MASK);
-      const place = load32(next + NODE_PLACE);
-      if (place > highest || place < lowest || load<u32>(next + NODE_MARK) == stamp) continue;
-      if (!isCurrent(next, reference) || !isCurrent(node, load32(at + EDGE_FROM))) continue;
-      if (next == from) return 0;
-      store<u32>(next + NODE_MARK, stamp);
-      store<u64>(list + ((count as usize) << 3), entryOf(next, place));
-      count++;
+  store<u32>(from + NODE_MARK, stamp + 1);
+  let above = PLACE_END;
+  let below: u64 = 0;
+  let f: u32 = 0;
+  let b: u32 = 0;
+  let out = load32(to + NODE_OUT);
+  let into = load32(from + NODE_IN);
+  while (true) {
+    while (out == 0) {
+      if (++f == load<u32>(forward + WALK_COUNT)) {
+        store<u64>(forward + WALK_BEYOND, above);
+        return FORWARD;
+      }
+      out = load32(nodeOf(forward, f) + NODE_OUT);
     }
+    while (into == 0) {
+      if (++b == load<u32>(backward + WALK_COUNT)) {
+        store<u64>(backward + WALK_BEYOND, below);
+        return BACKWARD;
+      }
+      into = load32(nodeOf(backward, b) + NODE_IN);
+    }
+    const outgoing = edgeAt(graph, out);
+    const incoming = edgeAt(graph, into);
+    const after = nodeAt(graph, load32(outgoing + EDGE_TO) & NODE_ID_MASK);
+    const before = nodeAt(graph, load32(incoming + EDGE_FROM) & NODE_ID_MASK);
+    const afterPlace = load64(after + NODE_PLACE);
+    const beforePlace = load64(before + NODE_PLACE);
+    // Lower than it came from, or higher: an edge that is not settled, whose maker sees to it.
+    if (afterPlace > highest) {
+      // Of an edge that is not walked this may be too near, which does no harm.
+      above = min(above, afterPlace);
+    } else if (
+      afterPlace >= lowest &&
+      load<u32>(after + NODE_MARK) != stamp &&
+      isWalked(graph, out, outgoing)
+    ) {
+      if (load<u32>(after + NODE_MARK) == stamp + 1) return MET;
+      store<u32>(after + NODE_MARK, stamp);
+      append(forward, after, afterPlace);
+    }
+    if (beforePlace < lowest) {
+      below = max(below, beforePlace);
+    } else if (
+      beforePlace <= highest &&
+      load<u32>(before + NODE_MARK) != stamp + 1 &&
+      isWalked(graph, into, incoming)
+    ) {
+      if (load<u32>(before + NODE_MARK) == stamp) return MET;
+      store<u32>(before + NODE_MARK, stamp + 1);
+      append(backward, before, beforePlace);
+    }
+    out = load32(outgoing + EDGE_NEXT_OUT);
+    into = load32(incoming + EDGE_NEXT_IN);
   }
-  return count;
 }
 
-/** What reaches `from` inside the region. */
-function walkBackward(graph: usize, list: usize, from: usize, lowest: u32, highest: u32, stamp: u32): u32 {
-  store<u64>(list, entryOf(from, load32(from + NODE_PLACE)));
-  store<u32>(from + NODE_MARK, stamp);
-  let count: u32 = 1;
-  for (let i: u32 = 0; i < count; i++) {
-    const node: usize = load<u32>(list + ((i as usize) << 3));
-    let edge = load32(node + NODE_IN);
-    while (edge != 0) {
-      const at = edgeAt(graph, edge);
-      edge = load32(at + EDGE_NEXT_IN);
-      if ((load32(at + EDGE_SIGHT) & (EDGE_LOOSE_BIT | EDGE_DEAD_BIT)) != 0) continue;
-      const reference = load32(at + EDGE_FROM);
-      const next = nodeAt(graph, reference & NODE_ID_MASK);
-      const place = load32(next + NODE_PLACE);
-      if (place < lowest || place > highest || load<u32>(next + NODE_MARK) == stamp) continue;
-      if (!isCurrent(next, reference) || !isCurrent(node, load32(at + EDGE_TO))) continue;
-      store<u32>(next + NODE_MARK, stamp);
-      store<u64>(list + ((count as usize) << 3), entryOf(next, place));
-      count++;
-    }
-  }
-  return count;
+/** Is it an edge of the order, between nodes as they are now? */
+function isWalked(graph: usize, edge: u32, record: usize): bool {
+  if ((load32(noteAt(graph, edge) + NOTE_SIGHT) & (EDGE_LOOSE_BIT | EDGE_DEAD_BIT)) != 0) return false;
+  const from = load32(record + EDGE_FROM);
+  const to = load32(record + EDGE_TO);
+  return (
+    isCurrent(nodeAt(graph, from & NODE_ID_MASK), from) && isCurrent(nodeAt(graph, to & NODE_ID_MASK), to)
+  );
 }
 
-/** Sorts u64 upwards: insertion for the few that there mostly are, otherwise a heap (Williams, 1964). Plain: the caller's own memory. */
+// ---- plans ------------------------------------------------------------------------------------------------------------------------------------------
+
+/** So many parts of the room stay free on the far side of what is put there. */
+const ROOM_SHIFT: u64 = 6;
+
+/** Distance at which `count` nodes go into the room between two places, or 0 when they do not fit. */
+function spacing(low: u64, high: u64, count: u64): u64 {
+  const room = high - low;
+  if (room <= count) return 0;
+  // Close to the far end: what comes between the two next has nearly all of the room.
+  return max<u64>(1, min<u64>(PLACE_STEP, min<u64>(room >> ROOM_SHIFT, room / (count + 1))));
+}
+
+/** The nodes of the forward walk go above `from`, as near as may be to what they lead to. */
+function planUp(graph: usize, list: usize, from: usize, into: usize): bool {
+  const count = load<u32>(list + WALK_COUNT);
+  const low = load64(from + NODE_PLACE);
+  const beyond = load<u64>(list + WALK_BEYOND);
+  // With nothing above, far enough to leave room.
+  const high = beyond == PLACE_END ? low + PLACE_STEP * ((count as u64) + 1) : beyond;
+  if (high < low) return false;
+  const space = spacing(low, high, count);
+  if (space == 0) return false;
+  sort(list + WALK_NODES, count);
+  for (let i: u32 = 0; i < count; i++) propose(into, i, nodeOf(list, i), high - space * ((count - i) as u64));
+  commit(graph, into, count);
+  return true;
+}
+
+/** The nodes of the backward walk go below `to`, as near as may be to what leads to them. */
+function planDown(graph: usize, list: usize, to: usize, into: usize): bool {
+  const count = load<u32>(list + WALK_COUNT);
+  const high = load64(to + NODE_PLACE);
+  const beyond = load<u64>(list + WALK_BEYOND);
+  const wish = PLACE_STEP * ((count as u64) + 1);
+  // Place 0 is none at all.
+  const low = beyond == 0 && high > wish ? high - wish : beyond;
+  const space = spacing(low, high, count);
+  if (space == 0) return false;
+  sort(list + WALK_NODES, count);
+  for (let i: u32 = 0; i < count; i++) propose(into, i, nodeOf(list, i), low + space * ((i + 1) as u64));
+  commit(graph, into, count);
+  return true;
+}
+
+/** New places for all nodes, in the order of the old ones. */
+function spread(graph: usize, into: usize): void {
+  const high = highestId(graph);
+  const most = load32(graph + GRAPH_PLACED) + 1;
+  let count: u32 = 0;
+  for (let id: u32 = 1; id <= high && count < most; id++) {
+    const node = knownNode(graph, id);
+    if (node == 0 || load64(node + NODE_PLACE) == 0) continue;
+    propose(into, count, node, load64(node + NODE_PLACE));
+    count++;
+  }
+  sort(into, count);
+  let place: u64 = PLACE_FIRST;
+  let before: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = into + ((i as usize) << ENTRY_LOG2) + ENTRY_PLACE;
+    // What was equal stays so: nothing was known of it.
+    if (load<u64>(entry) != before) place += PLACE_STEP;
+    before = load<u64>(entry);
+    store<u64>(entry, place);
+  }
+  commit(graph, into, count);
+  carryOut(graph);
+}
+
+function propose(into: usize, i: u32, node: usize, place: u64): void {
+  const entry = into + ((i as usize) << ENTRY_LOG2);
+  store<u32>(entry, node as u32);
+  store<u64>(entry + ENTRY_PLACE, place);
+}
+
+/** From here on the plan will be carried out, by us or by who comes when we are gone. */
+function commit(graph: usize, plan: usize, count: u32): void {
+  store<u32>(graph + GRAPH_PLAN, plan as u32); // plain: published by the count
+  store32(graph + GRAPH_PLAN_COUNT, count);
+}
+
+/** Writes what the plan says; twice does no harm. */
+export function carryOut(graph: usize): void {
+  const count = load32(graph + GRAPH_PLAN_COUNT);
+  const plan: usize = load<u32>(graph + GRAPH_PLAN);
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = plan + ((i as usize) << ENTRY_LOG2);
+    store64((load<u32>(entry) as usize) + NODE_PLACE, load<u64>(entry + ENTRY_PLACE));
+  }
+  store32(graph + GRAPH_PLAN_COUNT, 0);
+}
+
+/** Sorts entries by place: insertion for the few that there mostly are, otherwise a heap (Williams, 1964). Plain: the holder's own memory. */
 function sort(list: usize, count: u32): void {
   if (count > 32) {
     heapSort(list, count);
     return;
   }
   for (let i: u32 = 1; i < count; i++) {
-    const value = load<u64>(list + ((i as usize) << 3));
+    const node = load<u32>(entryAt(list, i));
+    const place = load<u64>(entryAt(list, i) + ENTRY_PLACE);
     let j = i;
-    while (j > 0 && load<u64>(list + ((j as usize) << 3) - 8) > value) {
-      store<u64>(list + ((j as usize) << 3), load<u64>(list + ((j as usize) << 3) - 8));
+    while (j > 0 && load<u64>(entryAt(list, j - 1) + ENTRY_PLACE) > place) {
+      copyEntry(list, j - 1, j);
       j--;
     }
-    store<u64>(list + ((j as usize) << 3), value);
+    propose(list, j, node, place);
   }
+}
+
+function entryAt(list: usize, i: u32): usize {
+  return list + ((i as usize) << ENTRY_LOG2);
+}
+
+function copyEntry(list: usize, from: u32, to: u32): void {
+  propose(list, to, load<u32>(entryAt(list, from)), load<u64>(entryAt(list, from) + ENTRY_PLACE));
 }
 
 function heapSort(list: usize, count: u32): void {
-  for (let i = count >> 1; i > 0; i--) sink(list, i - 1, count);
+  for (let i = count >> 1; i > 0; i--) {
+    sink(list, load<u32>(entryAt(list, i - 1)), load<u64>(entryAt(list, i - 1) + ENTRY_PLACE), i - 1, count);
+  }
   for (let end = count - 1; end > 0; end--) {
-    const last = load<u64>(list + ((end as usize) << 3));
-    store<u64>(list + ((end as usize) << 3), load<u64>(list));
-    store<u64>(list, last);
-    sink(list, 0, end);
+    const node = load<u32>(entryAt(list, end));
+    const place = load<u64>(entryAt(list, end) + ENTRY_PLACE);
+    copyEntry(list, 0, end);
+    sink(list, node, place, 0, end);
   }
 }
 
-function sink(list: usize, start: u32, count: u32): void {
-  const value = load<u64>(list + ((start as usize) << 3));
+function sink(list: usize, node: u32, place: u64, start: u32, count: u32): void {
   let i = start;
   while (true) {
     let child: u32 = 2 * i + 1;
     if (child >= count) break;
     if (
       child + 1 < count &&
-      load<u64>(list + ((child as usize) << 3)) < load<u64>(list + ((child as usize) << 3) + 8)
+      load<u64>(entryAt(list, child) + ENTRY_PLACE) < load<u64>(entryAt(list, child + 1) + ENTRY_PLACE)
     )
       child++;
-    const above = load<u64>(list + ((child as usize) << 3));
-    if (above <= value) break;
-    store<u64>(list + ((i as usize) << 3), above);
+    if (load<u64>(entryAt(list, child) + ENTRY_PLACE) <= place) break;
+    copyEntry(list, child, i);
     i = child;
   }
-  store<u64>(list + ((i as usize) << 3), value);
-}
-
-/** The places of both lists, merged upwards, go to the nodes of the backward list, then to those of the forward list. */
-function plan(
-  graph: usize,
-  forward: usize,
-  forwards: u32,
-  backward: usize,
-  backwards: u32,
-  into: usize,
-): void {
-  const count = forwards + backwards;
-  let f: u32 = 0;
-  let b: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const node =
-      i < backwards
-        ? load<u32>(backward + ((i as usize) << 3))
-        : load<u32>(forward + (((i - backwards) as usize) << 3));
-    // The high half of an entry is its place.
-    const low = f < forwards ? load<u32>(forward + ((f as usize) << 3) + 4) : u32.MAX_VALUE;
-    const high = b < backwards ? load<u32>(backward + ((b as usize) << 3) + 4) : u32.MAX_VALUE;
-    const place = min(low, high);
-    if (low < high) f++;
-    else b++;
-    store<u32>(into + ((i as usize) << 3), node);
-    store<u32>(into + ((i as usize) << 3) + 4, place);
-  }
-  store<u32>(graph + GRAPH_PLAN, into as u32);
-  store32(graph + GRAPH_PLAN_COUNT, count); // publishes the plan, for who comes when we are gone
-  carryOut(graph);
-}
-
-/** Writes what the plan says; twice does no harm. */
-export function carryOut(graph: usize): void {
-  const count = load32(graph + GRAPH_PLAN_COUNT);
-  const from: usize = load<u32>(graph + GRAPH_PLAN);
-  for (let i: u32 = 0; i < count; i++) {
-    store32(
-      (load<u32>(from + ((i as usize) << 3)) as usize) + NODE_PLACE,
-      load<u32>(from + ((i as usize) << 3) + 4),
-    );
-  }
-  store32(graph + GRAPH_PLAN_COUNT, 0);
+  propose(list, i, node, place);
 }

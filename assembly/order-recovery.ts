@@ -28,8 +28,8 @@ export function recoverOrder(context: usize, gone: usize): u32 {
   enter(at, context);
   unlockFor(at + ROOT_INSTANCES, gone);
   unlockFor(at + ROOT_CLASSES, gone);
-  finishMove(at, at + ROOT_INSTANCES);
-  finishMove(at, at + ROOT_CLASSES);
+  finishMove(at, at + ROOT_INSTANCES, context);
+  finishMove(at, at + ROOT_CLASSES, context);
   const answer = finishEdge(at, context, gone);
   leave(at, context);
   dropBatches(gone);

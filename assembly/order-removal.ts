@@ -18,7 +18,6 @@ import {
   EDGE_LOOSE_BIT,
   EDGE_NEXT_IN,
   EDGE_NEXT_OUT,
-  EDGE_SIGHT,
   EDGE_SIGHT_MASK,
   EDGE_TO,
   GRAPH_LIMBO,
@@ -36,11 +35,12 @@ import {
   NODE_OUT,
   NODE_PURGED_SHIFT,
   NODE_STALE_BIT,
+  NOTE_SIGHT,
   ROOT_HIGH,
   ROOT_RESETS,
 } from './layout';
 import { makeOrdinary } from './order-graph';
-import { edgeAt, isQuiet, knownNode, nextEpoch, nodeAt, pushFree } from './order-memory';
+import { edgeAt, isQuiet, knownNode, nextEpoch, nodeAt, noteAt, pushFree } from './order-memory';
 import { ARRANGED, arrange, isUpward, lockWord, tryLock, unlock } from './order-places';
 
 /** Nodes to purge that are worth a walk over all. */
@@ -67,8 +67,8 @@ export function removeNode(at: usize, graph: usize, context: usize, id: u32): bo
     if (!cas32(node + NODE_LIFE, life, next)) continue;
     if ((life & NODE_STALE_BIT) == 0 && add32(graph + GRAPH_STALE, 1) + 1 >= STALE_WORTH)
       purge(at, graph, context);
-    // Chains are known by generations, which come round.
-    if (generation == 0) add32(at + ROOT_RESETS, 1);
+    // Chains are known by ids.
+    if ((load32(node + NODE_OUT) | load32(node + NODE_IN)) != 0) add32(at + ROOT_RESETS, 1);
     return true;
   }
 }
@@ -183,7 +183,7 @@ function sweep(graph: usize, head: usize, link: usize, buries: bool): void {
     const next = load32(record + link);
     if (!isOldEdge(graph, record)) place = record + link;
     else if (cas32(place, edge, next)) {
-      if (buries) bury(graph, edge, record);
+      if (buries) bury(graph, edge);
     } else {
       // Only a head changes: what was behind it is behind the new ones.
       place = head;
@@ -194,19 +194,20 @@ function sweep(graph: usize, head: usize, link: usize, buries: bool): void {
   }
 }
 
-/** Into limbo, once, linked by EDGE_SIGHT: its own links must stay for who walks past it. */
-function bury(graph: usize, edge: u32, record: usize): void {
-  if ((load32(record + EDGE_SIGHT) & EDGE_DEAD_BIT) != 0) return;
-  if ((load32(record + EDGE_SIGHT) & EDGE_LOOSE_BIT) != 0) unlist(graph, edge, record);
-  store32(record + EDGE_SIGHT, EDGE_DEAD_BIT | load32(graph + GRAPH_LIMBO));
+/** Into limbo, once, linked by NOTE_SIGHT: its own links must stay for who walks past it. */
+function bury(graph: usize, edge: u32): void {
+  const sight = noteAt(graph, edge) + NOTE_SIGHT;
+  if ((load32(sight) & EDGE_DEAD_BIT) != 0) return;
+  if ((load32(sight) & EDGE_LOOSE_BIT) != 0) unlist(graph, edge);
+  store32(sight, EDGE_DEAD_BIT | load32(graph + GRAPH_LIMBO));
   store32(graph + GRAPH_LIMBO, edge);
 }
 
-function unlist(graph: usize, edge: u32, record: usize): void {
+function unlist(graph: usize, edge: u32): void {
   for (let i: u32 = 0; i < LOOSE_LISTED; i++) {
     const place = graph + GRAPH_LOOSE_LIST + (i << 2);
     if (load32(place) == edge) {
-      makeOrdinary(graph, place, record);
+      makeOrdinary(graph, place, edge);
       return;
     }
   }
@@ -223,9 +224,9 @@ function retryLoose(graph: usize, context: usize): void {
     const record = edgeAt(graph, edge);
     const from = nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK);
     const to = nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK);
-    if ((load32(record + EDGE_SIGHT) & EDGE_LOOSE_BIT) == 0) high = i + 1;
+    if ((load32(noteAt(graph, edge) + NOTE_SIGHT) & EDGE_LOOSE_BIT) == 0) high = i + 1;
     else if (isUpward(from, to) || arrange(graph, context, from, to) == ARRANGED)
-      makeOrdinary(graph, place, record);
+      makeOrdinary(graph, place, edge);
     else high = i + 1;
   }
   cas32(graph + GRAPH_LOOSE_HIGH, end, high);
@@ -238,7 +239,10 @@ function free(at: usize, graph: usize, context: usize): void {
   if (first == 0 || epoch == 0 || !isQuiet(at, epoch, context)) return;
   let last = first;
   while (true) {
-    const next = load32(edgeAt(graph, last) + EDGE_SIGHT) & EDGE_SIGHT_MASK;
+    // No reference: no search takes it for an edge, and no move of the table keeps its slot.
+    store32(edgeAt(graph, last) + EDGE_FROM, 0);
+    store32(edgeAt(graph, last) + EDGE_TO, 0);
+    const next = load32(noteAt(graph, last) + NOTE_SIGHT) & EDGE_SIGHT_MASK;
     if (next == 0) break;
     last = next;
   }

@@ -25,15 +25,14 @@ import {
   CYCLES_SLOTS,
   CYCLES_USED,
   EDGE_CYCLIC_BIT,
-  EDGE_DEAD_BIT,
   EDGE_FROM,
   EDGE_NEXT_IN,
   EDGE_NEXT_OUT,
-  EDGE_SIGHT,
   EDGE_TO,
   NODE_ID_MASK,
   NODE_IN,
   NODE_OUT,
+  NOTE_SIGHT,
   OWNER_MANY,
   ROOT_CLASSES,
   ROOT_CYCLES,
@@ -45,7 +44,7 @@ import {
   SIGHT_GATES,
   SIGHT_OWNER,
 } from './layout';
-import { edgeAt, ensureRun, findOrClaim, isCurrent, mix, nodeAt } from './order-memory';
+import { edgeAt, ensureRun, findOrClaim, isCurrent, mix, nodeAt, noteAt } from './order-memory';
 import { sightIn } from './order-sights';
 import { releaseSpans } from './spans';
 import {
@@ -90,7 +89,6 @@ function prepare(at: usize, context: usize): u32 {
 
 /** Is the edge there, between nodes as they are now? */
 function isLive(graph: usize, edge: usize): bool {
-  if ((load32(edge + EDGE_SIGHT) & EDGE_DEAD_BIT) != 0) return false;
   const from = load32(edge + EDGE_FROM);
   const to = load32(edge + EDGE_TO);
   return (
@@ -232,8 +230,8 @@ function report(at: usize, graph: usize, context: usize, path: usize, length: u3
   const severity = severityOf(at, graph, path, length);
   if (!always && !isNews(at, graph, path, length, severity)) return;
   for (let i: u32 = 0; i < length; i++) {
-    const record = edgeAt(graph, load<u32>(path + ((i as usize) << 3)));
-    if ((load32(record + EDGE_SIGHT) & EDGE_CYCLIC_BIT) == 0) or32(record + EDGE_SIGHT, EDGE_CYCLIC_BIT);
+    const sight = noteAt(graph, load<u32>(path + ((i as usize) << 3))) + NOTE_SIGHT;
+    if ((load32(sight) & EDGE_CYCLIC_BIT) == 0) or32(sight, EDGE_CYCLIC_BIT);
   }
   const words = roomFor(context, length + 3);
   if (words == 0) {
@@ -294,7 +292,7 @@ function plainSeverity(at: usize, graph: usize): u32 {
 }
 
 function sightOf(at: usize, graph: usize, step: usize): usize {
-  const word = load32(edgeAt(graph, load<u32>(step)) + EDGE_SIGHT);
+  const word = load32(noteAt(graph, load<u32>(step)) + NOTE_SIGHT);
   return sightIn(at, word);
 }
 

@@ -14,8 +14,8 @@ import {
   CONTEXT_PLAIN_SIGHT,
   CONTEXT_SIGHT,
   EDGE_DEAD_BIT,
-  EDGE_SIGHT,
   EDGE_SIGHT_MASK,
+  NOTE_SIGHT,
   OWNER_MANY,
   OWNER_ORDER,
   ROOT_SIGHT_HEADS,
@@ -51,7 +51,7 @@ function sightAt(at: usize, sight: u32): usize {
   return page + (sight & ((1 << SIGHTS_PER_PAGE_LOG2) - 1)) * SIGHT_SIZE;
 }
 
-/** The sight in the EDGE_SIGHT of an edge, as sightAt(). */
+/** The sight in the NOTE_SIGHT of an edge, as sightAt(). */
 export function sightIn(at: usize, word: u32): usize {
   if ((word & EDGE_DEAD_BIT) != 0) return 0;
   return sightAt(at, word & EDGE_SIGHT_MASK);
@@ -131,9 +131,9 @@ export function firstSight(at: usize, context: usize, owner: u32, from: u32): u3
 /**
  * Takes what this acquisition, by `owner`, does not bear out from the sight of an edge. True when that changed it.
  */
-export function narrow(at: usize, context: usize, edge: usize, owner: u32, from: u32): bool {
+export function narrow(at: usize, context: usize, note: usize, owner: u32, from: u32): bool {
   while (true) {
-    const word = load32(edge + EDGE_SIGHT);
+    const word = load32(note + NOTE_SIGHT);
     const known = sightIn(at, word);
     if (known == 0) return false;
     const wanted = context + CONTEXT_SIGHT;
@@ -153,14 +153,14 @@ export function narrow(at: usize, context: usize, edge: usize, owner: u32, from:
     if (!changed) return false;
     for (; kept < SIGHT_GATE_COUNT; kept++) store<u32>(wanted + SIGHT_GATES + (kept << 2), 0);
     const sight = intern(at, wanted);
-    if (cas32(edge + EDGE_SIGHT, word, (word & ~EDGE_SIGHT_MASK) | sight)) return true;
+    if (cas32(note + NOTE_SIGHT, word, (word & ~EDGE_SIGHT_MASK) | sight)) return true;
   }
 }
 
 /** Keeps a stack with an edge that has none. */
-export function addStack(at: usize, context: usize, edge: usize, stack: u32): void {
+export function addStack(at: usize, context: usize, note: usize, stack: u32): void {
   while (true) {
-    const word = load32(edge + EDGE_SIGHT);
+    const word = load32(note + NOTE_SIGHT);
     if ((word & EDGE_DEAD_BIT) != 0) return;
     const known = sightAt(at, word & EDGE_SIGHT_MASK);
     const wanted = context + CONTEXT_SIGHT;
@@ -169,13 +169,13 @@ export function addStack(at: usize, context: usize, edge: usize, stack: u32): vo
     if (load<u32>(wanted + SIGHT_STACK) != 0) return;
     store<u32>(wanted + SIGHT_STACK, stack);
     const sight = intern(at, wanted);
-    if (sight == 0 || cas32(edge + EDGE_SIGHT, word, (word & ~EDGE_SIGHT_MASK) | sight)) return;
+    if (sight == 0 || cas32(note + NOTE_SIGHT, word, (word & ~EDGE_SIGHT_MASK) | sight)) return;
   }
 }
 
 /** Was it seen by several owners? */
-export function isManys(at: usize, edge: usize): bool {
-  const word = load32(edge + EDGE_SIGHT);
+export function isManys(at: usize, note: usize): bool {
+  const word = load32(note + NOTE_SIGHT);
   const known = sightIn(at, word);
   return known == 0 || load<u32>(known + SIGHT_OWNER) == OWNER_MANY;
 }

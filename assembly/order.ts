@@ -9,7 +9,7 @@
  * first is kept. When the first class appears the edges so far are copied.
  *
  * **Seen chains.** A chain is the set of held locks with the taken one: a set, because the edges are the same in any order. Its key is a hash over the
- * references of the locks, so a lock that got another's id makes another key, and over ROOT_RESETS, so that a bump there forgets all chains.
+ * ids of the locks and ROOT_RESETS: a bump there forgets all chains, also when a lock goes that had edges, since another may get its id.
  * 64 bits: two chains in 10^9 are taken for each other with a chance of 3 in 100, once. A chain that broke an order is never kept. An entry is for one owner
  * until all of its edges were seen by several, since until then a second owner changes what is known (order-sights.ts).
  *
@@ -39,19 +39,20 @@ import {
   CONTEXT_KEY_HELD,
   CONTEXT_LONG,
   CONTEXT_RULE_HELD,
+  CONTEXT_TOUCHED,
   EDGE_FROM,
   EDGE_NEXT_OUT,
   EDGE_TO,
-  EDGE_WEIGHT,
   GRAPH_LOOSE,
+  INFO_KEY,
   INFO_NAME,
   INFO_VERSION,
   NODE_CLASS,
   NODE_ID_MASK,
-  NODE_KEY,
   NODE_KEYED_BIT,
   NODE_LIFE,
   NODE_OUT,
+  NOTE_WEIGHT,
   ROOT_CLASSED,
   ROOT_CLASSES,
   ROOT_HIGH,
@@ -72,6 +73,7 @@ import {
   leave,
   mix,
   nodeAt,
+  noteAt,
   noteId,
   referenceTo,
   root,
@@ -81,7 +83,7 @@ import { removeAll, removeNode } from './order-removal';
 import { breaksRule } from './order-rules';
 import { explainCycle, forgetCycles, reaches } from './order-search';
 import { addStack, internText, isManys } from './order-sights';
-import { findEdge } from './order-table';
+import { findEdge, touchSlot } from './order-table';
 import {
   ORDER_AGAINST_BIT,
   ORDER_CYCLE_BIT,
@@ -106,7 +108,7 @@ export function describeLock(id: u32, name: usize, ofClass: u32, isKeyed: u32, k
   noteId(at, id);
   store32(info + INFO_VERSION, 0);
   store32(info + INFO_NAME, name as u32);
-  store<f64>(node + NODE_KEY, key); // plain: a lock is described before it is used
+  store<f64>(info + INFO_KEY, key); // plain: a lock is described before it is used
   store32(node + NODE_CLASS, ofClass);
   if (isKeyed != 0) or32(node + NODE_LIFE, NODE_KEYED_BIT);
   if (ofClass != 0) noteId(at, ofClass);
@@ -128,6 +130,7 @@ export function beginClasses(context: usize): u32 {
     const node = knownNode(at + ROOT_INSTANCES, id);
     if (node == 0) continue;
     for (let edge = load32(node + NODE_OUT); edge != 0; ) {
+      const copied = edge;
       const record = edgeAt(at + ROOT_INSTANCES, edge);
       edge = load32(record + EDGE_NEXT_OUT);
       const to = load32(record + EDGE_TO);
@@ -136,7 +139,14 @@ export function beginClasses(context: usize): u32 {
         !isCurrent(nodeAt(at + ROOT_INSTANCES, to & NODE_ID_MASK), to)
       )
         continue;
-      answer |= learnClasses(at, context, id, to & NODE_ID_MASK, 0, load32(record + EDGE_WEIGHT));
+      answer |= learnClasses(
+        at,
+        context,
+        id,
+        to & NODE_ID_MASK,
+        0,
+        load32(noteAt(at + ROOT_INSTANCES, copied) + NOTE_WEIGHT),
+      );
     }
   }
   leave(at, context);
@@ -161,13 +171,13 @@ export function checkOrder(context: usize, held: usize, count: u32, lock: u32, o
   return 0;
 }
 
-/** Key of a chain. Nodes that have no page yet count as of generation 0, which is what they will be. */
+/** Key of a chain: of the set of held locks, so in any order of theirs. */
 function chainOf(at: usize, held: usize, count: u32, lock: u32): u64 {
-  const graph = at + ROOT_INSTANCES;
-  let sum: u64 = 0;
-  for (let i: u32 = 0; i < count; i++)
-    sum += mix(quickReference(graph, load<u32>(held + ((i as usize) << 2))) as u64);
-  return mix(sum ^ (((load32(at + ROOT_RESETS) as u64) << 32) | (quickReference(graph, lock) as u64)));
+  const resets = mix(load32(at + ROOT_RESETS) as u64);
+  if (count == 1) return mix(resets ^ (((load<u32>(held) as u64) << 32) | (lock as u64)));
+  let sum: u64 = count;
+  for (let i: u32 = 0; i < count; i++) sum += mix(load<u32>(held + ((i as usize) << 2)) as u64);
+  return mix(resets ^ mix(sum) ^ (lock as u64));
 }
 
 function quickReference(graph: usize, id: u32): u32 {
@@ -197,7 +207,7 @@ function flushSlow(at: usize, context: usize, entry: usize, held: usize, count: 
 
 function addWeight(graph: usize, from: u32, to: u32): void {
   const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
-  if (edge != 0) add32(edgeAt(graph, edge) + EDGE_WEIGHT, CHAIN_FLUSH);
+  if (edge != 0) add32(noteAt(graph, edge) + NOTE_WEIGHT, CHAIN_FLUSH);
 }
 
 /** Keeps a chain. The edge of the one that stood there gets what was counted for it. */
@@ -206,7 +216,7 @@ function keepChain(graph: usize, context: usize, key: u64, owner: u32, edge: u32
   const counted = load<u32>(entry + CHAIN_COUNTED);
   const old = counted & CHAIN_EDGE_MASK;
   // An edge that was purged since, or is another by now, gets a few too many.
-  if (counted != old && old != 0) add32(edgeAt(graph, old) + EDGE_WEIGHT, counted >> CHAIN_COUNT_SHIFT);
+  if (counted != old && old != 0) add32(noteAt(graph, old) + NOTE_WEIGHT, counted >> CHAIN_COUNT_SHIFT);
   store<u64>(entry, key);
   store<u32>(entry + CHAIN_OWNER, owner);
   store<u32>(entry + CHAIN_COUNTED, edge);
@@ -228,6 +238,7 @@ function beginAnswer(context: usize): void {
 }
 
 function checkSlow(at: usize, context: usize, key: u64, held: usize, count: u32, lock: u32, owner: u32): u32 {
+  touch(at, context, held, count, lock);
   enter(at, context);
   beginAnswer(context);
   let answer = takeDown(at, context, held, count, lock);
@@ -243,7 +254,7 @@ function checkSlow(at: usize, context: usize, key: u64, held: usize, count: u32,
     answer |= declared(at, context, id, lock);
     answer |= learn(at, graph, LOCKS, context, from, taken, owner, from, 1, context + CONTEXT_EDGE);
     last = (answer & ORDER_OVERFLOW_BIT) != 0 ? 0 : load<u32>(context + CONTEXT_EDGE);
-    if (last != 0 && !isManys(at, edgeAt(graph, last))) isMany = false;
+    if (last != 0 && !isManys(at, noteAt(graph, last))) isMany = false;
   }
   if (load32(at + ROOT_CLASSED) != 0) {
     for (let i: u32 = 0; i < kept; i++) {
@@ -258,6 +269,22 @@ function checkSlow(at: usize, context: usize, key: u64, held: usize, count: u32,
   )
     keepChain(graph, context, key, isMany ? 0 : owner, last);
   return answer;
+}
+
+/** Reads what will be needed, all at once: after the first atomic write below the processor waits for each of it in turn. */
+function touch(at: usize, context: usize, held: usize, count: u32, lock: u32): void {
+  const graph = at + ROOT_INSTANCES;
+  let seen = touchNode(graph, lock);
+  for (let i: u32 = 0; i < count; i++) {
+    const id = load<u32>(held + ((i as usize) << 2));
+    seen += touchSlot(graph, id, lock) + touchNode(graph, id);
+  }
+  store<u32>(context + CONTEXT_TOUCHED, seen);
+}
+
+function touchNode(graph: usize, id: u32): u32 {
+  const node = knownNode(graph, id);
+  return node == 0 ? 0 : load<u32>(node + NODE_LIFE);
 }
 
 /** Copies the held locks, as references, to where the sights look for gates. */
@@ -299,7 +326,7 @@ function declared(at: usize, context: usize, held: u32, lock: u32): u32 {
     heldClass != 0 &&
     heldClass == takenClass &&
     areKeyed &&
-    load<f64>(above + NODE_KEY) < load<f64>(below + NODE_KEY)
+    load<f64>(findInfo(at, lock) + INFO_KEY) < load<f64>(findInfo(at, held) + INFO_KEY)
   ) {
     if (load<u32>(context + CONTEXT_KEY_HELD) == 0) store<u32>(context + CONTEXT_KEY_HELD, held);
     answer |= ORDER_KEY_BIT;
@@ -406,7 +433,7 @@ export function keepStack(context: usize, lock: u32, stack: u32): void {
 
 function stackOn(at: usize, graph: usize, context: usize, from: u32, to: u32, stack: u32): void {
   const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
-  if (edge != 0) addStack(at, context, edgeAt(graph, edge), stack);
+  if (edge != 0) addStack(at, context, noteAt(graph, edge), stack);
 }
 
 /** Keeps a text for ever. Returns the address of { bytes, UTF-8 }, or 0 when there is no room. */

@@ -18,11 +18,10 @@ import {
   EDGE_DEAD_BIT,
   EDGE_FROM,
   EDGE_NEXT_OUT,
-  EDGE_SIGHT,
+  EDGE_NOTES,
   EDGE_SIGHT_MASK,
   EDGE_SIZE,
   EDGE_TO,
-  EDGE_WEIGHT,
   EDGES_PER_PAGE_LOG2,
   GRAPH_EDGE_PAGES,
   GRAPH_NODE_PAGES,
@@ -39,6 +38,9 @@ import {
   NODE_OUT,
   NODE_SIZE,
   NODES_PER_PAGE_LOG2,
+  NOTE_SIGHT,
+  NOTE_SIZE,
+  NOTE_WEIGHT,
   ROOT_CLASSED,
   ROOT_CLASSES,
   ROOT_CONTEXTS,
@@ -162,7 +164,8 @@ export class OrderView {
   /** One edge by its number. */
   edge(granularity: OrderGranularity, edge: number): OrderEdge {
     const record = this.#record(granularity, edge);
-    const word = this.#word(record + EDGE_SIGHT);
+    const note = this.#note(granularity, edge);
+    const word = this.#word(note + NOTE_SIGHT);
     const sight = (word & EDGE_DEAD_BIT) === 0 ? word & EDGE_SIGHT_MASK : 0;
     const at =
       sight === 0 ? 0 : this.#paged(this.#root + ROOT_SIGHT_PAGES, SIGHTS_PER_PAGE_LOG2, SIGHT_SIZE, sight);
@@ -175,7 +178,7 @@ export class OrderView {
       edge,
       from: this.#word(record + EDGE_FROM) & NODE_ID_MASK,
       to: this.#word(record + EDGE_TO) & NODE_ID_MASK,
-      weight: this.#word(record + EDGE_WEIGHT),
+      weight: this.#word(note + NOTE_WEIGHT),
       owner: at === 0 ? 0 : this.#word(at + SIGHT_OWNER),
       gates,
       stack: at === 0 ? '' : this.#text(this.#word(at + SIGHT_STACK)),
@@ -187,6 +190,11 @@ export class OrderView {
   #record(granularity: OrderGranularity, edge: number): number {
     const page = this.#word(this.#graph(granularity) + GRAPH_EDGE_PAGES + (edge >>> EDGES_PER_PAGE_LOG2) * 4);
     return page + (edge & ((1 << EDGES_PER_PAGE_LOG2) - 1)) * EDGE_SIZE;
+  }
+
+  #note(granularity: OrderGranularity, edge: number): number {
+    const page = this.#word(this.#graph(granularity) + GRAPH_EDGE_PAGES + (edge >>> EDGES_PER_PAGE_LOG2) * 4);
+    return page + EDGE_NOTES + (edge & ((1 << EDGES_PER_PAGE_LOG2) - 1)) * NOTE_SIZE;
   }
 
   /** Does a reference mean the node as it is now? */
@@ -212,7 +220,7 @@ export class OrderView {
       for (let edge = this.#word(node + NODE_OUT); edge !== 0; ) {
         const record = this.#record(granularity, edge);
         const isLive =
-          (this.#word(record + EDGE_SIGHT) & EDGE_DEAD_BIT) === 0 &&
+          (this.#word(this.#note(granularity, edge) + NOTE_SIGHT) & EDGE_DEAD_BIT) === 0 &&
           this.#isCurrent(graph, this.#word(record + EDGE_FROM)) &&
           this.#isCurrent(graph, this.#word(record + EDGE_TO));
         if (isLive) {
