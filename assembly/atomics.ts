@@ -60,6 +60,11 @@ export function wait32(address: usize, expected: u32, timeoutNs: i64): void {
   atomic.wait<i32>(address, expected as i32, timeoutNs);
 }
 
+/** Wakes the waiter at `address` that came first, blocked or async. */
+export function notifyOne(address: usize): void {
+  atomic.notify(address, 1);
+}
+
 /** Wakes every waiter at `address`, blocked or async. */
 export function notifyAll(address: usize): void {
   atomic.notify(address, -1);

@@ -17,6 +17,21 @@ export {
 export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export { recoverLocks } from './lock-recovery';
+export { configureLocks, lockAt, lockCount, openLock } from './lock-table';
+export {
+  abandonHeld,
+  bump,
+  leaveWait,
+  passWake,
+  prepareWait,
+  requestHandoff,
+  spinLock,
+  takeAbandoned,
+  tryLock,
+  unlock,
+  waitLock,
+} from './mutex';
 export {
   beginClasses,
   checkOrder,
@@ -31,6 +46,7 @@ export {
 } from './order';
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { recoverOrder } from './order-recovery';
+export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {
@@ -42,6 +58,7 @@ export {
   finish,
   fork,
   help,
+  helpOwn,
   hungry,
   queueDepth,
   search,
@@ -54,6 +71,17 @@ export {
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';
+export {
+  abortWait,
+  addAwait,
+  beginWait,
+  endWait,
+  findCycle,
+  forgetAbort,
+  isAborted,
+  removeAwait,
+  wakeBlocked,
+} from './waits';
 
 /** Puts compiled rules in the place of the declared ones. */
 export function declareRules(rules: usize, spans: u32): void {

@@ -35,6 +35,19 @@ export const HEADER_PRESSURE: u32 = HEADER + 136;
 /** How many spans of the table are OWNER_SLOTS_FREE; a hint. */
 export const HEADER_FREE_SLOT_SPANS: u32 = HEADER + 132;
 
+/** Locks and classes that the runtime may have; written before any other thread sees the memory, as are the two words below. */
+export const HEADER_LOCK_MAX: u32 = HEADER + 192;
+/** What the checks do, each CHECK_* in status.ts: of the order in bits 0 and 1, of waits in bits 2 and 3. */
+export const HEADER_LOCK_MODES: u32 = HEADER + 196;
+/** Whom a deadlock costs its wait: STRATEGY_* in status.ts. */
+export const HEADER_LOCK_STRATEGY: u32 = HEADER + 200;
+/** The tables of locks and owners, or 0 until somebody opens a lock (lock-table.ts). */
+export const HEADER_LOCK_TABLES: u32 = HEADER + 204;
+/** Entries given out so far, locks and classes. */
+export const HEADER_LOCK_COUNT: u32 = HEADER + 256;
+/** Where the next name goes, or 0. */
+export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
+
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
 export const MAX_AGENTS: u32 = 256;
@@ -91,6 +104,19 @@ export const AGENT_HELD: u32 = 536;
 export const AGENT_PRESSURE: u32 = 540;
 /** What the worker is doing, for people who watch (WORKER_* in status.ts). */
 export const AGENT_ACTIVITY: u32 = 532;
+
+/** Owners of locks in this thread (owners.ts): free records, the next one never used, and how many of its chunk are left. Owner only. */
+export const AGENT_OWNER_FREE: u32 = 576;
+export const AGENT_OWNER_CARVE: u32 = 580;
+export const AGENT_OWNER_LEFT: u32 = 584;
+/** An entry of the lock table that this thread made in vain, for its next one. Owner only. */
+export const AGENT_SPARE_LOCK: u32 = 588;
+/** The host's id of a thread that joined on its own. */
+export const AGENT_THREAD: u32 = 592;
+/** The owner (address) whose wait blocks this thread, or 0. */
+export const AGENT_BLOCKED: u32 = 640;
+/** Rung when a wait of this thread's event loop was aborted by another thread. */
+export const AGENT_LOCK_BELL: u32 = 704;
 
 export const AGENT_WAIT_HISTOGRAM: u32 = 1024;
 export const AGENT_RUN_HISTOGRAM: u32 = 1280;
@@ -571,6 +597,114 @@ export const RULES_ROW: u32 = 12;
 export const RULES_TABLE: u32 = 64;
 export const RULES_ENTRY: u32 = 16;
 export const RULES_MOST: u32 = 4096;
+
+// ---- locks and their owners (lock-table.ts, mutex.ts, owners.ts, waits.ts) -------------------------------------------------------------------------
+
+/*
+ * The tables, in spans of their own, made when the first lock is opened:
+ *
+ *   +----------------------------+----------------------------------+-------------------------+
+ *   | index: u64 a bucket        | lock chunks: u32 address each    | owner chunks: u32 each  |
+ *   | name's hash << 32 | id     | 1024 records of 64 bytes a chunk | the same                |
+ *   +----------------------------+----------------------------------+-------------------------+
+ */
+export const CHUNK_LOG2: u32 = 10;
+export const CHUNK_RECORDS: u32 = 1 << CHUNK_LOG2;
+export const MAX_LOCKS: u32 = 1 << 20;
+export const OWNER_ID_BITS: u32 = 19;
+export const MAX_OWNER_CHUNKS: u32 = 1 << (OWNER_ID_BITS - CHUNK_LOG2);
+
+/*
+ * A lock, or a class of locks (LOCK_FLAG_CLASS), which nobody can take: 64 bytes.
+ *
+ *        0      4       8      12     16     20     24     28     32           40     44      48           56     60
+ *        +------+-------+------+------+------+------+------+------+------------+------+-------+------------+------+------+
+ *        | word |handoff| next | prev |depth |flags | name |class | order key  |  id  |hold ms|   since    |taken | text |
+ *        +------+-------+------+------+------+------+------+------+------------+------+-------+------------+------+------+
+ */
+/** Holder, sequence and flags: the table is in mutex.ts. */
+export const LOCK_WORD: u32 = 0;
+/** Id of the waiter that the lock is reserved for, or 0. */
+export const LOCK_HANDOFF: u32 = 4;
+/** Its place among the locks that its holder has. Holder only, as is the depth: how often it was taken again. */
+export const LOCK_NEXT: u32 = 8;
+export const LOCK_PREV: u32 = 12;
+export const LOCK_DEPTH: u32 = 16;
+/** LOCK_FLAG_* in status.ts. This and the next five never change once the lock is found by its name. */
+export const LOCK_FLAGS: u32 = 20;
+/** Address of the name: its length in bytes (u32), then UTF-8. */
+export const LOCK_NAME: u32 = 24;
+/** Id of its class, or 0. */
+export const LOCK_CLASS: u32 = 28;
+/** Its key within the class (f64), with LOCK_FLAG_ORDER_KEY. */
+export const LOCK_ORDER: u32 = 32;
+/** From 1; locks and classes are numbered together. */
+export const LOCK_ID: u32 = 40;
+/** Longest time that it should be held, in milliseconds (u32), or 0. */
+export const LOCK_HOLD_MS: u32 = 44;
+/** Milliseconds since the runtime's epoch at which it was taken (f64), where somebody asked for it. Holder writes. */
+export const LOCK_SINCE: u32 = 48;
+/** How often it was taken, modulo 2^32. Holder writes; who spins sees from it that the lock goes round. */
+export const LOCK_TAKEN_COUNT: u32 = 56;
+/** Where its holder took it, as an address like LOCK_NAME, or 0. Holder writes. */
+export const LOCK_TEXT: u32 = 60;
+export const LOCK_SIZE: u32 = 64;
+export const LOCK_NAME_MOST: u32 = 512;
+
+export const WORD_CONTENDED: u32 = 1;
+export const WORD_HANDOFF: u32 = 2;
+export const WORD_ABANDONED: u32 = 4;
+export const WORD_SEQ_ONE: u32 = 8;
+export const WORD_SEQ_MASK: u32 = 0xff8;
+export const WORD_OWNER_SHIFT: u32 = 12;
+export const WORD_OWNER_MASK: u32 = 0x7ffff000;
+
+/*
+ * An owner of locks: 64 bytes. Record 0 of a chunk of owners says whose chunk it is.
+ *
+ *        0      4      8       12     16     20      24     28     32     36     40     44     48     52      56
+ *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
+ *        | word |epoch |waiting|cancel| held |pending|agent | kind | slot |flags | text | next |cache | awaits|    born    |
+ *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
+ */
+/** Its id, shifted as it stands in a lock's word. Never changes. */
+export const OWNER_WORD: u32 = 0;
+/** Changes whenever a wait begins or ends, and when the record goes to another owner. */
+export const OWNER_EPOCH: u32 = 4;
+/** What it waits for: the address of a lock; of a slot, with WAIT_SLOT_BIT; or 0. */
+export const OWNER_WAITING: u32 = 8;
+/** The epoch of a wait that was aborted by another thread. */
+export const OWNER_CANCEL: u32 = 12;
+/** First of the locks that it holds, newest first. Its own thread only; after its death recovery. */
+export const OWNER_HELD: u32 = 16;
+/** The lock that it is about to take or to give back, written before the CAS: after a death there, recovery looks at it too. */
+export const OWNER_PENDING: u32 = 20;
+export const OWNER_AGENT: u32 = 24;
+/** OWNER_KIND_* in status.ts; 0 is a free record. */
+export const OWNER_KIND: u32 = 28;
+/** Of a task: its slot. */
+export const OWNER_SLOT: u32 = 32;
+/** OWNER_FLAG_* in status.ts: of its wait, and its class. */
+export const OWNER_FLAGS: u32 = 36;
+/** Who it is and where it waits, as an address like LOCK_NAME, or 0. */
+export const OWNER_TEXT: u32 = 40;
+/** In a list: of free records; or of what an owner awaits. */
+export const OWNER_NEXT: u32 = 44;
+/** Belongs to the order checks; 0 at birth. */
+export const OWNER_CACHE: u32 = 48;
+/** First of the records (OWNER_KIND_AWAIT) for the calls that this owner awaits. */
+export const OWNER_AWAITS: u32 = 52;
+/** Milliseconds since the runtime's epoch at which the owner began (f64). */
+export const OWNER_BORN: u32 = 56;
+export const OWNER_SIZE: u32 = 64;
+export const WAIT_SLOT_BIT: u32 = 1;
+
+/** One step of a path in the wait-for graph (waits.ts): owner, epoch, edge, what it waits for. */
+export const STEP_OWNER: u32 = 0;
+export const STEP_EPOCH: u32 = 4;
+export const STEP_EDGE: u32 = 8;
+export const STEP_TARGET: u32 = 12;
+export const STEP_SIZE: u32 = 16;
 
 // ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@
  *   4. Every slot it was running becomes EXITED and goes home. (Outcomes that it had stored but not pushed are found by their submitter,
  *      which looks through its slots after it drained its stack.)
  *   5. All workers are told to look again: a wake-up that the dead had swallowed or not yet sent is sent.
+ * Before all that, its locks are given back (lock-recovery.ts).
  *
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
  * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
@@ -56,6 +57,7 @@ import {
   STATE_GENERATION_SHIFT,
   STATE_STATUS_MASK,
 } from './layout';
+import { recoverLocks } from './lock-recovery';
 import { bit, wakeAll } from './parking';
 import { sendHome } from './scheduler';
 import { claimant, conclude, concludeCancelled, freeSlotSpan, markLost, poolOf, slotAt } from './slots';
@@ -92,6 +94,7 @@ export function recover(agent: usize, rescue: usize): void {
   const lane: usize = load<u32>(agent + AGENT_LANE);
   const id = load<u32>(agent + AGENT_ID);
   store32(agent + AGENT_STATE, AGENT_DEAD);
+  recoverLocks(agent);
   if (pool == 0) return; // it never joined one
   const index = load<u32>(agent + AGENT_BIT);
   store32(pool + POOL_WORKERS + (index << 2), 0);

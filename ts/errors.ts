@@ -220,6 +220,77 @@ export class NotIsolatedError extends HeddleError {
   }
 }
 
+/** One owner in a {@link DeadlockError}: it holds what the one before it in the cycle waits for. */
+export interface DeadlockParty {
+  /** Number of the owner. */
+  readonly owner: number;
+  /** Who it is, such as `task 'transfer' on worker 2 of pool 'bank'`. */
+  readonly label: string;
+  /** The locks that it holds, newest first; at least the one that the party before it waits for. */
+  readonly holds: readonly string[];
+  /** What it waits for: `lock 'a'`, a task that it joins or awaits, or the wait that blocks its thread. */
+  readonly waitsFor: string;
+  readonly wait: 'lock' | 'task' | 'thread';
+  /** Name of the lock that it waits for, if it waits for one. */
+  readonly lock?: string;
+  /** The wait would end by itself: it has a timeout or a signal. */
+  readonly breakable: boolean;
+  /** Milliseconds since the runtime's epoch at which the owner began. */
+  readonly bornMs: number;
+  /** Of a task: its QoS level. */
+  readonly qos?: string;
+  /** Where it waits, as far as it is known. */
+  readonly stack?: string;
+  /** Where it took the lock that the party before it waits for, where `locks.stacks` is `'all'`. */
+  readonly heldSince?: string;
+}
+
+/**
+ * The wait would never end: its owner would wait for itself, over any number of owners and threads. The wait is given up, and its owner should
+ * give up what it holds. `code` is `ERR_DEADLOCK`.
+ */
+export class DeadlockError extends HeddleError {
+  static {
+    describeClass(DeadlockError.prototype, 'DeadlockError');
+  }
+
+  /** The whole cycle, from the owner whose wait was given up: each waits for what the next one holds, the last for what the first holds. */
+  readonly cycle: readonly DeadlockParty[];
+
+  /** @param message - the cycle as a person reads it */
+  constructor(message: string, cycle: readonly DeadlockParty[], options: HeddleErrorOptions = {}) {
+    super(ErrorCode.DEADLOCK, message, options);
+    this.cycle = cycle;
+  }
+}
+
+/**
+ * The last holder of the lock ended while it held it, so what the lock protects may be half changed. The lock is not held, and stays marked until
+ * somebody takes it with `onAbandoned: 'recover'` and unlocks it. `code` is `ERR_LOCK_ABANDONED`.
+ */
+export class LockAbandonedError extends HeddleError {
+  static {
+    describeClass(LockAbandonedError.prototype, 'LockAbandonedError');
+  }
+
+  /** @param message - action, state, what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.LOCK_ABANDONED, message, options);
+  }
+}
+
+/** A lock was unlocked by someone who does not hold it: never locked, unlocked already, or another owner's. `code` is `ERR_NOT_OWNER`. */
+export class NotOwnerError extends HeddleError {
+  static {
+    describeClass(NotOwnerError.prototype, 'NotOwnerError');
+  }
+
+  /** @param message - action, state (who holds it), what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.NOT_OWNER, message, options);
+  }
+}
+
 /**
  * A value cannot cross to another thread: a function, a symbol, a WeakMap, a Promise, and what else structured clone refuses.
  * `name` is `'DataCloneError'`, `code` is `ERR_INVALID_ARGUMENT`, `path` says where it sits.

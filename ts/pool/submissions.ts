@@ -415,6 +415,8 @@ export class Submissions implements Drainable {
     const claimant = this.#claimant(slot);
     if (claimant === 0) return;
     kernel.calls.unpark(kernel.calls.agentAt(claimant));
+    // It, or a fork of it, may wait for a lock.
+    kernel.calls.wakeBlocked(this.#pool);
     if (graceMs === undefined) return;
     extra.stopGrace = this.#agent.platform.timer(() => {
       // It may have ended meanwhile, with its outcome still on its way.

@@ -621,6 +621,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     for (const closed of this.#onClosed) closed();
   }
 
+  /** @internal Address of its record. */
+  get address(): number {
+    return this.#pool;
+  }
+
   /** @internal */
   whenClosed(callback: () => void): void {
     this.#onClosed.push(callback);
@@ -643,6 +648,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   #onReport(_agentId: number, message: FromWorker): void {
+    if (message.kind === 'locks') this.#agent.locks?.receive(message.message);
     if (message.kind === 'uncaught')
       this.#report(reviveError(message.error as PlainError, this.#host.errorTypes));
   }

@@ -5,6 +5,7 @@ import { SlotCodec } from '../codec/slot-values.ts';
 import { HeddleError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
+import type { LockMessage } from '../locks/messages.ts';
 import type { Platform } from '../platform/port.ts';
 import { Pump } from './pump.ts';
 
@@ -18,6 +19,8 @@ export interface Agent {
   readonly slots: SlotTable;
   readonly codec: SlotCodec;
   readonly pump: Pump;
+  /** Takes what workers tell about locks. Set by the runtime. */
+  locks: { receive(message: LockMessage): void } | undefined;
 }
 
 /**
@@ -42,5 +45,6 @@ export function createAgent(kernel: Kernel, platform: Platform, clock: Clock): A
     slots: new SlotTable(kernel, address),
     codec,
     pump: new Pump(kernel, address, platform, clock),
+    locks: undefined,
   };
 }

@@ -59,6 +59,7 @@ import {
   takeOutcome,
   unlink,
 } from './forks.ts';
+import { WorkerLocks } from './locks.ts';
 import type { BootOptions, ToWorker } from './messages.ts';
 import { TraceRing } from './trace-ring.ts';
 
@@ -97,6 +98,8 @@ type Pause = 'idle' | 'turn' | 'full' | 'yield';
 interface Frame {
   slot: number;
   forks: Fork | undefined;
+  /** Address of its owner of locks, or 0. */
+  owner: number;
 }
 
 /** One worker thread: takes tasks, runs them, sends their outcomes home, and idles in steps. */
@@ -120,18 +123,22 @@ export class Worker {
   deque: number;
   classBits = -1;
   forkCount = 0;
+  /** The plain task that runs now, or the async one for as long as it has not awaited. */
+  running: Frame | undefined;
+  /** Its locks; none until a task asks for the runtime. */
+  readonly locks: WorkerLocks;
 
   readonly #functions: readonly TaskFunction[];
   readonly #names: readonly string[];
   readonly #modes: Uint8Array;
   readonly #concurrency: number;
-  readonly #maySpin: boolean;
+  /** May this machine run another thread while this one spins? */
+  readonly maySpin: boolean;
   readonly port: ValuePort;
   readonly #trace: TraceRing | undefined;
   readonly #async = new Set<TaskRun>();
   readonly #awaitedForks = new Map<Fork, { resolve: () => void; reject: (error: unknown) => void }>();
   readonly #wantedArguments = new Map<number, number>();
-  #frame: Frame | undefined;
   #run: TaskRun | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
@@ -175,9 +182,10 @@ export class Worker {
     this.#names = names;
     this.#modes = new Uint8Array(functions.length);
     this.#concurrency = options.concurrency;
-    this.#maySpin = options.maySpin;
+    this.maySpin = options.maySpin;
     this.port = platform.openPort(options.port);
     this.port.listen((message) => this.#receive(message as ToWorker));
+    this.locks = new WorkerLocks(this);
     this.#trace = options.traced ? new TraceRing(kernel, options.agent, this.clock) : undefined;
     for (const [id, fn] of functions.entries()) this.functionIds.set(fn, id);
   }
@@ -311,7 +319,7 @@ export class Worker {
   /** Searches for a short while, if no other worker does. The window follows whether it paid. */
   #spin(now: number): number {
     const { calls } = this.kernel;
-    if (!this.#maySpin || calls.startSearch(this.agent) === 0) return 0;
+    if (!this.maySpin || calls.startSearch(this.agent) === 0) return 0;
     this.#setActivity(WORKER_SEARCHING);
     const until = now + this.#spinWindow;
     do {
@@ -334,7 +342,7 @@ export class Worker {
     if (calls.enterIdle(this.agent, this.#async.size) !== 0) return;
     const start = this.clock.now();
     calls.addCounter(this.agent + COUNTER_PARKS, 1);
-    if (this.#async.size === 0 && this.#maySpin && this.#blockShortly()) {
+    if (this.#async.size === 0 && this.maySpin && this.#blockShortly()) {
       calls.exitIdle(this.agent);
     } else {
       this.#setActivity(this.#async.size > 0 ? WORKER_AWAITING : WORKER_IDLE);
@@ -454,11 +462,11 @@ export class Worker {
       this.#executeAsync(slot, meta, id, undefined);
       return;
     }
-    const outerFrame = this.#frame;
+    const outerFrame = this.running;
     const outerRun = this.#run;
     const outerBits = this.classBits;
-    const frame: Frame = { slot, forks: undefined };
-    this.#frame = frame;
+    const frame: Frame = { slot, forks: undefined, owner: 0 };
+    this.running = frame;
     this.#run = undefined;
     this.#enterClass(meta);
     const start = this.#trace === undefined ? 0 : this.clock.now();
@@ -476,13 +484,17 @@ export class Worker {
       abandonLeft(this, frame);
     }
     const run = this.#run as TaskRun | undefined;
-    this.#frame = outerFrame;
+    this.running = outerFrame;
     this.#run = outerRun;
     this.classBits = outerBits;
     if (outerBits >= 0) this.#enterClass(outerBits);
     this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
+    if (!failed && isThenable(value)) {
+      this.#becomeAsync(frame, id, value, run);
+      return;
+    }
+    if (frame.owner !== 0) this.locks.endTask(frame);
     if (failed) this.#fail(slot, value, run);
-    else if (isThenable(value)) this.#becomeAsync(slot, id, value, run);
     else this.#succeed(slot, value, run);
   }
 
@@ -499,10 +511,10 @@ export class Worker {
 
   #executeAsync(slot: number, meta: number, id: number, args: readonly unknown[] | undefined): void {
     const run = new TaskRun(slot, this.#names[id]!);
-    const outerFrame = this.#frame;
+    const outerFrame = this.running;
     const outerRun = this.#run;
     const outerBits = this.classBits;
-    this.#frame = run;
+    this.running = run;
     this.#run = run;
     this.#enterClass(meta);
     const fn = this.#functions[id]!;
@@ -522,16 +534,18 @@ export class Worker {
       value = error;
       abandonLeft(this, run);
     }
-    this.#frame = outerFrame;
+    this.running = outerFrame;
     this.#run = outerRun;
     this.classBits = outerBits;
     if (outerBits >= 0) this.#enterClass(outerBits);
-    if (failed) {
-      this.#fail(slot, value, run);
-    } else if (isThenable(value)) {
+    if (!failed && isThenable(value)) {
       this.#modes[id] = ASYNC;
       this.#follow(run, value, id, start);
       return;
+    }
+    if (run.owner !== 0) this.locks.endTask(run);
+    if (failed) {
+      this.#fail(slot, value, run);
     } else {
       if (this.#modes[id] === UNKNOWN && args === undefined) this.#modes[id] = SYNC;
       this.#succeed(slot, value, run);
@@ -540,10 +554,11 @@ export class Worker {
   }
 
   /** A task that was taken for a plain function returned a promise: from now on it runs with a context that follows it. */
-  #becomeAsync(slot: number, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
+  #becomeAsync(frame: Frame, id: number, value: PromiseLike<unknown>, made: TaskRun | undefined): void {
     this.#modes[id] = ASYNC;
-    const run = made ?? new TaskRun(slot, this.#names[id]!);
+    const run = made ?? new TaskRun(frame.slot, this.#names[id]!);
     run.loose = true;
+    if (frame.owner !== 0) this.locks.moveOwner(frame, run);
     this.#follow(run, value, id, this.#trace === undefined ? 0 : this.clock.now());
   }
 
@@ -553,6 +568,7 @@ export class Worker {
       if (run.done) return;
       this.#markAsync(run.slot);
       this.#async.delete(run);
+      if (run.owner !== 0) this.locks.endTask(run);
       this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
       if (failed) this.#fail(run.slot, result, run);
       else this.#succeed(run.slot, result, run);
@@ -586,12 +602,12 @@ export class Worker {
   }
 
   #withFrame(run: TaskRun, fn: () => void): void {
-    const outer = this.#frame;
-    this.#frame = run;
+    const outer = this.running;
+    this.running = run;
     try {
       fn();
     } finally {
-      this.#frame = outer;
+      this.running = outer;
     }
   }
 
@@ -651,6 +667,7 @@ export class Worker {
     if (run.forks !== undefined) this.#withFrame(run, () => abandonLeft(this, run));
     run.done = true;
     this.#async.delete(run);
+    if (run.owner !== 0) this.locks.endTask(run);
     this.#failed++;
     this.codec.writeResult(run.slot, undefined);
     this.kernel.calls.finish(run.slot, SLOT_FAILED);
@@ -690,12 +707,11 @@ export class Worker {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT outside a task.
    */
   frame(caller: string): Frame {
-    const frame =
-      this.#frame ?? (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
+    const frame = this.running ?? this.asyncRun();
     if (frame === undefined) {
       throw new InvalidTypeError(`${caller}() was called outside a task; it works only while a task runs`);
     }
-    if (this.#frame === undefined) this.#reenter(frame as TaskRun, caller);
+    if (this.running === undefined) this.#reenter(frame as TaskRun, caller);
     return frame;
   }
 
@@ -707,6 +723,16 @@ export class Worker {
       );
     }
     if (!run.done) this.#enterClass(this.kernel.i32[(run.slot + SLOT_META) >>> 2]!);
+  }
+
+  /** The task whose async code calls. */
+  asyncRun(): TaskRun | undefined {
+    return (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
+  }
+
+  /** Name of a task by its number. */
+  nameOf(id: number): string | undefined {
+    return this.#names[id];
   }
 
   /** Where no store follows a task's async code, the one async task under way is the one that calls. */
@@ -745,10 +771,15 @@ export class Worker {
     if (fork.isSettled) return fork.outcome();
     if (reclaim(this, fork)) return await fork.call();
     markAwaited(fork);
-    await new Promise<void>((resolve, reject) => {
-      this.#awaitedForks.set(fork, { resolve, reject });
-      this.#wake?.();
-    });
+    const stopWait = this.locks.awaitsTask(fork.slot);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#awaitedForks.set(fork, { resolve, reject });
+        this.#wake?.();
+      });
+    } finally {
+      stopWait?.();
+    }
     return fork.isSettled ? fork.outcome() : await fork.call();
   }
 
@@ -762,7 +793,9 @@ export class Worker {
     for (;;) {
       const status = calls.statusOf(slot);
       if (status >= SLOT_DONE) return status === SLOT_LOST ? 'lost' : 'concluded';
-      const other = calls.help(this.agent);
+      const other = this.locks.areHeld
+        ? calls.helpOwn(this.agent, this.frame('join').slot)
+        : calls.help(this.agent);
       if (other === slot) return 'ours';
       if (other !== 0 && this.#trace !== undefined) this.#traceSteal(other);
       if (other !== 0) {
@@ -771,7 +804,7 @@ export class Worker {
         continue;
       }
       const now = this.clock.now();
-      if (spinUntil === 0) spinUntil = now + (this.#maySpin ? SPIN_MOST_MS : 0);
+      if (spinUntil === 0) spinUntil = now + (this.maySpin ? SPIN_MOST_MS : 0);
       if (now < spinUntil) continue;
       this.#sleepInJoin(slot);
       spinUntil = 0;
@@ -791,7 +824,10 @@ export class Worker {
 
   #sleepInJoin(slot: number): void {
     const { calls } = this.kernel;
-    if (calls.enterJoin(this.agent) !== 0) return;
+    // Who holds a lock takes nobody's forks, so nobody need wake it for one.
+    const helps = !this.locks.areHeld;
+    if (helps && calls.enterJoin(this.agent) !== 0) return;
+    const stopWait = this.locks.joinsTask(slot);
     if (calls.preparePark(this.agent) !== 0) {
       // The park is announced: whoever concludes the fork from now on unparks us.
       if (calls.statusOf(slot) < SLOT_DONE) {
@@ -800,7 +836,8 @@ export class Worker {
       }
     }
     calls.finishPark(this.agent);
-    calls.exitJoin(this.agent);
+    stopWait?.();
+    if (helps) calls.exitJoin(this.agent);
   }
 }
 
