@@ -1,5 +1,5 @@
 /** The kernel's exports. Addresses are unsigned 32-bit numbers; JavaScript sees those above 2^31 as negative and shifts them with >>>. */
-import { root } from './order-memory';
+import { claimZeroed, openRoot } from './order-memory';
 import { replaceRules } from './order-rules';
 import { blockParked } from './parking';
 import { count, record } from './stats';
@@ -45,7 +45,7 @@ export {
   validateOrder,
 } from './order';
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
-export { recoverOrder } from './order-recovery';
+export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
@@ -83,9 +83,15 @@ export {
   wakeBlocked,
 } from './waits';
 
-/** Puts compiled rules in the place of the declared ones. */
+/** A zeroed run of spans for compiled rules, or 0. */
+export function claimOrderRun(spans: u32): usize {
+  return openRoot() == 0 ? 0 : claimZeroed(spans);
+}
+
+/** Puts compiled rules in the place of the declared ones; 0 for none. */
 export function declareRules(rules: usize, spans: u32): void {
-  replaceRules(root(), rules, spans);
+  const at = openRoot();
+  if (at != 0) replaceRules(at, rules, spans);
 }
 
 /** Adds to a counter of the calling thread's record. */

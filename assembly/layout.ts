@@ -365,6 +365,8 @@ export const ROOT_TEXT: u32 = 44;
 export const ROOT_TRUNCATED: u32 = 48;
 /** Highest lock id with a name or an edge. */
 export const ROOT_HIGH: u32 = 52;
+/** Numbers given to owners: OWNER_CACHE has an owner's, which no other ever gets. */
+export const ROOT_OWNERS: u32 = 56;
 export const ROOT_SIGHT_HEADS: u32 = 2048;
 export const SIGHT_HEADS: u32 = 512;
 export const ROOT_TEXT_HEADS: u32 = 4096;
@@ -557,6 +559,9 @@ export const CONTEXT_SLOT_NOW: u32 = 768;
 export const CONTEXT_TABLE: u32 = 772;
 /** Takes what is read only to have it near. */
 export const CONTEXT_TOUCHED: u32 = 776;
+/** Answer of validateOrder(): in which graph (GRAPH_OF_*) the order would be broken, and under which lock. */
+export const CONTEXT_AGAINST_GRAPH: u32 = 780;
+export const CONTEXT_AGAINST_HELD: u32 = 784;
 /** Hashes of slots that are moved together, 64 x u64. */
 export const CONTEXT_HASHES: u32 = 256;
 /** The last owner whose first sight of an edge was under no other lock, and that sight. */
@@ -590,9 +595,12 @@ export const CYCLES_PER_PAGE: u32 = 8184;
 
 /** Compiled rules: names, and for every pair whether one comes before the other. */
 export const RULES_RANKS: u32 = 0;
-export const RULES_NAMES: u32 = 4;
-export const RULES_NAMES_SIZE: u32 = 8;
-export const RULES_ROW: u32 = 12;
+/** Entries of the table of names. */
+export const RULES_NAMES_SIZE: u32 = 4;
+/** Bytes of a row of bits. */
+export const RULES_ROW: u32 = 8;
+/** Address of { bytes u32, UTF-8 }: the rules as JSON, for messages. */
+export const RULES_TEXT: u32 = 12;
 /** Table { hash u64, rank u32, 0 } at +64; then the matrix, a row of bits for each rank. */
 export const RULES_TABLE: u32 = 64;
 export const RULES_ENTRY: u32 = 16;

@@ -13,28 +13,32 @@ import {
   ROOT_CLASSES,
   ROOT_INSTANCES,
 } from './layout';
+import { beginAnswer } from './order';
 import { linkIn, linkOut, settle } from './order-graph';
-import { closeContext, edgeAt, ensurePlace, enter, leave, nodeAt, root } from './order-memory';
+import { closeContext, contextOf, edgeAt, ensurePlace, enter, leave, nodeAt, root } from './order-memory';
 import { carryOut, holds, unlock } from './order-places';
 import { dropBatches } from './order-removal';
 import { findEdge, finishMove } from './order-table';
+import { ORDER_CYCLE_BIT } from './status';
 
 /**
- * Repairs what the thread of context `gone` left, from the thread of `context`, and gives its context back. Returns the answer of the edge that it
- * had begun, as checkOrder() would.
+ * Repairs what the thread of agent `id` left, in that thread's own context. The context is given back, unless the edge that the thread had begun
+ * turned out to close cycles: then it stays until its answer was read and closeOrder() is called.
  */
-export function recoverOrder(context: usize, gone: usize): u32 {
+export function recoverOrder(id: u32): void {
+  const gone = contextOf(id);
+  if (gone == 0) return;
   const at = root();
-  enter(at, context);
+  enter(at, gone);
   unlockFor(at + ROOT_INSTANCES, gone);
   unlockFor(at + ROOT_CLASSES, gone);
-  finishMove(at, at + ROOT_INSTANCES, context);
-  finishMove(at, at + ROOT_CLASSES, context);
-  const answer = finishEdge(at, context, gone);
-  leave(at, context);
+  finishMove(at, at + ROOT_INSTANCES, gone);
+  finishMove(at, at + ROOT_CLASSES, gone);
+  const answer = finishEdge(at, gone);
+  store<u32>(gone + CONTEXT_PENDING, 0);
+  leave(at, gone);
   dropBatches(gone);
-  closeContext(gone);
-  return answer;
+  if ((answer & ORDER_CYCLE_BIT) == 0) closeContext(gone);
 }
 
 function unlockFor(graph: usize, gone: usize): void {
@@ -44,7 +48,7 @@ function unlockFor(graph: usize, gone: usize): void {
 }
 
 /** The edge that it noted: not in the set, then nobody saw it; otherwise it is linked where it is not yet, and settled. */
-function finishEdge(at: usize, context: usize, gone: usize): u32 {
+function finishEdge(at: usize, gone: usize): u32 {
   const edge = load<u32>(gone + CONTEXT_PENDING); // plain: its thread is gone
   if (edge == 0) return 0;
   const graph: usize = load<u32>(gone + CONTEXT_PENDING_GRAPH);
@@ -58,7 +62,8 @@ function finishEdge(at: usize, context: usize, gone: usize): u32 {
   ensurePlace(graph, end);
   if (!isIn(graph, start + NODE_OUT, EDGE_NEXT_OUT, edge)) linkOut(graph, edge);
   if (!isIn(graph, end + NODE_IN, EDGE_NEXT_IN, edge)) linkIn(graph, edge);
-  return settle(at, graph, context, edge);
+  beginAnswer(gone);
+  return settle(at, graph, gone, edge);
 }
 
 function isIn(graph: usize, head: usize, link: usize, wanted: u32): bool {

@@ -326,6 +326,12 @@ function keyOf(hash: u64, severity: u32): u64 {
   return key == 0 ? 1 : key;
 }
 
+/** Is this the first time that `kind` of fault is found between these two? */
+export function isFirst(at: usize, kind: u32, held: u32, lock: u32): bool {
+  const pair = mix(((held as u64) << 32) | (lock as u64));
+  return !isKnown(at, keyOf(mix(pair + (load32(at + ROOT_RESETS) as u64)), kind), true);
+}
+
 /** Looks a hash up, and adds it if wanted. When there is no page for it, it counts as new: rather twice than not at all. */
 function isKnown(at: usize, key: u64, wantsAdding: bool): bool {
   let link = at + ROOT_CYCLES;

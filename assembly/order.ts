@@ -10,7 +10,7 @@
  *
  * **Seen chains.** A chain is the set of held locks with the taken one: a set, because the edges are the same in any order. Its key is a hash over the
  * ids of the locks and ROOT_RESETS: a bump there forgets all chains, also when a lock goes that had edges, since another may get its id.
- * 64 bits: two chains in 10^9 are taken for each other with a chance of 3 in 100, once. A chain that broke an order is never kept. An entry is for one owner
+ * 64 bits: two chains in 10^9 are taken for each other with a chance of 3 in 100, once. A chain that broke an order is kept only where that is reported and not refused. An entry is for one owner
  * until all of its edges were seen by several, since until then a second owner changes what is known (order-sights.ts).
  *
  * **Weights.** A chain that is seen again counts in its own entry; every CHAIN_FLUSH times the entry adds to all its edges. The rest of it stands in the
@@ -26,6 +26,8 @@ import {
   CHAIN_OWNER,
   CHAIN_SIZE,
   CHAINS,
+  CONTEXT_AGAINST_GRAPH,
+  CONTEXT_AGAINST_HELD,
   CONTEXT_ANSWER,
   CONTEXT_ANSWER_ROOM,
   CONTEXT_ANSWERED,
@@ -81,12 +83,14 @@ import {
 import { isHeld, isUpward, lockWord } from './order-places';
 import { removeAll, removeNode } from './order-removal';
 import { breaksRule } from './order-rules';
-import { explainCycle, forgetCycles, reaches } from './order-search';
+import { explainCycle, forgetCycles, isFirst, reaches } from './order-search';
 import { addStack, internText, isManys } from './order-sights';
 import { findEdge, touchSlot } from './order-table';
 import {
+  GRAPH_OF_CLASSES,
+  GRAPH_OF_LOCKS,
   ORDER_AGAINST_BIT,
-  ORDER_CYCLE_BIT,
+  ORDER_FRESH_BIT,
   ORDER_KEY_BIT,
   ORDER_OVERFLOW_BIT,
   ORDER_RULE_BIT,
@@ -157,27 +161,52 @@ export function beginClasses(context: usize): u32 {
  * Looks at an acquisition: `count` ids of held locks at `held`, outermost first, then `lock`. Returns ORDER_*_BITs; what was found stands
  * in the context until its next call.
  */
-export function checkOrder(context: usize, held: usize, count: u32, lock: u32, owner: u32): u32 {
+export function checkOrder(
+  context: usize,
+  held: usize,
+  count: u32,
+  lock: u32,
+  owner: u32,
+  isStrict: u32,
+): u32 {
   if (count == 0) return 0;
   const at = root();
   const key = chainOf(at, held, count, lock);
+  if (isSeen(context, key, owner)) {
+    if (countSeen(context, key)) flushSlow(at, context, chainAt(context, key), held, count, lock);
+    return 0;
+  }
+  return checkSlow(at, context, key, held, count, lock, owner, isStrict);
+}
+
+/** Was this chain seen, by this owner or by several? Plain accesses: the table is this thread's own. */
+export function isSeen(context: usize, key: u64, owner: u32): bool {
   const entry = chainAt(context, key);
-  const whose = load<u32>(entry + CHAIN_OWNER); // plain, all of it: the table is this thread's own
-  if (load<u64>(entry) != key || (whose != 0 && whose != owner))
-    return checkSlow(at, context, key, held, count, lock, owner);
-  const counted = load<u32>(entry + CHAIN_COUNTED) + (1 << CHAIN_COUNT_SHIFT);
-  store<u32>(entry + CHAIN_COUNTED, counted);
-  if (counted >> CHAIN_COUNT_SHIFT == CHAIN_FLUSH) flushSlow(at, context, entry, held, count, lock);
-  return 0;
+  const whose = load<u32>(entry + CHAIN_OWNER);
+  return load<u64>(entry) == key && (whose == 0 || whose == owner);
+}
+
+/** Counts it. True when it is time to add what was counted to the edges. */
+export function countSeen(context: usize, key: u64): bool {
+  const place = chainAt(context, key) + CHAIN_COUNTED;
+  const counted = load<u32>(place) + (1 << CHAIN_COUNT_SHIFT);
+  store<u32>(place, counted);
+  return counted >> CHAIN_COUNT_SHIFT == CHAIN_FLUSH;
 }
 
 /** Key of a chain: of the set of held locks, so in any order of theirs. */
 function chainOf(at: usize, held: usize, count: u32, lock: u32): u64 {
+  let sum: u64 = 0;
+  if (count > 1)
+    for (let i: u32 = 0; i < count; i++) sum += mix(load<u32>(held + ((i as usize) << 2)) as u64);
+  return keyOfChain(at, load<u32>(held), count, sum, lock);
+}
+
+/** `any` of `count` held locks, and the sum of the hashes of all when there are more than one. */
+export function keyOfChain(at: usize, any: u32, count: u32, sum: u64, lock: u32): u64 {
   const resets = mix(load32(at + ROOT_RESETS) as u64);
-  if (count == 1) return mix(resets ^ (((load<u32>(held) as u64) << 32) | (lock as u64)));
-  let sum: u64 = count;
-  for (let i: u32 = 0; i < count; i++) sum += mix(load<u32>(held + ((i as usize) << 2)) as u64);
-  return mix(resets ^ mix(sum) ^ (lock as u64));
+  if (count == 1) return mix(resets ^ (((any as u64) << 32) | (lock as u64)));
+  return mix(resets ^ mix(sum + (count as u64)) ^ (lock as u64));
 }
 
 function quickReference(graph: usize, id: u32): u32 {
@@ -185,12 +214,12 @@ function quickReference(graph: usize, id: u32): u32 {
   return node == 0 ? id : referenceTo(node, id);
 }
 
-function chainAt(context: usize, key: u64): usize {
+export function chainAt(context: usize, key: u64): usize {
   return context + CONTEXT_CHAINS + (((key as u32) & (CHAINS - 1)) as usize) * CHAIN_SIZE;
 }
 
 /** Adds what an entry counted to all edges of its chain, which are those of this call. */
-function flushSlow(at: usize, context: usize, entry: usize, held: usize, count: u32, lock: u32): void {
+export function flushSlow(at: usize, context: usize, entry: usize, held: usize, count: u32, lock: u32): void {
   store<u32>(entry + CHAIN_COUNTED, load<u32>(entry + CHAIN_COUNTED) & CHAIN_EDGE_MASK);
   enter(at, context);
   for (let i: u32 = 0; i < count; i++) {
@@ -228,7 +257,8 @@ function classOf(at: usize, id: u32): u32 {
   return named == 0 ? id : named;
 }
 
-function beginAnswer(context: usize): void {
+/** What is found from here on is the context's answer. */
+export function beginAnswer(context: usize): void {
   dropRun(context + CONTEXT_LONG);
   store<u32>(context + CONTEXT_ANSWERED, 0);
   store<u32>(context + CONTEXT_ANSWER, (context + CONTEXT_ANSWERS) as u32);
@@ -237,7 +267,16 @@ function beginAnswer(context: usize): void {
   store<u32>(context + CONTEXT_KEY_HELD, 0);
 }
 
-function checkSlow(at: usize, context: usize, key: u64, held: usize, count: u32, lock: u32, owner: u32): u32 {
+export function checkSlow(
+  at: usize,
+  context: usize,
+  key: u64,
+  held: usize,
+  count: u32,
+  lock: u32,
+  owner: u32,
+  isStrict: u32,
+): u32 {
   touch(at, context, held, count, lock);
   enter(at, context);
   beginAnswer(context);
@@ -251,7 +290,7 @@ function checkSlow(at: usize, context: usize, key: u64, held: usize, count: u32,
     const from = load<u32>(context + CONTEXT_HELD + (i << 2));
     const id = from & NODE_ID_MASK;
     if (id == lock || taken == 0) continue;
-    answer |= declared(at, context, id, lock);
+    answer |= declared(at, context, id, lock, true);
     answer |= learn(at, graph, LOCKS, context, from, taken, owner, from, 1, context + CONTEXT_EDGE);
     last = (answer & ORDER_OVERFLOW_BIT) != 0 ? 0 : load<u32>(context + CONTEXT_EDGE);
     if (last != 0 && !isManys(at, noteAt(graph, last))) isMany = false;
@@ -263,10 +302,9 @@ function checkSlow(at: usize, context: usize, key: u64, held: usize, count: u32,
     }
   }
   leave(at, context);
-  if (
-    (answer & (ORDER_AGAINST_BIT | ORDER_RULE_BIT | ORDER_KEY_BIT | ORDER_OVERFLOW_BIT | ORDER_CYCLE_BIT)) ==
-    0
-  )
+  // What is against an order is looked at again each time, if it must be refused each time.
+  const refused = ORDER_AGAINST_BIT | ORDER_RULE_BIT | ORDER_KEY_BIT;
+  if ((answer & ORDER_OVERFLOW_BIT) == 0 && (isStrict == 0 || (answer & refused) == 0))
     keepChain(graph, context, key, isMany ? 0 : owner, last);
   return answer;
 }
@@ -309,8 +347,8 @@ function takeDown(at: usize, context: usize, held: usize, count: u32, lock: u32)
   return answer;
 }
 
-/** What rules and keys say to taking `lock` under `held`. */
-function declared(at: usize, context: usize, held: u32, lock: u32): u32 {
+/** What rules and keys say to taking `lock` under `held`; `isTold`: somebody will be told, so that the next time is not the first. */
+function declared(at: usize, context: usize, held: u32, lock: u32, isTold: bool): u32 {
   const graph = at + ROOT_INSTANCES;
   const below = nodeAt(graph, held);
   const above = nodeAt(graph, lock);
@@ -320,6 +358,7 @@ function declared(at: usize, context: usize, held: u32, lock: u32): u32 {
   if (breaksRule(at, held, heldClass, lock, takenClass)) {
     if (load<u32>(context + CONTEXT_RULE_HELD) == 0) store<u32>(context + CONTEXT_RULE_HELD, held);
     answer = ORDER_RULE_BIT;
+    if (isTold && isFirst(at, ORDER_RULE_BIT, held, lock)) answer |= ORDER_FRESH_BIT;
   }
   const areKeyed = (load32(below + NODE_LIFE) & load32(above + NODE_LIFE) & NODE_KEYED_BIT) != 0;
   if (
@@ -330,6 +369,7 @@ function declared(at: usize, context: usize, held: u32, lock: u32): u32 {
   ) {
     if (load<u32>(context + CONTEXT_KEY_HELD) == 0) store<u32>(context + CONTEXT_KEY_HELD, held);
     answer |= ORDER_KEY_BIT;
+    if (isTold && isFirst(at, ORDER_KEY_BIT, held, lock)) answer |= ORDER_FRESH_BIT;
   }
   return answer;
 }
@@ -355,7 +395,7 @@ function learnClasses(at: usize, context: usize, held: u32, lock: u32, owner: u3
 
 /**
  * What checkOrder() would find, without learning anything: ORDER_RULE_BIT, ORDER_KEY_BIT, and ORDER_AGAINST_BIT when a path leads from the lock to a held
- * one; that one is then the first word of the answer, after the graph.
+ * one, which CONTEXT_AGAINST_* names.
  */
 export function validateOrder(context: usize, held: usize, count: u32, lock: u32): u32 {
   const at = root();
@@ -368,7 +408,7 @@ export function validateOrder(context: usize, held: usize, count: u32, lock: u32
     if (id == lock || findNode(at + ROOT_INSTANCES, id) == 0 || findNode(at + ROOT_INSTANCES, lock) == 0)
       continue;
     noteId(at, id);
-    answer |= declared(at, context, id, lock);
+    answer |= declared(at, context, id, lock, false);
     if ((answer & ORDER_AGAINST_BIT) != 0) continue;
     const isAgainst = wouldClose(at, at + ROOT_INSTANCES, context, id, lock);
     if (!isAgainst && load32(at + ROOT_CLASSED) == 0) continue;
@@ -376,9 +416,8 @@ export function validateOrder(context: usize, held: usize, count: u32, lock: u32
     const to = classOf(at, lock);
     if (!isAgainst && (from == to || !wouldClose(at, at + ROOT_CLASSES, context, from, to))) continue;
     answer |= ORDER_AGAINST_BIT;
-    store<u32>(context + CONTEXT_ANSWERS, isAgainst ? 1 : 2);
-    store<u32>(context + CONTEXT_ANSWERS + 4, id);
-    store<u32>(context + CONTEXT_ANSWERED, 2);
+    store<u32>(context + CONTEXT_AGAINST_GRAPH, isAgainst ? GRAPH_OF_LOCKS : GRAPH_OF_CLASSES);
+    store<u32>(context + CONTEXT_AGAINST_HELD, id);
   }
   leave(at, context);
   return answer;
@@ -398,7 +437,7 @@ function wouldClose(at: usize, graph: usize, context: usize, held: u32, lock: u3
 /** The shortest cycle through the edge from -> to of a graph, as the only one in the answer. False when there is none. */
 export function explainOrder(context: usize, graphKind: u32, from: u32, to: u32): bool {
   const at = root();
-  const graph = at + (graphKind == 1 ? ROOT_INSTANCES : ROOT_CLASSES);
+  const graph = at + (graphKind == GRAPH_OF_LOCKS ? ROOT_INSTANCES : ROOT_CLASSES);
   enter(at, context);
   beginAnswer(context);
   const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
@@ -410,7 +449,7 @@ export function explainOrder(context: usize, graphKind: u32, from: u32, to: u32)
 /** The edge from -> to of a graph as it is now, or 0. */
 export function edgeBetween(context: usize, graphKind: u32, from: u32, to: u32): u32 {
   const at = root();
-  const graph = at + (graphKind == 1 ? ROOT_INSTANCES : ROOT_CLASSES);
+  const graph = at + (graphKind == GRAPH_OF_LOCKS ? ROOT_INSTANCES : ROOT_CLASSES);
   enter(at, context);
   const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
   leave(at, context);

@@ -99,6 +99,8 @@ export const ORDER_RULE_BIT: u32 = 8;
 export const ORDER_KEY_BIT: u32 = 16;
 /** An edge was not kept: no room. */
 export const ORDER_OVERFLOW_BIT: u32 = 32;
+/** With ORDER_RULE_BIT or ORDER_KEY_BIT: nobody was told before that these two locks break it. */
+export const ORDER_FRESH_BIT: u32 = 64;
 
 /** Severities of cycles, the gravest last. */
 export const CYCLE_SAME_OWNER: u32 = 1;

@@ -48,7 +48,7 @@ export class Order {
   /** `owner` takes `lock` while it holds `held`, outermost first. */
   check(held: readonly number[], lock: number, owner = 1): Answer {
     this.#write(held);
-    return this.#read(this.kernel.calls.checkOrder(this.context, this.#held, held.length, lock, owner));
+    return this.#read(this.kernel.calls.checkOrder(this.context, this.#held, held.length, lock, owner, 1));
   }
 
   validate(held: readonly number[], lock: number): Answer {
