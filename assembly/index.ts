@@ -41,6 +41,7 @@ export {
   forgetLock,
   internOrderText,
   keepStack,
+  refuseOrder,
   resetOrder,
   validateOrder,
 } from './order';

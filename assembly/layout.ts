@@ -467,6 +467,8 @@ export const EDGE_LOOSE_BIT: u32 = 1 << 24;
 export const EDGE_BACK_BIT: u32 = 1 << 25;
 /** Part of a cycle that was reported. */
 export const EDGE_CYCLIC_BIT: u32 = 1 << 26;
+/** Closed a cycle and was refused: nobody ever took it, so it is part of no other cycle. Until somebody does. */
+export const EDGE_REFUSED_BIT: u32 = 1 << 28;
 /** Of a node that is gone, or on the free list. */
 export const EDGE_DEAD_BIT: u32 = 1 << 27;
 
@@ -562,6 +564,8 @@ export const CONTEXT_TOUCHED: u32 = 776;
 /** Answer of validateOrder(): in which graph (GRAPH_OF_*) the order would be broken, and under which lock. */
 export const CONTEXT_AGAINST_GRAPH: u32 = 780;
 export const CONTEXT_AGAINST_HELD: u32 = 784;
+/** 1 while an acquisition is looked at that will be refused if it is against the order. */
+export const CONTEXT_STRICT: u32 = 788;
 /** Hashes of slots that are moved together, 64 x u64. */
 export const CONTEXT_HASHES: u32 = 256;
 /** The last owner whose first sight of an edge was under no other lock, and that sight. */

@@ -26,6 +26,7 @@ import { add32, and32, cas32, load32, load64, or32, store32 } from './atomics';
 import {
   CONTEXT_PENDING,
   CONTEXT_PENDING_GRAPH,
+  CONTEXT_STRICT,
   EDGE_BACK_BIT,
   EDGE_BATCH,
   EDGE_CYCLIC_BIT,
@@ -34,6 +35,7 @@ import {
   EDGE_LOOSE_BIT,
   EDGE_NEXT_IN,
   EDGE_NEXT_OUT,
+  EDGE_REFUSED_BIT,
   EDGE_TO,
   GRAPH_LOOSE,
   GRAPH_LOOSE_HIGH,
@@ -143,6 +145,11 @@ function meetAgain(
   const changed = narrow(at, context, note, owner, gateless);
   const word = load32(note + NOTE_SIGHT);
   let answer: u32 = (word & EDGE_BACK_BIT) != 0 ? ORDER_AGAINST_BIT : 0;
+  // Refused before, taken now: from here on it is an edge like others, and may be part of other cycles.
+  if ((word & EDGE_REFUSED_BIT) != 0 && load<u32>(context + CONTEXT_STRICT) == 0) {
+    and32(note + NOTE_SIGHT, ~EDGE_REFUSED_BIT);
+    return answer | search(at, graph, context, edge);
+  }
   // What was harmless under a gate, or from one owner, may have become grave.
   if (changed && (word & EDGE_CYCLIC_BIT) != 0) {
     if (searchCycles(at, graph, context, edge) != 0) answer |= ORDER_CYCLE_BIT;

@@ -28,6 +28,7 @@ import {
   EDGE_FROM,
   EDGE_NEXT_IN,
   EDGE_NEXT_OUT,
+  EDGE_REFUSED_BIT,
   EDGE_TO,
   NODE_ID_MASK,
   NODE_IN,
@@ -87,6 +88,11 @@ function prepare(at: usize, context: usize): u32 {
   return nodes;
 }
 
+/** Was the edge taken, and not only refused? */
+function isTaken(graph: usize, edge: u32): bool {
+  return (load32(noteAt(graph, edge) + NOTE_SIGHT) & EDGE_REFUSED_BIT) == 0;
+}
+
 /** Is the edge there, between nodes as they are now? */
 function isLive(graph: usize, edge: usize): bool {
   const from = load32(edge + EDGE_FROM);
@@ -114,9 +120,11 @@ function measure(graph: usize, context: usize, nodes: u32, from: u32, to: u32): 
     let edge = load32(nodeAt(graph, id) + NODE_IN);
     while (edge != 0) {
       const record = edgeAt(graph, edge);
+      const isOpen = isTaken(graph, edge);
       edge = load32(record + EDGE_NEXT_IN);
       const source = load32(record + EDGE_FROM) & NODE_ID_MASK;
-      if (source >= nodes || load<u32>(markAt(context, source)) == stamp || !isLive(graph, record)) continue;
+      if (source >= nodes || load<u32>(markAt(context, source)) == stamp || !isOpen || !isLive(graph, record))
+        continue;
       store<u32>(markAt(context, source), stamp);
       store<u32>(markAt(context, source) + MARK_DISTANCE, further);
       store<u32>(queue + ((count as usize) << 2), source);
@@ -188,7 +196,7 @@ function walkCycles(at: usize, graph: usize, context: usize, edge: u32, isExplai
       const target = load32(next + EDGE_TO) & NODE_ID_MASK;
       if (target >= nodes || load<u32>(markAt(context, target)) != stamp) continue;
       const distance = load<u32>(markAt(context, target) + MARK_DISTANCE);
-      if ((distance & PATH_BIT) != 0 || !isLive(graph, next)) continue;
+      if ((distance & PATH_BIT) != 0 || !isTaken(graph, trying) || !isLive(graph, next)) continue;
       const length = depth + 1 + distance;
       if (length > limit) {
         beyond = min(beyond, length);

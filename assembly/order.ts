@@ -41,9 +41,12 @@ import {
   CONTEXT_KEY_HELD,
   CONTEXT_LONG,
   CONTEXT_RULE_HELD,
+  CONTEXT_STRICT,
   CONTEXT_TOUCHED,
+  EDGE_BACK_BIT,
   EDGE_FROM,
   EDGE_NEXT_OUT,
+  EDGE_REFUSED_BIT,
   EDGE_TO,
   GRAPH_LOOSE,
   INFO_KEY,
@@ -54,6 +57,7 @@ import {
   NODE_KEYED_BIT,
   NODE_LIFE,
   NODE_OUT,
+  NOTE_SIGHT,
   NOTE_WEIGHT,
   ROOT_CLASSED,
   ROOT_CLASSES,
@@ -280,17 +284,23 @@ export function checkSlow(
   touch(at, context, held, count, lock);
   enter(at, context);
   beginAnswer(context);
+  store<u32>(context + CONTEXT_STRICT, isStrict);
   let answer = takeDown(at, context, held, count, lock);
   const graph = at + ROOT_INSTANCES;
   const taken = reference(graph, lock);
   const kept = load<u32>(context + CONTEXT_HELD_COUNT);
+  answer |= declaredOfAll(at, context, kept, lock);
+  // It will not be taken: there is nothing to learn from it.
+  if (isStrict != 0 && (answer & (ORDER_RULE_BIT | ORDER_KEY_BIT)) != 0) {
+    leave(at, context);
+    return answer;
+  }
   let isMany = true;
   let last: u32 = 0;
   for (let i: u32 = 0; i < kept; i++) {
     const from = load<u32>(context + CONTEXT_HELD + (i << 2));
     const id = from & NODE_ID_MASK;
     if (id == lock || taken == 0) continue;
-    answer |= declared(at, context, id, lock, true);
     answer |= learn(at, graph, LOCKS, context, from, taken, owner, from, 1, context + CONTEXT_EDGE);
     last = (answer & ORDER_OVERFLOW_BIT) != 0 ? 0 : load<u32>(context + CONTEXT_EDGE);
     if (last != 0 && !isManys(at, noteAt(graph, last))) isMany = false;
@@ -344,6 +354,15 @@ function takeDown(at: usize, context: usize, held: usize, count: u32, lock: u32)
     kept++;
   }
   store<u32>(context + CONTEXT_HELD_COUNT, kept);
+  return answer;
+}
+
+function declaredOfAll(at: usize, context: usize, kept: u32, lock: u32): u32 {
+  let answer: u32 = 0;
+  for (let i: u32 = 0; i < kept; i++) {
+    const id = load<u32>(context + CONTEXT_HELD + (i << 2)) & NODE_ID_MASK;
+    if (id != lock) answer |= declared(at, context, id, lock, true);
+  }
   return answer;
 }
 
@@ -454,6 +473,31 @@ export function edgeBetween(context: usize, graphKind: u32, from: u32, to: u32):
   const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
   leave(at, context);
   return edge;
+}
+
+/**
+ * The acquisition of the last checkOrder() was refused for its cycles: edges of it that closed some are not walked any more. The chain is not kept in
+ * any case, so they are met again, and refused again.
+ */
+export function refuseOrder(context: usize, lock: u32): void {
+  const at = root();
+  enter(at, context);
+  const kept = load<u32>(context + CONTEXT_HELD_COUNT);
+  for (let i: u32 = 0; i < kept; i++) {
+    const held = load<u32>(context + CONTEXT_HELD + (i << 2)) & NODE_ID_MASK;
+    refuse(at + ROOT_INSTANCES, held, lock);
+    if (load32(at + ROOT_CLASSED) != 0) refuse(at + ROOT_CLASSES, classOf(at, held), classOf(at, lock));
+  }
+  leave(at, context);
+}
+
+function refuse(graph: usize, from: u32, to: u32): void {
+  const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
+  if (edge == 0) return;
+  const sight = noteAt(graph, edge) + NOTE_SIGHT;
+  // Seen once, by whom we refuse it: otherwise it is an order of others, too.
+  if ((load32(sight) & EDGE_BACK_BIT) != 0 && load32(noteAt(graph, edge) + NOTE_WEIGHT) == 1)
+    or32(sight, EDGE_REFUSED_BIT);
 }
 
 /** Keeps a stack, a text that internOrderText() returned, with those edges of the last checkOrder() that have none. */

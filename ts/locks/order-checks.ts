@@ -19,7 +19,6 @@ import {
   STACKS_ALL,
 } from '../../build/generated/layout.ts';
 import { LockOrderError, type LockOrderFault, type LockOrderStep, MemoryFullError } from '../errors.ts';
-import { cleanStack } from './detector.ts';
 import type { OrderChecks } from './order-port.ts';
 import { declaredRules } from './order-rules.ts';
 import { describeFault } from './order-text.ts';
@@ -102,7 +101,7 @@ export class OrderChecker implements OrderChecks {
     const label = this.#space.ownerLabel(owner);
     const isFault = (bits & ~(ORDER_NEW_BIT | ORDER_OVERFLOW_BIT)) !== 0;
     const keepsStack = this.#space.stacks === STACKS_ALL;
-    const stack = given ?? (keepsStack || isFault ? cleanStack(new Error()) : undefined);
+    const stack = given ?? (keepsStack || isFault ? callerOf(new Error()) : undefined);
     const now: Now = { taken: this.#idOf(lock), owner: label, stack };
     // Read before anything else asks the kernel: its answer stands until then.
     const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.cycles(), this.view) : [];
@@ -116,7 +115,9 @@ export class OrderChecker implements OrderChecks {
     if ((bits & ORDER_OVERFLOW_BIT) !== 0) this.#overflowed(lock);
     const grave = isStrict ? (errors.find(isGrave) ?? this.#again(bits, owner, now)) : undefined;
     for (const error of errors) if (error !== grave) this.#report(error, now);
-    if (grave !== undefined) throw grave;
+    if (grave === undefined) return;
+    if (grave.fault.kind === 'cycle') this.#space.kernel.calls.refuseOrder(this.#context, now.taken);
+    throw grave;
   }
 
   /** In mode throw an acquisition that closes a known cycle is refused each time. */
@@ -268,6 +269,19 @@ export class OrderChecker implements OrderChecks {
     this.#space.host.report({ kind: 'order', message, locks: [name], error });
   }
 }
+
+/** The frames of whoever called heddle, at most six. */
+function callerOf({ stack = '' }: Error): string {
+  const frames = stack.split('\n').filter((line) => /^\s*at |@/.test(line));
+  const own = frames.findLastIndex((line, i) => i < OWN_FRAMES_MOST && OWN_FRAME.test(line));
+  return frames
+    .slice(own + 1, own + 7)
+    .map((line) => line.trim())
+    .join('\n');
+}
+
+const OWN_FRAME = /OrderChecker|ContextMutex|LockManager|#found|#checkOrder|#lockSyncSlow|#lockSlow/;
+const OWN_FRAMES_MOST = 9;
 
 /** Worth refusing the lock for: what is gated, or one owner's alone, cannot stop anybody as things are. */
 function isGrave({ fault }: LockOrderError): boolean {
