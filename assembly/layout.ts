@@ -365,6 +365,8 @@ export const ROOT_TEXT: u32 = 44;
 export const ROOT_TRUNCATED: u32 = 48;
 /** Highest lock id with a name or an edge. */
 export const ROOT_HIGH: u32 = 52;
+/** Part of every known cycle: a bump makes all of them new. */
+export const ROOT_LIVES: u32 = 60;
 /** Numbers given to owners: OWNER_CACHE has an owner's, which no other ever gets. */
 export const ROOT_OWNERS: u32 = 56;
 export const ROOT_SIGHT_HEADS: u32 = 2048;
@@ -386,14 +388,16 @@ export const ROOT_CLASSES: u32 = 36864;
  *   line 3   table
  *   line 4   free list            i64: tag << 32 | first edge
  *   line 5   holder only          stamp plan plan-count stale limbo limbo-epoch
- *   1024     loose edges          768 x u32
+ *   line 6   queue head, tail, lost
+ *   1024     edges back           768 x u32
  *   4096     pages of nodes       2048 x u32
  *   12288    pages of edges       2048 x u32
  */
 export const GRAPH_LOCK: u32 = 0;
 /** Edges outside the order; each was searched for by who made it. Too high after a death, never too low. */
 export const GRAPH_LOOSE: u32 = 64;
-export const GRAPH_LOOSE_HIGH: u32 = 68;
+/** Those of them that closed a cycle are listed, as far as there is room: one more than the highest place in use. */
+export const GRAPH_BACK_HIGH: u32 = 68;
 /** Nodes that have a place. */
 export const GRAPH_PLACED: u32 = 128;
 export const GRAPH_EDGE_NEXT: u32 = 132;
@@ -408,8 +412,15 @@ export const GRAPH_STALE: u32 = 332;
 /** Edges that stand in no list, and the epoch from which on they may be used again. */
 export const GRAPH_LIMBO: u32 = 336;
 export const GRAPH_LIMBO_EPOCH: u32 = 340;
-export const GRAPH_LOOSE_LIST: u32 = 1024;
-export const LOOSE_LISTED: u32 = 768;
+/** Loose edges that wait to be arranged: a ring of a span, or 0; who holds the order lock takes from its head. */
+export const GRAPH_QUEUE: u32 = 384;
+export const GRAPH_QUEUE_HEAD: u32 = 388;
+export const GRAPH_QUEUE_TAIL: u32 = 392;
+export const QUEUE_SIZE: u32 = 16384;
+/** Not 0: some did not fit into the queue. They are found by looking at all edges. */
+export const GRAPH_LOST: u32 = 396;
+export const GRAPH_BACK_LIST: u32 = 1024;
+export const BACK_LISTED: u32 = 768;
 export const GRAPH_NODE_PAGES: u32 = 4096;
 export const GRAPH_EDGE_PAGES: u32 = 12288;
 export const GRAPH_SIZE: u32 = 20480;
@@ -469,6 +480,8 @@ export const EDGE_BACK_BIT: u32 = 1 << 25;
 export const EDGE_CYCLIC_BIT: u32 = 1 << 26;
 /** Closed a cycle and was refused: nobody ever took it, so it is part of no other cycle. Until somebody does. */
 export const EDGE_REFUSED_BIT: u32 = 1 << 28;
+/** There was no memory for the search that it needs: whoever meets it tries again. */
+export const EDGE_UNSEARCHED_BIT: u32 = 1 << 29;
 /** Of a node that is gone, or on the free list. */
 export const EDGE_DEAD_BIT: u32 = 1 << 27;
 

@@ -17,13 +17,15 @@
  * The search may be left out as well when the order shows that no loose edge can be on a path from v back to u: such a path leads upwards
  * from v to the start of its first loose edge and upwards to u from the end of its last one.
  *
- * **Nobody waits.** Who finds the lock held, a few times over, settles by (c). The next holder arranges such edges and makes them ordinary ones.
+ * **Nobody waits.** Who finds the lock held for a while settles by (c). The next holder arranges such edges and makes them ordinary ones; who has an
+ * edge that needs no lock takes it nevertheless while such edges wait, because they cost everybody a search.
  *
  * **A thread that dies** has noted in its context which edge it was linking; order-recovery.ts links and settles it. Until then it may stand in one list
  * or none; nobody relies on it, and its cycle is found when it is settled.
  */
 import { add32, and32, cas32, load32, load64, or32, store32 } from './atomics';
 import {
+  BACK_LISTED,
   CONTEXT_PENDING,
   CONTEXT_PENDING_GRAPH,
   CONTEXT_STRICT,
@@ -37,16 +39,22 @@ import {
   EDGE_NEXT_OUT,
   EDGE_REFUSED_BIT,
   EDGE_TO,
+  EDGE_UNSEARCHED_BIT,
+  GRAPH_BACK_HIGH,
+  GRAPH_BACK_LIST,
   GRAPH_LOOSE,
-  GRAPH_LOOSE_HIGH,
-  GRAPH_LOOSE_LIST,
-  LOOSE_LISTED,
+  GRAPH_LOST,
+  GRAPH_QUEUE,
+  GRAPH_QUEUE_HEAD,
+  GRAPH_QUEUE_TAIL,
   NODE_ID_MASK,
   NODE_IN,
   NODE_OUT,
   NODE_PLACE,
   NOTE_SIGHT,
   NOTE_WEIGHT,
+  QUEUE_SIZE,
+  ROOT_HIGH,
   ROOT_OVERFLOWS,
   ROOT_RESETS,
 } from './layout';
@@ -54,22 +62,34 @@ import {
   edgeAt,
   ensurePlace,
   findNode,
+  findOrClaim,
+  knownNode,
   nodeAt,
   noteAt,
   referenceTo,
   takeEdge,
   untakeEdge,
 } from './order-memory';
-import { ARRANGED, arrange, CYCLE, isHeld, isUpward, lockWord, tryLock, unlock } from './order-places';
-import { searchCycles } from './order-search';
+import {
+  ARRANGED,
+  arrange,
+  CYCLE,
+  isHeld,
+  isUpward,
+  lockWord,
+  NO_ROOM,
+  tryLock,
+  unlock,
+} from './order-places';
+import { searchCycles, UNSEARCHED } from './order-search';
 import { firstSight, narrow } from './order-sights';
 import { findEdge, insertEdge, tendTable } from './order-table';
 import { ORDER_AGAINST_BIT, ORDER_CYCLE_BIT, ORDER_NEW_BIT, ORDER_OVERFLOW_BIT } from './status';
 
-/** Looks at a held lock before the edge becomes a loose one. */
-const PATIENCE: u32 = 64;
+/** Looks at a held lock, some ten microseconds, before the edge becomes a loose one: the search that it costs takes longer. */
+const PATIENCE: u32 = 4096;
 /** Loose edges that a holder of the lock arranges beside its own. */
-const DRAIN_MOST: u32 = 8;
+const DRAIN_MOST: u32 = 1024;
 
 /**
  * Counts and, when it is new, learns an edge. `batch` tells the graphs of a context apart. Returns ORDER_*_BITs; the edge is left in `place`,
@@ -150,9 +170,13 @@ function meetAgain(
     and32(note + NOTE_SIGHT, ~EDGE_REFUSED_BIT);
     return answer | search(at, graph, context, edge);
   }
+  if ((word & EDGE_UNSEARCHED_BIT) != 0) {
+    and32(note + NOTE_SIGHT, ~EDGE_UNSEARCHED_BIT);
+    return answer | search(at, graph, context, edge);
+  }
   // What was harmless under a gate, or from one owner, may have become grave.
   if (changed && (word & EDGE_CYCLIC_BIT) != 0) {
-    if (searchCycles(at, graph, context, edge) != 0) answer |= ORDER_CYCLE_BIT;
+    answer |= search(at, graph, context, edge) & ~ORDER_AGAINST_BIT;
   }
   return answer;
 }
@@ -186,42 +210,47 @@ export function settle(at: usize, graph: usize, context: usize, edge: u32): u32 
   for (let look: u32 = 0; look < PATIENCE; look++) {
     const word = lockWord(graph);
     if (isHeld(word)) continue;
-    if (isUpward(from, to)) {
+    if (isUpward(from, to) && !isWaiting(graph)) {
       // The count is read inside the look, so that the two are true at one moment.
       const needsSearch = mayBeLoose(graph, from, to);
       if (lockWord(graph) != word) continue;
       return needsSearch ? search(at, graph, context, edge) : 0;
     }
-    if (tryLock(graph, context, word)) return settleHeld(at, graph, context, edge, record, from, to);
+    if (tryLock(graph, context, word)) return settleHeld(at, graph, context, edge, from, to);
   }
-  makeLoose(graph, edge, 0);
+  makeLoose(graph, edge);
   return search(at, graph, context, edge);
 }
 
 /** Settles under the lock, which it lets go. */
-function settleHeld(
-  at: usize,
-  graph: usize,
-  context: usize,
-  edge: u32,
-  record: usize,
-  from: usize,
-  to: usize,
-): u32 {
+function settleHeld(at: usize, graph: usize, context: usize, edge: u32, from: usize, to: usize): u32 {
+  drain(at, graph, context);
   // Somebody may have arranged it between our look and our lock.
   const result = isUpward(from, to) ? ARRANGED : arrange(graph, context, from, to);
-  if (result != ARRANGED) makeLoose(graph, edge, result == CYCLE ? EDGE_BACK_BIT : 0);
+  if (result == CYCLE) makeBack(graph, edge);
+  else if (result != ARRANGED) makeLoose(graph, edge);
   const needsSearch = result != ARRANGED || mayBeLoose(graph, from, to);
-  drain(at, graph, context, edge);
   unlock(graph);
   return needsSearch ? search(at, graph, context, edge) : 0;
 }
 
 function search(at: usize, graph: usize, context: usize, edge: u32): u32 {
-  return searchCycles(at, graph, context, edge) == 0 ? 0 : ORDER_CYCLE_BIT | ORDER_AGAINST_BIT;
+  const found = searchCycles(at, graph, context, edge);
+  if (found == 0) return 0;
+  if (found != UNSEARCHED) return ORDER_CYCLE_BIT | ORDER_AGAINST_BIT;
+  or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_UNSEARCHED_BIT);
+  return ORDER_OVERFLOW_BIT;
 }
 
 // ---- loose edges --------------------------------------------------------------------------------------------------------------------------------
+
+/** Are there loose edges that could be brought into the order? */
+function isWaiting(graph: usize): bool {
+  return (
+    load32(graph + GRAPH_LOOSE) != 0 &&
+    (load32(graph + GRAPH_QUEUE_HEAD) != load32(graph + GRAPH_QUEUE_TAIL) || load32(graph + GRAPH_LOST) != 0)
+  );
+}
 
 /**
  * Could a path from `to` to `from` contain a loose edge? Reads the places, so the answer counts only if the order did not change meanwhile. An
@@ -232,12 +261,12 @@ function mayBeLoose(graph: usize, from: usize, to: usize): bool {
   if (loose == 0) return false;
   const low = load64(from + NODE_PLACE);
   const high = load64(to + NODE_PLACE);
-  const end = min(load32(graph + GRAPH_LOOSE_HIGH), LOOSE_LISTED);
+  const end = min(load32(graph + GRAPH_BACK_HIGH), BACK_LISTED);
   let listed: u32 = 0;
   let leaves = false;
   let arrives = false;
   for (let i: u32 = 0; i < end; i++) {
-    const edge = load32(graph + GRAPH_LOOSE_LIST + (i << 2));
+    const edge = load32(graph + GRAPH_BACK_LIST + (i << 2));
     if (edge == 0) continue;
     listed++;
     const record = edgeAt(graph, edge);
@@ -248,52 +277,101 @@ function mayBeLoose(graph: usize, from: usize, to: usize): bool {
   return (leaves && arrives) || listed < loose;
 }
 
-/** The count goes up first, so that it is never too low; then the edge is listed; then it is marked, and walks leave it out. */
-function makeLoose(graph: usize, edge: u32, bits: u32): void {
+/** Puts an edge out of the order until somebody has the lock. The count goes up first, so that it is never too low. */
+function makeLoose(graph: usize, edge: u32): void {
   add32(graph + GRAPH_LOOSE, 1);
-  for (let i: u32 = 0; i < LOOSE_LISTED; i++) {
-    const place = graph + GRAPH_LOOSE_LIST + (i << 2);
+  or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_LOOSE_BIT);
+  if (!enqueue(graph, edge)) store32(graph + GRAPH_LOST, 1);
+}
+
+/** Puts an edge that closes a cycle out of the order, as long as the cycle is one. */
+function makeBack(graph: usize, edge: u32): void {
+  add32(graph + GRAPH_LOOSE, 1);
+  or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_LOOSE_BIT | EDGE_BACK_BIT);
+  listBack(graph, edge);
+}
+
+function listBack(graph: usize, edge: u32): void {
+  for (let i: u32 = 0; i < BACK_LISTED; i++) {
+    const place = graph + GRAPH_BACK_LIST + (i << 2);
     if (load32(place) != 0 || !cas32(place, 0, edge)) continue;
     while (true) {
-      const high = load32(graph + GRAPH_LOOSE_HIGH);
-      if (high > i || cas32(graph + GRAPH_LOOSE_HIGH, high, i + 1)) break;
+      const high = load32(graph + GRAPH_BACK_HIGH);
+      if (high > i || cas32(graph + GRAPH_BACK_HIGH, high, i + 1)) return;
     }
-    break;
   }
-  or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_LOOSE_BIT | bits);
 }
 
-/** Holder of the lock: brings some loose edges of others into the order, as far as it has room for them. */
-function drain(at: usize, graph: usize, context: usize, own: u32): void {
+/** A ring in which a slot is filled first, and then passed by the tail, by whoever sees it filled. False when it is full. */
+function enqueue(graph: usize, edge: u32): bool {
+  const queue = findOrClaim(graph + GRAPH_QUEUE, 1);
+  if (queue == 0) return false;
+  while (true) {
+    const tail = load32(graph + GRAPH_QUEUE_TAIL);
+    if (tail - load32(graph + GRAPH_QUEUE_HEAD) >= QUEUE_SIZE) return false;
+    const isOurs = cas32(queue + ((tail % QUEUE_SIZE) << 2), 0, edge);
+    cas32(graph + GRAPH_QUEUE_TAIL, tail, tail + 1);
+    // If the head has passed it was taken in already, or it came after that slot's turn, and nobody would look there for long.
+    if (isOurs) return ((load32(graph + GRAPH_QUEUE_HEAD) - tail) as i32) <= 0;
+  }
+}
+
+/** Holder of the lock: brings loose edges into the order, as far as it has room for them. */
+function drain(at: usize, graph: usize, context: usize): void {
   if (load32(graph + GRAPH_LOOSE) == 0) return;
-  const end = min(load32(graph + GRAPH_LOOSE_HIGH), LOOSE_LISTED);
-  let tried: u32 = 0;
-  for (let i: u32 = 0; i < end && tried < DRAIN_MOST; i++) {
-    const place = graph + GRAPH_LOOSE_LIST + (i << 2);
+  const queue: usize = load32(graph + GRAPH_QUEUE);
+  for (let tried: u32 = 0; queue != 0 && tried < DRAIN_MOST; tried++) {
+    const head = load32(graph + GRAPH_QUEUE_HEAD);
+    if (head == load32(graph + GRAPH_QUEUE_TAIL)) break;
+    const place = queue + ((head % QUEUE_SIZE) << 2);
     const edge = load32(place);
-    if (edge == 0 || edge == own) continue;
-    const record = edgeAt(graph, edge);
-    const word = load32(noteAt(graph, edge) + NOTE_SIGHT);
-    // Not marked yet: its maker is about to. It closed a cycle: it stays.
-    if ((word & EDGE_LOOSE_BIT) == 0 || (word & (EDGE_BACK_BIT | EDGE_DEAD_BIT)) != 0) continue;
-    tried++;
-    const from = nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK);
-    const to = nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK);
-    const result = isUpward(from, to) ? ARRANGED : arrange(graph, context, from, to);
-    if (result == ARRANGED) makeOrdinary(graph, place, edge);
-    else if (result == CYCLE) {
-      or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_BACK_BIT);
-      // Chains with it were taken for good: they must be looked at again.
-      add32(at + ROOT_RESETS, 1);
-    }
+    if (edge != 0 && !takeIn(at, graph, context, edge)) return;
+    // In this order a holder that dies in between leaves an empty slot, which the next one passes.
+    store32(place, 0);
+    store32(graph + GRAPH_QUEUE_HEAD, head + 1);
   }
+  if (load32(graph + GRAPH_LOST) != 0) findLost(at, graph, context);
 }
 
-/** Holder of the lock: the opposite of makeLoose(), in the opposite order. */
-export function makeOrdinary(graph: usize, place: usize, edge: u32): void {
+/** Holder of the lock: gives a loose edge its place, or finds that it has none. False when there is no memory to find out. */
+function takeIn(at: usize, graph: usize, context: usize, edge: u32): bool {
+  const word = load32(noteAt(graph, edge) + NOTE_SIGHT);
+  if ((word & EDGE_LOOSE_BIT) == 0 || (word & (EDGE_BACK_BIT | EDGE_DEAD_BIT)) != 0) return true;
+  const record = edgeAt(graph, edge);
+  const from = nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK);
+  const to = nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK);
+  const result = isUpward(from, to) ? ARRANGED : arrange(graph, context, from, to);
+  if (result == ARRANGED) {
+    makeOrdinary(graph, edge);
+  } else if (result == CYCLE) {
+    or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_BACK_BIT);
+    listBack(graph, edge);
+    // Chains with it were taken for good: they must be looked at again.
+    add32(at + ROOT_RESETS, 1);
+  }
+  return result != NO_ROOM;
+}
+
+/** Holder of the lock: the opposite of makeLoose(), in the opposite order. Not of an edge that is listed. */
+export function makeOrdinary(graph: usize, edge: u32): void {
   and32(noteAt(graph, edge) + NOTE_SIGHT, ~(EDGE_LOOSE_BIT | EDGE_BACK_BIT));
-  store32(place, 0);
   add32(graph + GRAPH_LOOSE, -1);
+}
+
+/** Holder of the lock: takes in all loose edges that did not fit into the queue. */
+function findLost(at: usize, graph: usize, context: usize): void {
+  // Before the look: whoever loses one from here on says so again.
+  store32(graph + GRAPH_LOST, 0);
+  const high = load32(at + ROOT_HIGH);
+  for (let id: u32 = 1; id <= high; id++) {
+    const node = knownNode(graph, id);
+    if (node == 0) continue;
+    for (let edge = load32(node + NODE_OUT); edge != 0; edge = load32(edgeAt(graph, edge) + EDGE_NEXT_OUT)) {
+      if (takeIn(at, graph, context, edge)) continue;
+      store32(graph + GRAPH_LOST, 1);
+      return;
+    }
+  }
 }
 
 /** A node's reference, or 0 when there is no room for it. */

@@ -12,6 +12,7 @@
  */
 import { add32, cas32, load32, store32 } from './atomics';
 import {
+  BACK_LISTED,
   CONTEXT_BATCHES,
   EDGE_DEAD_BIT,
   EDGE_FROM,
@@ -20,12 +21,11 @@ import {
   EDGE_NEXT_OUT,
   EDGE_SIGHT_MASK,
   EDGE_TO,
+  GRAPH_BACK_HIGH,
+  GRAPH_BACK_LIST,
   GRAPH_LIMBO,
   GRAPH_LIMBO_EPOCH,
-  GRAPH_LOOSE_HIGH,
-  GRAPH_LOOSE_LIST,
   GRAPH_STALE,
-  LOOSE_LISTED,
   NODE_GENERATION_MASK,
   NODE_ID_BITS,
   NODE_ID_MASK,
@@ -103,7 +103,7 @@ export function purge(at: usize, graph: usize, context: usize): void {
       if (node != 0 && isMarked(node)) endPurge(node);
     }
     add32(graph + GRAPH_STALE, -stale);
-    retryLoose(graph, context);
+    retryBack(graph, context);
     store32(graph + GRAPH_LIMBO_EPOCH, nextEpoch(at));
   }
   unlock(graph);
@@ -203,33 +203,34 @@ function bury(graph: usize, edge: u32): void {
   store32(graph + GRAPH_LIMBO, edge);
 }
 
+/** A loose edge that goes. One in the queue stays there, and is passed when its turn comes. */
 function unlist(graph: usize, edge: u32): void {
-  for (let i: u32 = 0; i < LOOSE_LISTED; i++) {
-    const place = graph + GRAPH_LOOSE_LIST + (i << 2);
-    if (load32(place) == edge) {
-      makeOrdinary(graph, place, edge);
-      return;
-    }
+  for (let i: u32 = 0; i < BACK_LISTED; i++) {
+    const place = graph + GRAPH_BACK_LIST + (i << 2);
+    if (load32(place) == edge) store32(place, 0);
   }
+  makeOrdinary(graph, edge);
 }
 
 /** With edges gone, an edge that closed a cycle may close none any more. */
-function retryLoose(graph: usize, context: usize): void {
-  const end = min(load32(graph + GRAPH_LOOSE_HIGH), LOOSE_LISTED);
+function retryBack(graph: usize, context: usize): void {
+  const end = min(load32(graph + GRAPH_BACK_HIGH), BACK_LISTED);
   let high: u32 = 0;
   for (let i: u32 = 0; i < end; i++) {
-    const place = graph + GRAPH_LOOSE_LIST + (i << 2);
+    const place = graph + GRAPH_BACK_LIST + (i << 2);
     const edge = load32(place);
     if (edge == 0) continue;
     const record = edgeAt(graph, edge);
     const from = nodeAt(graph, load32(record + EDGE_FROM) & NODE_ID_MASK);
     const to = nodeAt(graph, load32(record + EDGE_TO) & NODE_ID_MASK);
-    if ((load32(noteAt(graph, edge) + NOTE_SIGHT) & EDGE_LOOSE_BIT) == 0) high = i + 1;
-    else if (isUpward(from, to) || arrange(graph, context, from, to) == ARRANGED)
-      makeOrdinary(graph, place, edge);
-    else high = i + 1;
+    if (isUpward(from, to) || arrange(graph, context, from, to) == ARRANGED) {
+      store32(place, 0);
+      makeOrdinary(graph, edge);
+    } else {
+      high = i + 1;
+    }
   }
-  cas32(graph + GRAPH_LOOSE_HIGH, end, high);
+  cas32(graph + GRAPH_BACK_HIGH, end, high);
 }
 
 /** Holder of the lock: frees what has been in limbo long enough. */

@@ -38,8 +38,9 @@ import {
   ROOT_CLASSES,
   ROOT_CYCLES,
   ROOT_HIGH,
+  ROOT_LIVES,
   ROOT_OVERFLOWS,
-  ROOT_RESETS,
+  ROOT_RULES_VERSION,
   ROOT_TRUNCATED,
   SIGHT_GATE_COUNT,
   SIGHT_GATES,
@@ -145,7 +146,12 @@ export function reaches(at: usize, graph: usize, context: usize, from: u32, to: 
   return from < nodes && to < nodes && measure(graph, context, nodes, to, from);
 }
 
-/** Finds the cycles through an edge that is linked, and answers with those that nobody reported. Returns how many there are at least. */
+/** Answer of searchCycles(): there was no memory to search with. */
+export const UNSEARCHED: u32 = 0xffffffff;
+
+/**
+ * Finds the cycles through an edge that is linked, and answers with those that nobody reported. Returns how many there are at least, or UNSEARCHED.
+ */
 export function searchCycles(at: usize, graph: usize, context: usize, edge: u32): u32 {
   return walkCycles(at, graph, context, edge, false);
 }
@@ -159,7 +165,7 @@ function walkCycles(at: usize, graph: usize, context: usize, edge: u32, isExplai
   const nodes = prepare(at, context);
   if (nodes == 0) {
     add32(at + ROOT_OVERFLOWS, 1);
-    return 0;
+    return UNSEARCHED;
   }
   const record = edgeAt(graph, edge);
   const from = load32(record + EDGE_FROM) & NODE_ID_MASK;
@@ -318,7 +324,7 @@ function isGateOfAll(at: usize, graph: usize, path: usize, length: u32, gate: u3
 
 /** True for the first who asks about a cycle, and again when it has become graver. */
 function isNews(at: usize, graph: usize, path: usize, length: u32, severity: u32): bool {
-  let hash: u64 = (load32(at + ROOT_RESETS) as u64) << 1;
+  let hash: u64 = (load32(at + ROOT_LIVES) as u64) << 1;
   for (let i: u32 = 0; i < length; i++) {
     const record = edgeAt(graph, load<u32>(path + ((i as usize) << 3)));
     hash += mix(((load32(record + EDGE_FROM) as u64) << 32) | (load32(record + EDGE_TO) as u64));
@@ -337,7 +343,8 @@ function keyOf(hash: u64, severity: u32): u64 {
 /** Is this the first time that `kind` of fault is found between these two? */
 export function isFirst(at: usize, kind: u32, held: u32, lock: u32): bool {
   const pair = mix(((held as u64) << 32) | (lock as u64));
-  return !isKnown(at, keyOf(mix(pair + (load32(at + ROOT_RESETS) as u64)), kind), true);
+  const when = (load32(at + ROOT_LIVES) as u64) + ((load32(at + ROOT_RULES_VERSION) as u64) << 32);
+  return !isKnown(at, keyOf(mix(pair + when), kind), true);
 }
 
 /** Looks a hash up, and adds it if wanted. When there is no page for it, it counts as new: rather twice than not at all. */
@@ -365,7 +372,7 @@ function isKnown(at: usize, key: u64, wantsAdding: bool): bool {
   }
 }
 
-/** Forgets which cycles were reported. Hashes also depend on ROOT_RESETS, so a late report of before is no report of now. */
+/** Forgets which cycles were reported. Hashes also depend on ROOT_LIVES, so a late report of before is no report of now. */
 export function forgetCycles(at: usize): void {
   for (let page: usize = load32(at + ROOT_CYCLES); page != 0; page = load32(page + CYCLES_NEXT)) {
     for (let i: u32 = 0; i < CYCLES_PER_PAGE; i++) {

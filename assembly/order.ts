@@ -63,6 +63,7 @@ import {
   ROOT_CLASSES,
   ROOT_HIGH,
   ROOT_INSTANCES,
+  ROOT_LIVES,
   ROOT_OVERFLOWS,
   ROOT_RESETS,
 } from './layout';
@@ -460,7 +461,7 @@ export function explainOrder(context: usize, graphKind: u32, from: u32, to: u32)
   enter(at, context);
   beginAnswer(context);
   const edge = findEdge(graph, 0, quickReference(graph, from), quickReference(graph, to));
-  const found = edge != 0 && explainCycle(at, graph, context, edge) != 0;
+  const found = edge != 0 && explainCycle(at, graph, context, edge) == 1;
   leave(at, context);
   return found;
 }
@@ -538,6 +539,7 @@ export function forgetLock(context: usize, id: u32): bool {
 export function resetOrder(context: usize): bool {
   const at = root();
   add32(at + ROOT_RESETS, 1);
+  add32(at + ROOT_LIVES, 1);
   const instances = removeAll(at, at + ROOT_INSTANCES, context);
   const classes = removeAll(at, at + ROOT_CLASSES, context);
   forgetCycles(at);
