@@ -118,12 +118,11 @@ export function learn(
   if (edge == 0) return overflow(at);
   if ((edge & (EDGE_BATCH - 1)) == 0) tendTable(at, graph, context);
   const record = edgeAt(graph, edge);
-  // Plain: nobody looks at it before insertEdge(). The sight comes last, because it ends an earlier life of the record (EDGE_DEAD_BIT), whose slot
-  // may still be in the set.
+  // Plain: published by the CAS in insertEdge(). A slot of an earlier life of the record may lead here before: the pair is compared, and is right.
   store<u32>(record + EDGE_FROM, from);
   store<u32>(record + EDGE_TO, to);
   store<u32>(noteAt(graph, edge) + NOTE_WEIGHT, weight);
-  store32(noteAt(graph, edge) + NOTE_SIGHT, firstSight(at, context, owner, gateless));
+  store<u32>(noteAt(graph, edge) + NOTE_SIGHT, firstSight(at, context, owner, gateless));
   // From here on it may be in the set. Plain: recovery reads it when this thread is gone.
   store<u32>(context + CONTEXT_PENDING_GRAPH, graph as u32);
   store<u32>(context + CONTEXT_PENDING, edge);

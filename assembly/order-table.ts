@@ -1,5 +1,6 @@
 /**
- * The set of edges by { from, to }: open addressing with linear probing, grown by half whenever it is four fifths full, while everybody goes on.
+ * The set of edges by { from, to }: open addressing with linear probing, grown by three quarters whenever it is nine tenths
+ * full, while everybody goes on.
  *
  *     table    | header, 64 bytes | slot | slot | slot | ...        slot: tag (8 bits of the hash) << 24 | edge
  *
@@ -199,16 +200,17 @@ export function tendTable(at: usize, graph: usize, context: usize): void {
     return;
   }
   const size = load<u32>(table + TABLE_SIZE);
-  if (add32(table + TABLE_USED, EDGE_BATCH) + EDGE_BATCH > size - size / 5) grow(graph, table);
+  if (add32(table + TABLE_USED, EDGE_BATCH) + EDGE_BATCH > size - size / 10) grow(graph, table);
 }
 
 /** Gives a table a successor, if the memory has room; only the graph's own, so that there are at most two. */
 function grow(graph: usize, table: usize): void {
   if (load32(graph + GRAPH_TABLE) != (table as u32)) return;
   const spans = spansOf(load<u32>(table + TABLE_SIZE));
-  const next = newTable(spans + max<u32>(1, spans >> 1));
+  const wanted = spans + max<u32>(1, (spans * 3) >> 2);
+  const next = newTable(wanted);
   if (next == 0) return;
-  if (!cas32(table + TABLE_NEXT, 0, next as u32)) releaseSpans(next, spans + max<u32>(1, spans >> 1));
+  if (!cas32(table + TABLE_NEXT, 0, next as u32)) releaseSpans(next, wanted);
 }
 
 /** Moves the next chunk of slots to the successor; who moves the last one puts the successor in the table's place. */

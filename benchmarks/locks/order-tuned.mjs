@@ -161,7 +161,7 @@ export class TunedOrder {
       const high = b < backwards ? nodes[backward[b] * NODE] : Number.POSITIVE_INFINITY;
       if (low < high) f++;
       else b++;
-      places[i] = low < high ? low : high;
+      places[i] = Math.min(low, high);
     }
     for (let i = 0; i < backwards; i++) nodes[backward[i] * NODE] = places[i];
     for (let i = 0; i < forwards; i++) nodes[forward[i] * NODE] = places[backwards + i];

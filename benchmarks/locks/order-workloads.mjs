@@ -17,11 +17,7 @@ function generator(seed) {
  */
 export function randomEdges(locks, edges, seed) {
   const random = generator(seed);
-  const ids = Uint32Array.from({ length: locks }, (_, i) => i + 1);
-  for (let i = locks - 1; i > 0; i--) {
-    const j = random(i + 1);
-    [ids[i], ids[j]] = [ids[j], ids[i]];
-  }
+  const ids = shuffled(locks, random);
   const from = new Uint32Array(edges);
   const to = new Uint32Array(edges);
   for (let e = 0; e < edges; ) {
@@ -32,4 +28,29 @@ export function randomEdges(locks, edges, seed) {
     to[e++] = ids[Math.max(a, b)];
   }
   return { from, to };
+}
+
+/** The same between locks that are at most a hundredth of all apart in the order. */
+export function nearEdges(locks, edges, seed) {
+  const random = generator(seed);
+  const ids = shuffled(locks, random);
+  const from = new Uint32Array(edges);
+  const to = new Uint32Array(edges);
+  for (let e = 0; e < edges; ) {
+    const a = random(locks);
+    const b = a + 1 + random(locks / 100);
+    if (b >= locks) continue;
+    from[e] = ids[a];
+    to[e++] = ids[b];
+  }
+  return { from, to };
+}
+
+function shuffled(locks, random) {
+  const ids = Uint32Array.from({ length: locks }, (_, i) => i + 1);
+  for (let i = locks - 1; i > 0; i--) {
+    const j = random(i + 1);
+    [ids[i], ids[j]] = [ids[j], ids[i]];
+  }
+  return ids;
 }
