@@ -47,6 +47,8 @@ export const HEADER_LOCK_TABLES: u32 = HEADER + 204;
 export const HEADER_LOCK_COUNT: u32 = HEADER + 256;
 /** Where the next name goes, or 0. */
 export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
+/** Numbers waits in the order in which they were published. */
+export const HEADER_WAIT_STAMP: u32 = HEADER + 384;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -689,7 +691,8 @@ export const WORD_OWNER_MASK: u32 = 0x7ffff000;
  *
  *        0      4      8       12     16     20      24     28     32     36     40     44     48     52      56
  *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
- *        | word |epoch |waiting|cancel| held |pending|agent | kind | slot |flags | text | next |cache | awaits|    born    |
+ *        | word |epoch |waiting|cancel| held |pending|agent,| kind | slot |stamp | text | next |cache | awaits|    born    |
+ *        |      |      |       |      |      |       |flags |      |      |      |      |      |      |       |            |
  *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
  */
 /** Its id, shifted as it stands in a lock's word. Never changes. */
@@ -704,13 +707,16 @@ export const OWNER_CANCEL: u32 = 12;
 export const OWNER_HELD: u32 = 16;
 /** The lock that it is about to take or to give back, written before the CAS: after a death there, recovery looks at it too. */
 export const OWNER_PENDING: u32 = 20;
+/** Id of the agent whose owner it is, one byte. */
 export const OWNER_AGENT: u32 = 24;
+/** OWNER_FLAG_* in status.ts, one byte: of its wait, and its class. */
+export const OWNER_FLAGS: u32 = 25;
 /** OWNER_KIND_* in status.ts; 0 is a free record. */
 export const OWNER_KIND: u32 = 28;
 /** Of a task: its slot. */
 export const OWNER_SLOT: u32 = 32;
-/** OWNER_FLAG_* in status.ts: of its wait, and its class. */
-export const OWNER_FLAGS: u32 = 36;
+/** Number of its latest wait among all, or 0 while it is being published. */
+export const OWNER_STAMP: u32 = 36;
 /** Who it is and where it waits, as an address like LOCK_NAME, or 0. */
 export const OWNER_TEXT: u32 = 40;
 /** In a list: of free records; or of what an owner awaits. */

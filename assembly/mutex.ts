@@ -77,10 +77,6 @@ import {
   LOCK_TAKEN,
 } from './status';
 
-/** Loads between two looks of who spins: the holder must find its line where it left it. */
-const SPIN_FIRST: u32 = 64;
-const SPIN_MOST: u32 = 1024;
-
 // ---- taking ------------------------------------------------------------------------------------------------------------------------------------
 
 /** Takes the lock if it is free. LOCK_TAKEN, LOCK_BUSY, LOCK_OWN, LOCK_ABANDONED or LOCK_CLOSED. */
@@ -169,20 +165,17 @@ export function takeAbandoned(lock: usize, owner: usize): i32 {
 }
 
 /**
- * Looks at most `rounds` times, with growing pauses. Answers as tryLock(). For who expects the lock soon. `slept`: the caller has slept on the lock,
- * so others may sleep still, and their wake-up is its unlock.
+ * Looks at most `rounds` times, with `pause` loads of another line between: the holder must find the lock's line where it left it. Answers as
+ * tryLock(). For who expects the lock soon. `slept`: the caller has slept on the lock, so others may sleep still, and their wake-up is its unlock.
  */
-export function spinLock(lock: usize, owner: usize, rounds: u32, slept: u32): i32 {
+export function spinLock(lock: usize, owner: usize, rounds: u32, pause: u32, slept: u32): i32 {
   const mine = load<u32>(owner + OWNER_WORD); // plain: never changes
-  let pause = SPIN_FIRST;
   for (let i: u32 = 0; i < rounds; i++) {
-    const answer = verdict(lock, mine, load32(lock + LOCK_WORD));
-    if (answer != LOCK_BUSY) {
-      const taken = trySlow(lock, owner, mine, slept != 0 ? WORD_CONTENDED : 0);
-      if (taken != LOCK_BUSY) return taken;
-    }
     for (let j: u32 = 0; j < pause; j++) load32(0);
-    if (pause < SPIN_MOST) pause <<= 1;
+    const answer = verdict(lock, mine, load32(lock + LOCK_WORD));
+    if (answer == LOCK_BUSY) continue;
+    const taken = trySlow(lock, owner, mine, slept != 0 ? WORD_CONTENDED : 0);
+    if (taken != LOCK_BUSY) return taken;
   }
   return LOCK_BUSY;
 }

@@ -73,11 +73,11 @@ export function claimOwner(agent: usize, kind: u32, slot: usize, qosClass: u32, 
     owner = carve(agent);
     if (owner == 0) return 0;
   }
-  store<u32>(owner + OWNER_AGENT, load<u32>(agent + AGENT_ID));
+  store<u8>(owner + OWNER_AGENT, load<u32>(agent + AGENT_ID) as u8);
   store<u32>(owner + OWNER_HELD, 0);
   store<u32>(owner + OWNER_PENDING, 0);
   store<u32>(owner + OWNER_SLOT, slot as u32);
-  store<u32>(owner + OWNER_FLAGS, qosClass << OWNER_FLAG_CLASS_SHIFT);
+  store<u8>(owner + OWNER_FLAGS, (qosClass << OWNER_FLAG_CLASS_SHIFT) as u8);
   store<u32>(owner + OWNER_TEXT, 0);
   store<u32>(owner + OWNER_NEXT, 0);
   store<u32>(owner + OWNER_CACHE, 0);
@@ -155,7 +155,7 @@ export function forgetOwner(owner: usize): void {
 
 /** The agent whose thread the owner belongs to. */
 export function agentOf(owner: usize): usize {
-  return agentAt(load<u32>(owner + OWNER_AGENT)); // plain: written at birth
+  return agentAt(load<u8>(owner + OWNER_AGENT)); // plain: written at birth
 }
 
 /** The highest record of chunk `i` of owners that was ever used; 0 when there is no such chunk. */

@@ -19,6 +19,10 @@
  * **None is missed.** An owner publishes its wait, then follows the edges from itself. In a cycle every owner waits, and had what it holds
  * before it published; so the one that published last finds every edge in place.
  *
+ * **Each has one who acts.** Two that publish at once may both find it. Each takes a number after it has published, and before it looks; the one with
+ * the highest number has all others' edges before it when it looks, so it finds the cycle, and the others leave it to that one. A number that is
+ * not there yet will be higher than theirs.
+ *
  * **None is invented.** A look takes time, and edges that existed one after another are no cycle (the phantom). So the path found is looked
  * through a second time: each owner with the same epoch, each edge to the same owner. An owner that waits does nothing else, so an edge that
  * was there both times was there between, and at the moment between the two looks all of them were.
@@ -38,6 +42,7 @@ import { add32, load32, notifyAll, store32 } from './atomics';
 import {
   AGENT_BLOCKED,
   AGENT_LOCK_BELL,
+  HEADER_WAIT_STAMP,
   LOCK_WORD,
   MAX_OWNER_CHUNKS,
   OWNER_AWAITS,
@@ -48,6 +53,7 @@ import {
   OWNER_NEXT,
   OWNER_SIZE,
   OWNER_SLOT,
+  OWNER_STAMP,
   OWNER_WAITING,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
@@ -83,11 +89,13 @@ import {
  * epoch of the wait.
  */
 export function beginWait(owner: usize, target: u32, flags: u32, blocks: u32): u32 {
-  const own = load<u32>(owner + OWNER_FLAGS) >> OWNER_FLAG_CLASS_SHIFT; // plain: this thread writes it
-  store<u32>(owner + OWNER_FLAGS, (own << OWNER_FLAG_CLASS_SHIFT) | flags); // plain: published by what follows
+  const own = load<u8>(owner + OWNER_FLAGS) >> (OWNER_FLAG_CLASS_SHIFT as u8); // plain: this thread writes it
+  store<u8>(owner + OWNER_FLAGS, ((own as u32) << OWNER_FLAG_CLASS_SHIFT) | flags); // plain: published by what follows
   const epoch = add32(owner + OWNER_EPOCH, 1) + 1;
+  store32(owner + OWNER_STAMP, 0);
   store32(owner + OWNER_WAITING, target);
   if (blocks != 0) store32(agentOf(owner) + AGENT_BLOCKED, owner as u32);
+  store32(owner + OWNER_STAMP, add32(HEADER_WAIT_STAMP, 1) + 1);
   return epoch;
 }
 
@@ -143,7 +151,9 @@ export function wakeBlocked(pool: usize): void {
 export function addAwait(owner: usize, node: usize): void {
   store<u32>(node + OWNER_NEXT, load<u32>(owner + OWNER_AWAITS)); // plain: published by the store
   add32(owner + OWNER_EPOCH, 1);
+  store32(owner + OWNER_STAMP, 0);
   store32(owner + OWNER_AWAITS, node as u32);
+  store32(owner + OWNER_STAMP, add32(HEADER_WAIT_STAMP, 1) + 1);
 }
 
 /** The call has an outcome, or is awaited no more. */
@@ -275,11 +285,24 @@ function markSeen(seen: usize, capacity: u32, count: u32, id: u32): i32 {
   }
 }
 
+/** Was the wait of `start` the last of the cycle to be published? */
+function isLast(start: usize, scratch: usize, steps: i32): bool {
+  const own = load32(start + OWNER_STAMP);
+  for (let i: i32 = 1; i < steps; i++) {
+    const owner = ownerAt(load<u32>(scratch + i * STEP_SIZE + STEP_OWNER));
+    // One that only shares a thread with who blocks it has published nothing.
+    if (load32(owner + OWNER_WAITING) == 0 && load32(owner + OWNER_AWAITS) == 0) continue;
+    const stamp = load32(owner + OWNER_STAMP);
+    if (stamp == 0 || ((stamp - own) as i32) > 0) return false;
+  }
+  return true;
+}
+
 /**
- * Looks for a cycle through `start`, which waits. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
+ * Looks for a cycle through `start`, which waits; with `closed` only for one that its wait has closed. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
  * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
  */
-export function findCycle(start: usize, scratch: usize, bytes: u32): i32 {
+export function findCycle(start: usize, scratch: usize, bytes: u32, closed: u32): i32 {
   const found = search(start, scratch, bytes);
   if (found <= 0) return found;
   // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
@@ -287,6 +310,7 @@ export function findCycle(start: usize, scratch: usize, bytes: u32): i32 {
     const next = i + 1 < found ? ownerAt(load<u32>(scratch + (i + 1) * STEP_SIZE + STEP_OWNER)) : start;
     if (!holds(scratch + i * STEP_SIZE, next)) return 0;
   }
+  if (closed != 0 && !isLast(start, scratch, found)) return 0;
   for (let i: i32 = 0; i < found; i++) {
     const step = scratch + i * STEP_SIZE;
     if (load<u32>(step + STEP_EDGE) > EDGE_THREAD) store<u32>(step + STEP_EDGE, EDGE_TASK);

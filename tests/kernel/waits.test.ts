@@ -121,7 +121,7 @@ describe('cycles of waits', () => {
         return false;
       };
       for (const [n, node] of nodes.entries()) {
-        const steps = calls.findCycle(node.owner, scratch, SPAN_SIZE);
+        const steps = calls.findCycle(node.owner, scratch, SPAN_SIZE, 0);
         expect([graph, n, steps > 0]).toEqual([graph, n, reaches(n)]);
         if (steps <= 0) continue;
         found++;
@@ -165,7 +165,11 @@ describe('cycles of waits', () => {
     calls.tryLock(lock, a);
     calls.beginWait(a, slot | WAIT_SLOT_BIT, 0, 0);
     calls.beginWait(blocker, lock, 0, 1);
-    expect(calls.findCycle(a, scratch, SPAN_SIZE)).toBe(3);
+    expect(calls.findCycle(a, scratch, SPAN_SIZE, 0)).toBe(3);
+    // The last to wait has closed it, nobody else.
+    expect(calls.findCycle(a, scratch, SPAN_SIZE, 1)).toBe(0);
+    expect(calls.findCycle(blocker, scratch, SPAN_SIZE, 1)).toBe(3);
+    expect(calls.findCycle(a, scratch, SPAN_SIZE, 0)).toBe(3);
     expect(pathAt(kernel, scratch, 3)).toEqual([
       { owner: a, edge: EDGE_TASK },
       { owner: task, edge: EDGE_THREAD },
@@ -184,9 +188,9 @@ describe('cycles of waits', () => {
     for (const [i, owner] of owners.entries()) calls.tryLock(locks[i]!, owner);
     for (const [i, owner] of owners.entries()) calls.beginWait(owner, locks[(i + 1) % length]!, 0, 0);
     const small = scratchOf(kernel, thread.agent);
-    expect(calls.findCycle(owners[3]!, small, SPAN_SIZE)).toBe(CYCLE_NO_ROOM);
+    expect(calls.findCycle(owners[3]!, small, SPAN_SIZE, 0)).toBe(CYCLE_NO_ROOM);
     const large = scratchOf(kernel, thread.agent, 4);
-    expect(calls.findCycle(owners[3]!, large, 4 * SPAN_SIZE)).toBe(length);
+    expect(calls.findCycle(owners[3]!, large, 4 * SPAN_SIZE, 0)).toBe(length);
   });
 });
 
@@ -211,7 +215,7 @@ describe('a cycle that opens while it is looked for', () => {
       calls.beginWait(b, la, 0, 0);
       calls.beginWait(a, lb, 0, 0);
       let came = false;
-      const steps = stepped.run(() => calls.findCycle(a, scratch, SPAN_SIZE), {
+      const steps = stepped.run(() => calls.findCycle(a, scratch, SPAN_SIZE, 0), {
         step,
         act: () => {
           came = true;

@@ -20,7 +20,8 @@ const barrier = (round) => {
   const target = round * options.threads;
   let spins = 0;
   // Another thread may have no core: then this one gives its own away.
-  while (Atomics.load(i32, place) < target) if (++spins % 500 === 0) Atomics.wait(i32, options.sleep >>> 2, 0, 0.01);
+  while (Atomics.load(i32, place) < target)
+    if (++spins % 500 === 0) Atomics.wait(i32, options.sleep >>> 2, 0, 0.01);
 };
 
 /** The cycles of the last answer, each as its ids from the least. */

@@ -9,29 +9,32 @@ import {
 } from '../../build/generated/layout.ts';
 import { CANCELLED, HANDOFF_MS, type LockCore, type WaitLimits, type WaitResult } from './lock-core.ts';
 
-/** Looks of one call of the kernel; with their pauses about two microseconds. */
-const SPIN_ROUNDS = 8;
-/** How long a lock is spun for that goes round, before the thread sleeps; and after it was woken and found the lock taken again. */
-const SPIN_MS = 0.05;
-const SPIN_WOKEN_MS = 0.2;
+/** Looks of one call of the kernel, and the loads between two of them: at first short, then so long that the holder gets on meanwhile. */
+const SPIN_ROUNDS = 4;
+const PAUSE_FIRST = 32;
+const PAUSE_MOST = 4096;
+/** How long a lock is spun for that goes round, before the thread sleeps; also after it was woken and found the lock taken again. */
+const SPIN_MS = 0.1;
 /** Calls without any sign of the lock going round after which spinning ends: its holder holds it for long, or does not run. */
-const QUIET_MOST = 3;
+const QUIET_MOST = 6;
 
 /** Spins for a lock that goes round. An answer of the kernel; LOCK_BUSY: it should sleep. `slept`: it has, so others may sleep too. */
-function spin(core: LockCore, owner: number, ms: number, slept: number): number {
+function spin(core: LockCore, owner: number, slept: number): number {
   const { kernel, host } = core.space;
   if (!host.maySpin) return LOCK_BUSY;
   const { calls, u32 } = kernel;
   const counter = (core.address + LOCK_TAKEN_COUNT) >>> 2;
-  const until = host.clock.now() + ms;
+  const until = host.clock.now() + SPIN_MS;
   let seen = u32[counter]!;
   let quiet = 0;
+  let pause = PAUSE_FIRST;
   do {
-    const answer = calls.spinLock(core.address, owner, SPIN_ROUNDS, slept);
+    const answer = calls.spinLock(core.address, owner, SPIN_ROUNDS, pause, slept);
     if (answer !== LOCK_BUSY) return answer;
     const count = u32[counter]!;
     quiet = count === seen ? quiet + 1 : 0;
     seen = count;
+    if (pause < PAUSE_MOST) pause *= 2;
   } while (quiet < QUIET_MOST && host.clock.now() < until);
   return LOCK_BUSY;
 }
@@ -42,7 +45,7 @@ function spin(core: LockCore, owner: number, ms: number, slept: number): number 
  * @throws {DeadlockError} ERR_DEADLOCK
  */
 export function blockFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult {
-  const spun = spin(core, owner, SPIN_MS, 0);
+  const spun = spin(core, owner, 0);
   return spun === LOCK_BUSY ? sleepFor(core, owner, limits) : (spun as WaitResult);
 }
 
@@ -55,10 +58,9 @@ function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult
   if (holder !== 0 && space.isOwn(holder)) throw detector.errorOfThread(owner, holder, address);
   const flags =
     (limits.timeoutMs === undefined ? 0 : OWNER_FLAG_BREAKABLE) | (limits.tries ? OWNER_FLAG_TRY : 0);
-  const record = detector.begin(owner, address, flags, true);
+  const record = detector.begin(owner, address, flags, true, detector.captureStack(owner, true));
   let result: WaitResult | undefined;
   try {
-    detector.publishText(record, detector.captureStack(owner, true));
     const error = limits.tries ? undefined : detector.check(record, address);
     if (error !== undefined) throw error;
     result = sleepUntil(core, owner, record, limits.timeoutMs);
@@ -94,7 +96,7 @@ function sleepUntil(
     const left = timeoutMs === undefined ? -1 : timeoutMs - (host.clock.now() - start);
     if (timeoutMs !== undefined && left <= 0) return CANCELLED;
     calls.waitLock(address, word, left);
-    const again = spin(core, owner, SPIN_WOKEN_MS, 1);
+    const again = spin(core, owner, 1);
     if (again !== LOCK_BUSY) return again as WaitResult;
     // A reservation is undone by recovery only for a wait that its owner has published.
     if (record === owner && host.clock.now() - start >= HANDOFF_MS) calls.requestHandoff(address, owner);

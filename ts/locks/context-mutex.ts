@@ -30,7 +30,7 @@ import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
 import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
 import type { OrderChecks } from './order-port.ts';
-import { LockOwner, type Owners } from './owners.ts';
+import { type ActiveOwner, LockOwner, type Owners } from './owners.ts';
 import { waitersOf } from './snapshot.ts';
 import type { Guard, LockContext, LockObserver, LockSnapshot, MutexOptions } from './types.ts';
 
@@ -82,6 +82,11 @@ export class ContextMutex {
   /** What is written down about each hold: for observers, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
   readonly #record: HoldRecord | undefined;
   readonly #order: OrderChecks | undefined;
+  readonly #active: ActiveOwner;
+  /** Nothing is written down. */
+  readonly #isPlain: boolean;
+  /** Nor is blocking refused. */
+  readonly #isPlainSync: boolean;
 
   /** @internal Use `rt.mutex`. */
   constructor(core: LockCore, options: MutexOptions, observers: readonly LockObserver[] = []) {
@@ -95,6 +100,9 @@ export class ContextMutex {
     this.#options = options;
     this.#observers = observers;
     this.#record = HoldRecord.for(core, observers);
+    this.#active = space.owners.active;
+    this.#isPlain = this.#record === undefined;
+    this.#isPlainSync = this.#isPlain && space.host.mayBlock;
     this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
   }
 
@@ -115,8 +123,9 @@ export class ContextMutex {
    * disposed, ERR_INVALID_ARGUMENT.
    */
   lock(ctx?: LockContext): Promise<boolean> {
-    if (ctx === undefined && this.#record === undefined) {
-      const owner = this.#owners.current();
+    if (ctx === undefined && this.#isPlain) {
+      // 0 takes nothing: the slow way looks who calls.
+      const owner = this.#active.address;
       if (
         (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
         this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
@@ -149,9 +158,13 @@ export class ContextMutex {
    * @throws {LockAbandonedError} ERR_LOCK_ABANDONED; ERR_POOL_CLOSED.
    */
   tryLockNow(): boolean {
+    if (this.#isPlain && this.#calls.tryLock(this.#address, this.#active.address) === LOCK_TAKEN) return true;
+    return this.#tryNowSlow();
+  }
+
+  #tryNowSlow(): boolean {
     const owner = this.#owners.current();
     const answer = this.#calls.tryLock(this.#address, owner);
-    if (answer === LOCK_TAKEN && this.#record === undefined) return true;
     if (answer === LOCK_BUSY || answer === LOCK_OWN) return false;
     return this.#conclude(answer, owner) === true;
   }
@@ -166,8 +179,8 @@ export class ContextMutex {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT on the main thread of a browser, which must not block.
    */
   lockSync(ctx?: LockContext): boolean {
-    if (ctx === undefined && this.#record === undefined && this.#core.space.host.mayBlock) {
-      const owner = this.#owners.current();
+    if (ctx === undefined && this.#isPlainSync) {
+      const owner = this.#active.address;
       if (
         (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
         this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
@@ -301,6 +314,14 @@ export class ContextMutex {
    * @throws {NotOwnerError} ERR_NOT_OWNER when the caller does not hold it; nothing is changed then. ERR_POOL_CLOSED when the runtime was disposed.
    */
   unlock(ctx?: { readonly owner?: LockOwner }): void {
+    if (
+      ctx === undefined &&
+      this.#isPlain &&
+      this.#calls.unlock(this.#address, this.#active.address) === LOCK_RELEASED
+    ) {
+      if (this.#core.waiterCount !== 0) this.#core.drive();
+      return;
+    }
     this.#unlock(ctx?.owner === undefined ? this.#owners.current() : ctx.owner.address);
   }
 

@@ -15,6 +15,7 @@ import {
   OWNER_KIND_AWAIT,
   OWNER_KIND_FLOW,
   OWNER_KIND_TASK,
+  OWNER_KIND_THREAD,
   OWNER_SHARED,
   OWNER_TEXT,
   OWNER_WAITING,
@@ -39,11 +40,18 @@ import type { Deadlock } from './types.ts';
 export interface FoundDeadlock extends Deadlock {
   /** Epoch of each party's wait. */
   readonly epochs: readonly number[];
+  /** One of the owners is a whole thread that awaits a call. Another of its flows may unlock, so this is for people to judge. */
+  readonly isDoubtful: boolean;
 }
 
-/** Frames of a stack that are heddle's own, and the message. */
-const OWN_FRAMES = /^Error.*\n(?:\s+at .*(?:LockCore|ContextMutex|Detector|blockFor|LockSpace)[^\n]*\n)*/;
+/** Frames on top of a stack that are heddle's own. */
+const OWN_FRAME =
+  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|join|joinSlow|sleepUntil) /;
+/** Where a task is called from: what follows is heddle's. */
+const CALL_FRAME = /^at SlotCodec\.invoke /;
 const FRAMES_MOST = 6;
+const DOUBT =
+  '\n  nobody gave up: another flow of that thread may unlock; with rt.withOwner(fn) around each flow heddle would know';
 
 /** Waits of one thread's owners: published for others, and checked for deadlocks. */
 export class Detector {
@@ -61,9 +69,9 @@ export class Detector {
 
   /**
    * Says that an owner waits for a lock, or for a slot with WAIT_SLOT_BIT. Returns the record that says so: the owner's, or one of its own when the
-   * owner waits already in another flow.
+   * owner waits already in another flow. `at`: where, to tell others.
    */
-  begin(owner: number, target: number, flags: number, blocks: boolean): number {
+  begin(owner: number, target: number, flags: number, blocks: boolean, at?: Error): number {
     const { kernel, agent } = this.#space;
     let record = owner;
     if (kernel.u32[(owner + OWNER_WAITING) >>> 2] !== 0) {
@@ -72,6 +80,8 @@ export class Detector {
       if (flow === 0) return 0;
       record = flow;
     }
+    // First, so that whoever sees the wait sees it too.
+    if (at !== undefined) kernel.u32[(record + OWNER_TEXT) >>> 2] = this.#text(record, at);
     kernel.calls.beginWait(record, target, flags, blocks ? 1 : 0);
     return record;
   }
@@ -91,7 +101,7 @@ export class Detector {
 
   /** An owner blocks its thread in a join of the task in `slot`. Returns what ends that. */
   joins(owner: number, slot: number): (() => void) | undefined {
-    const record = this.begin(owner, slot | WAIT_SLOT_BIT, 0, true);
+    const record = this.begin(owner, slot | WAIT_SLOT_BIT, 0, true, this.captureStack(owner, true));
     if (record === 0) return undefined;
     this.#look(record);
     return () => this.end(record);
@@ -129,12 +139,9 @@ export class Detector {
     return matters ? new Error() : undefined;
   }
 
-  /** Tells others who the owner is and where it waits. */
-  publishText(record: number, at: Error | undefined): void {
-    if (record === 0 || at === undefined) return;
-    const label = this.#space.ownerLabel(record);
-    const text = this.#space.writeText(`${label}\n${cleanStack(at)}`);
-    this.#space.kernel.u32[(record + OWNER_TEXT) >>> 2] = text;
+  /** Who the owner is and where it waits, for other threads. */
+  #text(record: number, at: Error): number {
+    return this.#space.writeText(`${this.#space.ownerLabel(record)}\n${cleanStack(at)}`);
   }
 
   // ---- checking --------------------------------------------------------------------------------------------------------------------------------
@@ -155,8 +162,8 @@ export class Detector {
   /** Lets the strategy decide, and does what it says to owners of other waits. Returns the error when it is the requester's wait. */
   decide(deadlock: FoundDeadlock): DeadlockError | undefined {
     const { host } = this.#space;
-    if (this.#resolver.asksRuntime && host.ask(deadlock)) return undefined;
-    const victim = this.#resolver.victimOf(deadlock);
+    if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return undefined;
+    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
     if (victim === undefined) {
       this.#report(deadlock);
       return undefined;
@@ -211,7 +218,7 @@ export class Detector {
   errorOfSelf(owner: number, lock: number, hint: string): DeadlockError {
     const name = this.#space.nameAt(lock);
     const label = this.#space.ownerLabel(owner);
-    const party = this.#party(owner, lock, false, lock);
+    const party = { ...this.#party(owner, lock, false, lock), stack: cleanStack(new Error()) };
     return new DeadlockError(
       `cannot lock '${name}': ${label} holds it already, and it is not reentrant${hint}`,
       [party],
@@ -222,7 +229,7 @@ export class Detector {
   /** An owner is about to block the thread for a lock whose holder needs the same thread to unlock it. */
   errorOfThread(owner: number, holder: number, lock: number): DeadlockError {
     const name = this.#space.nameAt(lock);
-    const waiting = this.#party(owner, lock, false, 0);
+    const waiting = { ...this.#party(owner, lock, false, 0), stack: cleanStack(new Error()) };
     const holding: DeadlockParty = {
       ...this.#party(holder, 0, false, lock),
       waitsFor: 'its thread, which would be blocked',
@@ -235,7 +242,7 @@ export class Detector {
     );
   }
 
-  /** The cycle that goes through a wait, if there is one. */
+  /** The cycle that a wait has closed, if it has closed one. */
   find(record: number): FoundDeadlock | undefined {
     return this.#search(record, false);
   }
@@ -246,11 +253,12 @@ export class Detector {
     if (aborted) calls.forgetAbort(record);
     do {
       if (this.#scratch === 0 && !this.#growScratch()) return undefined;
-      steps = calls.findCycle(record, this.#scratch, this.#scratchSpans * SPAN_SIZE);
+      steps = calls.findCycle(record, this.#scratch, this.#scratchSpans * SPAN_SIZE, aborted ? 0 : 1);
     } while (steps < 0 && this.#growScratch());
     if (steps <= 0) return undefined;
     const cycle: DeadlockParty[] = [];
     const epochs: number[] = [];
+    let isDoubtful = false;
     const last = (this.#scratch + (steps - 1) * STEP_SIZE) >>> 2;
     // What the first holds is what the last waits for.
     let wanted = u32[last + STEP_EDGE / 4] === EDGE_LOCK ? u32[last + STEP_TARGET / 4]! : 0;
@@ -262,9 +270,18 @@ export class Detector {
       cycle.push(this.#partyOf(owner, edge, target, wanted));
       epochs.push(u32[step + STEP_EPOCH / 4]!);
       wanted = edge === EDGE_LOCK ? target : 0;
+      isDoubtful ||= edge === EDGE_TASK && u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_THREAD;
     }
     const locks = cycle.flatMap((party) => (party.lock === undefined ? [] : [party.lock]));
-    return { cycle, epochs, requester: cycle[0]!.owner, locks, message: describeCycle(cycle) };
+    const hint = isDoubtful ? DOUBT : '';
+    return {
+      cycle,
+      epochs,
+      isDoubtful,
+      requester: cycle[0]!.owner,
+      locks,
+      message: describeCycle(cycle) + hint,
+    };
   }
 
   #partyOf(owner: number, edge: number, target: number, wanted: number): DeadlockParty {
@@ -284,8 +301,8 @@ export class Detector {
   /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0. */
   #party(owner: number, lock: number, waits: boolean, wanted: number): DeadlockParty {
     const space = this.#space;
-    const { u32, f64 } = space.kernel;
-    const flags = u32[(owner + OWNER_FLAGS) >>> 2]!;
+    const { u8, u32, f64 } = space.kernel;
+    const flags = u8[owner + OWNER_FLAGS]!;
     const qos = QOS_LEVELS[(flags >>> OWNER_FLAG_CLASS_SHIFT) - 1];
     const text = u32[(owner + OWNER_TEXT) >>> 2]!;
     const stack =
@@ -330,11 +347,12 @@ export class Detector {
 /** The frames of whoever called heddle, without its own. */
 export function cleanStack(error: Error): string {
   const frames = (error.stack ?? '')
-    .replace(OWN_FRAMES, '')
     .split('\n')
-    .filter((line) => line !== '' && line !== 'Error');
-  return frames
-    .slice(0, FRAMES_MOST)
-    .map((line) => line.trim())
-    .join('\n');
+    .slice(1)
+    .map((line) => line.trim());
+  const first = frames.findIndex((frame) => !OWN_FRAME.test(frame));
+  if (first < 0) return '';
+  const own = frames.slice(first, first + FRAMES_MOST);
+  const last = own.findIndex((frame) => CALL_FRAME.test(frame));
+  return (last < 0 ? own : own.slice(0, last)).join('\n');
 }

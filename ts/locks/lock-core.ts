@@ -36,7 +36,6 @@ interface Waiter {
   readonly owner: number;
   readonly since: number;
   readonly flags: number;
-  readonly error: Error | undefined;
   resolve: (result: WaitResult) => void;
   reject: (error: unknown) => void;
   /** The record that says so to other threads: the owner's, or one of its own where the owner waits already. 0: the memory is full. */
@@ -67,6 +66,7 @@ export class LockCore {
     this.name = name;
   }
 
+  /** Waiters of this thread's event loop. */
   get waiterCount(): number {
     return this.#queue.length;
   }
@@ -79,7 +79,6 @@ export class LockCore {
       owner,
       since: space.host.clock.now(),
       flags: (breakable ? OWNER_FLAG_BREAKABLE : 0) | (limits.tries ? OWNER_FLAG_TRY : 0),
-      error: space.detector.captureStack(owner, false),
       resolve: undefined as never,
       reject: undefined as never,
       record: 0,
@@ -91,7 +90,7 @@ export class LockCore {
       waiter.reject = reject;
     });
     this.#queue.push(waiter);
-    this.#publish(waiter);
+    this.#publish(waiter, space.detector.captureStack(owner, false));
     space.enter(this);
     if (this.#queue.length === 1) this.drive();
     if (this.#queue.includes(waiter)) this.#guardWait(waiter, limits);
@@ -117,10 +116,9 @@ export class LockCore {
     if (error !== undefined) this.#remove(waiter, () => waiter.reject(error));
   }
 
-  #publish(waiter: Waiter): void {
+  #publish(waiter: Waiter, at: Error | undefined): void {
     const { detector } = this.space;
-    waiter.record = detector.begin(waiter.owner, this.address, waiter.flags, false);
-    detector.publishText(waiter.record, waiter.error);
+    waiter.record = detector.begin(waiter.owner, this.address, waiter.flags, false, at);
   }
 
   /** Lets the first waiter have a look, and those behind it as far as they get the lock. Called whenever the lock may have become free. */

@@ -17,10 +17,31 @@ export interface OwnerPlace {
   owner: number;
 }
 
+/**
+ * The owner that calls, where that is known without a look: kept by whoever starts and ends tasks, read by every call on a lock. 0: look for it. Never
+ * set once there are contexts, as they follow async code.
+ */
+export class ActiveOwner {
+  address = 0;
+  hasContexts = false;
+
+  /** Another task begins. Returns what to give to {@link ActiveOwner.leave} when it has ended. */
+  enter(owner: number): number {
+    const outer = this.address;
+    this.address = this.hasContexts ? 0 : owner;
+    return outer;
+  }
+
+  leave(outer: number): void {
+    this.address = this.hasContexts ? 0 : outer;
+  }
+}
+
 /** What a thread tells of the tasks that run in it. */
 export interface TaskHost {
+  readonly active: ActiveOwner;
   /** The plain task that runs now. */
-  running: OwnerPlace | undefined;
+  readonly running: OwnerPlace | undefined;
   /** The task that called, where it is not a plain one. */
   asyncTask(): OwnerPlace | undefined;
   /** The QoS class of the task, 0..2. */
@@ -40,12 +61,13 @@ export interface OwnersHost {
 }
 
 /** In a thread that runs no tasks. */
-const NO_TASKS: TaskHost = {
+const noTasks = (): TaskHost => ({
+  active: new ActiveOwner(),
   running: undefined,
   asyncTask: () => undefined,
   classOf: () => 0,
   onOwner: () => undefined,
-};
+});
 
 /** Gives the record back of an owner that was dropped and holds nothing. */
 const dropped: FinalizationRegistry<() => void> = new FinalizationRegistry((free) => free());
@@ -99,7 +121,9 @@ export class Owners {
   readonly #tasks: TaskHost;
   readonly #newStore: () => AsyncStore | undefined;
   readonly #host: OwnersHost;
+  readonly active: ActiveOwner;
   #store: AsyncStore | undefined;
+  readonly #runsNoTasks: boolean;
   #thread = 0;
   /** Names of contexts and explicit owners, by address. */
   readonly #labels = new Map<number, string>();
@@ -117,34 +141,46 @@ export class Owners {
     this.#kernel = kernel;
     this.#agent = agent;
     this.#clock = clock;
-    this.#tasks = tasks ?? NO_TASKS;
+    this.#tasks = tasks ?? noTasks();
+    this.active = this.#tasks.active;
+    this.#runsNoTasks = tasks === undefined;
     this.#newStore = newStore;
     this.#host = host;
   }
 
   /** Address of the owner that calls; 0 in a runtime that was disposed. */
   current(): number {
-    if (this.#store !== undefined) {
-      const context = this.#store.get() as LockOwner | undefined;
-      if (context !== undefined) return context.address;
-    }
-    const task = this.#tasks.running;
-    if (task !== undefined && task.owner !== 0) return task.owner;
-    return this.#find(task);
+    if (this.active.address !== 0) return this.active.address;
+    const context = this.#store?.get() as LockOwner | undefined;
+    if (context !== undefined) return context.address;
+    return this.isClosed ? 0 : this.#find(this.#tasks.running);
   }
 
   #find(running: OwnerPlace | undefined): number {
-    if (this.isClosed) return 0;
     const task = running ?? this.#tasks.asyncTask();
+    let owner: number;
     if (task === undefined) {
       if (this.#thread === 0) this.#thread = this.#claim(OWNER_KIND_THREAD, 0, 0);
-      return this.#thread;
+      owner = this.#thread;
+    } else {
+      if (task.owner === 0) {
+        task.owner = this.#claim(OWNER_KIND_TASK, task.slot, this.#tasks.classOf(task) + 1);
+        this.#tasks.onOwner(task);
+      }
+      owner = task.owner;
     }
-    if (task.owner === 0) {
-      task.owner = this.#claim(OWNER_KIND_TASK, task.slot, this.#tasks.classOf(task) + 1);
-      this.#tasks.onOwner(task);
-    }
-    return task.owner;
+    // Async code of a task runs between that of others; a thread without tasks has one owner.
+    const stays = running !== undefined || this.#runsNoTasks;
+    if (stays && !this.active.hasContexts) this.active.address = owner;
+    return owner;
+  }
+
+  /** Address of the owner that calls, if it has taken a lock before; else 0. */
+  known(): number {
+    const context = this.#store?.get() as LockOwner | undefined;
+    if (context !== undefined) return context.address;
+    const task = this.#tasks.running ?? this.#tasks.asyncTask();
+    return task === undefined ? this.#thread : task.owner;
   }
 
   /** Does somebody say who owns what this flow locks: a context or a task? */
@@ -158,7 +194,7 @@ export class Owners {
 
   /** Address of the owner of a task, made if it has none: it waits for another task. */
   ofTask(task: OwnerPlace): number {
-    return this.#find(task);
+    return task.owner === 0 ? this.#find(task) : task.owner;
   }
 
   #claim(kind: number, slot: number, qosClass: number): number {
@@ -187,7 +223,7 @@ export class Owners {
    * `await` knows its owner; pass `ctx.owner` there.
    */
   run<R>(fn: (owner: LockOwner) => R, name?: string): R {
-    this.#store ??= this.#newStore();
+    this.#openStore();
     const owner = this.#make(OWNER_KIND_CONTEXT, name ?? `context ${++this.#count}`);
     let result: R;
     try {
@@ -206,12 +242,6 @@ export class Owners {
     return result;
   }
 
-  /** Is there a store that follows async code? */
-  get canFollow(): boolean {
-    this.#store ??= this.#newStore();
-    return this.#store !== undefined;
-  }
-
   /** An owner ends. Locks that it holds still are freed and marked. */
   end(owner: number, label: () => string): void {
     if (this.isClosed) return;
@@ -227,6 +257,14 @@ export class Owners {
     calls.freeOwner(this.#agent, owner);
   }
 
+  /** From now on every call asks the store, where the host has one. */
+  #openStore(): void {
+    this.#store ??= this.#newStore();
+    if (this.#store === undefined) return;
+    this.active.hasContexts = true;
+    this.active.address = 0;
+  }
+
   /** Name of a context or an explicit owner of this thread. */
   labelOf(owner: number): string | undefined {
     return this.#labels.get(owner);
@@ -237,5 +275,6 @@ export class Owners {
     this.isClosed = true;
     this.#thread = 0;
     this.#store = undefined;
+    this.active.address = 0;
   }
 }

@@ -101,6 +101,8 @@ export class LockSpace {
   #bellArmed = false;
   #waiters = 0;
   isClosed = false;
+  /** Was a lock opened in this thread? */
+  isUsed = false;
 
   constructor(host: LockHost, resolver: DeadlockResolver) {
     this.host = host;
@@ -132,6 +134,7 @@ export class LockSpace {
   /** The lock of this name, as this thread has it. */
   open(name: string, options: MutexOptions): LockCore {
     const address = openByName(this, name, options);
+    this.isUsed = true;
     let core = this.#byAddress.get(address);
     if (core === undefined) {
       core = new LockCore(this, address, name);
@@ -264,7 +267,7 @@ export class LockSpace {
     if (u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_FLOW)
       return this.ownerLabel(u32[(owner + OWNER_SLOT) >>> 2]!);
     const own = this.owners.labelOf(owner);
-    const agent = AGENTS + u32[(owner + OWNER_AGENT) >>> 2]! * AGENT_SIZE;
+    const agent = AGENTS + this.kernel.u8[owner + OWNER_AGENT]! * AGENT_SIZE;
     if (own !== undefined) return agent === this.agent ? `${own} of ${this.host.label}` : own;
     const text = u32[(owner + OWNER_TEXT) >>> 2]!;
     if (text !== 0 && agent !== this.agent) return this.readText(text).split('\n', 1)[0]!;
@@ -340,7 +343,7 @@ export class LockSpace {
 
   /** Does an owner belong to this thread? */
   isOwn(owner: number): boolean {
-    return this.kernel.u32[(owner + OWNER_AGENT) >>> 2] === this.agentId;
+    return this.kernel.u8[owner + OWNER_AGENT] === this.agentId;
   }
 
   /** Every lock that this thread has opened. */

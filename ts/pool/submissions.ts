@@ -132,6 +132,8 @@ export class Submissions implements Drainable {
   #now = 0;
   #sinceStamp = 0;
   #lastStackAt = Number.NEGATIVE_INFINITY;
+  /** Slot of the last call that was queued. */
+  lastSlot = 0;
 
   constructor(host: SubmissionHost) {
     this.#host = host;
@@ -204,6 +206,7 @@ export class Submissions implements Drainable {
   #enqueue(slot: number, classNumber: number, node: number): void {
     this.#submitted++;
     this.#out++;
+    this.lastSlot = slot;
     if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0)
       this.#noRoom(slot);
     this.#agent.pump.start();
@@ -391,6 +394,20 @@ export class Submissions implements Drainable {
         timeoutMs,
       );
     }
+  }
+
+  /** Calls back when the call in a slot has its outcome, before anybody else hears of it. */
+  beforeSettling(slot: number, callback: () => void): void {
+    const ordinal = this.#agent.slots.ordinal(slot);
+    const resolve = this.#resolves[ordinal];
+    if (resolve === undefined) return;
+    const wrapped = (value: unknown): void => {
+      callback();
+      resolve(value);
+    };
+    this.#resolves[ordinal] = wrapped;
+    const extra = this.#extras[ordinal];
+    if (extra !== undefined) extra.resolve = wrapped;
   }
 
   #abortError(name: string, cause: unknown): TaskAbortedError {

@@ -28,6 +28,7 @@ import type { Agent } from '../runtime/agent.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
+import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
 import { toHistogram } from './metrics.ts';
 import { PortValues } from './port-values.ts';
@@ -300,7 +301,20 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     }
     const { outstanding } = this.#submissions;
     if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) return Promise.reject(this.#queueFull());
+    const holder = this.#agent.locks?.holder() ?? 0;
+    if (holder !== 0) return this.#runHolding(holder, () => this.#submissions.run(id, args));
     return this.#submissions.run(id, args);
+  }
+
+  /** A call by an owner that holds locks: when it is awaited, the owner waits for the task. */
+  #runHolding(holder: number, run: () => Promise<unknown>): Promise<unknown> {
+    this.#submissions.lastSlot = 0;
+    const promise = run();
+    const slot = this.#submissions.lastSlot;
+    if (slot === 0) return promise;
+    const call = new LinkedCall(this.#agent.locks!.space, holder, slot);
+    this.#submissions.beforeSettling(slot, () => call.end());
+    return call.follow(promise);
   }
 
   #runChecked(
@@ -318,7 +332,10 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
-      return this.#submissions.runWith(id, args, options ?? {}, range);
+      const run = (): Promise<unknown> => this.#submissions.runWith(id, args, options ?? {}, range);
+      // A task that may run again has another slot then, so it is left out.
+      const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
+      return holder === 0 ? run() : this.#runHolding(holder, run);
     } catch (error) {
       return Promise.reject(error);
     }

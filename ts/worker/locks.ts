@@ -45,6 +45,7 @@ export class WorkerLocks {
         agent: worker.agent,
         clock: worker.clock,
         tasks: {
+          active: worker.activeOwner,
           get running() {
             return worker.running;
           },

@@ -46,6 +46,7 @@ import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
 import { DataCloneFailure, HeddleError, InvalidTypeError, MemoryFullError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
+import { ActiveOwner } from '../locks/owners.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
 import { cancelWord, TaskRun } from './context.ts';
 import {
@@ -125,6 +126,8 @@ export class Worker {
   forkCount = 0;
   /** The plain task that runs now, or the async one for as long as it has not awaited. */
   running: Frame | undefined;
+  /** The owner of locks that is the running task, once it has one. */
+  readonly activeOwner: ActiveOwner = new ActiveOwner();
   /** Its locks; none until a task asks for the runtime. */
   readonly locks: WorkerLocks;
 
@@ -466,6 +469,7 @@ export class Worker {
     const outerRun = this.#run;
     const outerBits = this.classBits;
     const frame: Frame = { slot, forks: undefined, owner: 0 };
+    const outerOwner = this.activeOwner.enter(0);
     this.running = frame;
     this.#run = undefined;
     this.#enterClass(meta);
@@ -485,6 +489,7 @@ export class Worker {
     }
     const run = this.#run as TaskRun | undefined;
     this.running = outerFrame;
+    this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
     this.classBits = outerBits;
     if (outerBits >= 0) this.#enterClass(outerBits);
@@ -514,6 +519,7 @@ export class Worker {
     const outerFrame = this.running;
     const outerRun = this.#run;
     const outerBits = this.classBits;
+    const outerOwner = this.activeOwner.enter(0);
     this.running = run;
     this.#run = run;
     this.#enterClass(meta);
@@ -535,6 +541,7 @@ export class Worker {
       abandonLeft(this, run);
     }
     this.running = outerFrame;
+    this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
     this.classBits = outerBits;
     if (outerBits >= 0) this.#enterClass(outerBits);
@@ -603,11 +610,13 @@ export class Worker {
 
   #withFrame(run: TaskRun, fn: () => void): void {
     const outer = this.running;
+    const outerOwner = this.activeOwner.enter(run.owner);
     this.running = run;
     try {
       fn();
     } finally {
       this.running = outer;
+      this.activeOwner.leave(outerOwner);
     }
   }
 
