@@ -334,13 +334,13 @@ export const HEADER_ORDER: u32 = HEADER + 448;
 export const OWNER_ORDER: u32 = 0x2003;
 
 /*
- *   0        epoch contexts resets ...                     words below
- *   2048     heads of interned sights   512 x u32
- *   4096     heads of interned texts   1024 x u32
- *   8192     pages of sights           1024 x u32
- *   16384    graph of locks            GRAPH_SIZE
- *   36864    graph of classes          GRAPH_SIZE
- *   57344    pages of lock names       2048 x u32
+ *   0                   epoch contexts resets ...   words below
+ *   ROOT_SIGHT_HEADS    heads of interned sights    u32 each
+ *   ROOT_TEXT_HEADS     heads of interned texts
+ *   ROOT_SIGHT_PAGES    pages of sights
+ *   ROOT_INFO_PAGES     pages of lock names
+ *   ROOT_INSTANCES      graph of locks              GRAPH_SIZE
+ *   ROOT_CLASSES        graph of classes            GRAPH_SIZE
  */
 /** Grace periods: bumped when something was taken out of reach (order-memory.ts). Starts at 1. */
 export const ROOT_EPOCH: u32 = 0;
@@ -371,35 +371,36 @@ export const ROOT_HIGH: u32 = 52;
 export const ROOT_LIVES: u32 = 60;
 /** Numbers given to owners: OWNER_CACHE has an owner's, which no other ever gets. */
 export const ROOT_OWNERS: u32 = 56;
-export const ROOT_SIGHT_HEADS: u32 = 2048;
-export const SIGHT_HEADS: u32 = 512;
-export const ROOT_TEXT_HEADS: u32 = 4096;
-export const TEXT_HEADS: u32 = 1024;
-export const ROOT_SIGHT_PAGES: u32 = 8192;
-export const SIGHT_PAGES: u32 = 1024;
-export const ROOT_INFO_PAGES: u32 = 57344;
-export const INFO_PAGES: u32 = 2048;
-export const ROOT_INSTANCES: u32 = 16384;
-export const ROOT_CLASSES: u32 = 36864;
+export const ROOT_SIGHT_HEADS: u32 = 128;
+export const SIGHT_HEADS: u32 = 512; // model: 1
+export const ROOT_TEXT_HEADS: u32 = ROOT_SIGHT_HEADS + SIGHT_HEADS * 4;
+export const TEXT_HEADS: u32 = 1024; // model: 1
+export const ROOT_SIGHT_PAGES: u32 = ROOT_TEXT_HEADS + TEXT_HEADS * 4;
+export const SIGHT_PAGES: u32 = 1024; // model: 2
+export const ROOT_INFO_PAGES: u32 = ROOT_SIGHT_PAGES + SIGHT_PAGES * 4;
+export const INFO_PAGES: u32 = 2048; // model: 1
+export const ROOT_INSTANCES: u32 = (ROOT_INFO_PAGES + INFO_PAGES * 4 + LINE - 1) & ~(LINE - 1);
 
 /*
  * A graph:
  *   line 0   order lock           i64: version << 12 | context that holds it
- *   line 1   loose, loose-high
+ *   line 1   loose back-high root
  *   line 2   placed, edge-next
  *   line 3   table
  *   line 4   free list            i64: tag << 32 | first edge
  *   line 5   holder only          stamp plan plan-count stale limbo limbo-epoch
  *   line 6   queue head, tail, lost
- *   1024     edges back           768 x u32
- *   4096     pages of nodes       2048 x u32
- *   12288    pages of edges       2048 x u32
+ *   GRAPH_BACK_LIST      edges that close cycles
+ *   GRAPH_NODE_PAGES     pages of nodes
+ *   GRAPH_EDGE_PAGES     pages of edges
  */
 export const GRAPH_LOCK: u32 = 0;
 /** Edges outside the order; each was searched for by who made it. Too high after a death, never too low. */
 export const GRAPH_LOOSE: u32 = 64;
 /** Those of them that closed a cycle are listed, as far as there is room: one more than the highest place in use. */
 export const GRAPH_BACK_HIGH: u32 = 68;
+/** Address of the root. */
+export const GRAPH_ROOT: u32 = 72;
 /** Nodes that have a place. */
 export const GRAPH_PLACED: u32 = 128;
 export const GRAPH_EDGE_NEXT: u32 = 132;
@@ -418,18 +419,22 @@ export const GRAPH_LIMBO_EPOCH: u32 = 340;
 export const GRAPH_QUEUE: u32 = 384;
 export const GRAPH_QUEUE_HEAD: u32 = 388;
 export const GRAPH_QUEUE_TAIL: u32 = 392;
-export const QUEUE_SIZE: u32 = 16384;
+export const QUEUE_SIZE: u32 = 16384; // model: 4
 /** Not 0: some did not fit into the queue. They are found by looking at all edges. */
 export const GRAPH_LOST: u32 = 396;
-export const GRAPH_BACK_LIST: u32 = 1024;
-export const BACK_LISTED: u32 = 768;
-export const GRAPH_NODE_PAGES: u32 = 4096;
-export const GRAPH_EDGE_PAGES: u32 = 12288;
-export const GRAPH_SIZE: u32 = 20480;
+export const GRAPH_BACK_LIST: u32 = 448;
+export const BACK_LISTED: u32 = 768; // model: 2
+export const GRAPH_NODE_PAGES: u32 = GRAPH_BACK_LIST + BACK_LISTED * 4;
+export const NODE_PAGES: u32 = 2048; // model: 1
+export const GRAPH_EDGE_PAGES: u32 = GRAPH_NODE_PAGES + NODE_PAGES * 4;
+export const EDGE_PAGES: u32 = 2048; // model: 2
+export const GRAPH_SIZE: u32 = (GRAPH_EDGE_PAGES + EDGE_PAGES * 4 + LINE - 1) & ~(LINE - 1);
+export const ROOT_CLASSES: u32 = ROOT_INSTANCES + GRAPH_SIZE;
+export const ROOT_SPANS: u32 = (ROOT_CLASSES + GRAPH_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
 
 /** A node: its place in the order, its lists of edges. The holder of the order lock alone uses the mark. */
 export const NODE_SIZE: u32 = 32;
-export const NODES_PER_PAGE_LOG2: u32 = 11;
+export const NODES_PER_PAGE_LOG2: u32 = 11; // model: 4
 export const NODE_ID_BITS: u32 = 22;
 export const NODE_ID_MASK: u32 = (1 << NODE_ID_BITS) - 1;
 /** u64; 0 until the node has its first edge. */
@@ -460,11 +465,10 @@ export const EDGE_SIZE: u32 = 16;
 /** Where the second parts of a page begin, and how large one is. */
 export const EDGE_NOTES: u32 = 2 * SPAN_SIZE;
 export const NOTE_SIZE: u32 = 8;
-export const EDGES_PER_PAGE_LOG2: u32 = 13;
+export const EDGES_PER_PAGE_LOG2: u32 = 13; // model: 6
 export const EDGE_PAGE_SPANS: u32 = 3;
-export const EDGE_PAGES: u32 = 2048;
 /** Edges that a context takes at once from GRAPH_EDGE_NEXT. */
-export const EDGE_BATCH: u32 = 64;
+export const EDGE_BATCH: u32 = 64; // model: 4
 export const EDGE_TO: u32 = 0;
 export const EDGE_NEXT_OUT: u32 = 4;
 export const EDGE_FROM: u32 = 8;
@@ -497,7 +501,7 @@ export const TABLE_MOVED: u32 = 16;
 export const TABLE_SLOTS: u32 = 64;
 export const TABLE_INITIAL_SPANS: u32 = 1;
 /** Slots that one insertion moves, once in EDGE_BATCH insertions. */
-export const TABLE_CHUNK: u32 = 1024;
+export const TABLE_CHUNK: u32 = 1024; // model: 64
 /** An empty slot that stays empty: look in the next table. */
 export const TABLE_SEALED: u32 = 0xffffffff;
 
@@ -508,7 +512,7 @@ export const RUN_EPOCH: u32 = 56;
 
 /** How an edge was first seen; shared by all edges that were seen alike. 0 stands for: by several owners, under no other lock. */
 export const SIGHT_SIZE: u32 = 32;
-export const SIGHTS_PER_PAGE_LOG2: u32 = 11;
+export const SIGHTS_PER_PAGE_LOG2: u32 = 11; // model: 4
 /** OWNER_MANY, or who. */
 export const SIGHT_OWNER: u32 = 0;
 /** Text of the stack, or 0. */
@@ -529,7 +533,7 @@ export const TEXT_MOST: u32 = 8192;
 
 /** What only rules and pictures need of a lock: its name, its rank under the rules of a version, its key. */
 export const INFO_SIZE: u32 = 32;
-export const INFOS_PER_PAGE_LOG2: u32 = 11;
+export const INFOS_PER_PAGE_LOG2: u32 = 11; // model: 4
 /** Address of { bytes u32, UTF-8 }. */
 export const INFO_NAME: u32 = 0;
 export const INFO_RANK: u32 = 4;
@@ -538,12 +542,14 @@ export const INFO_VERSION: u32 = 8;
 export const INFO_KEY: u32 = 16;
 
 /*
- * A context, one span: what one thread needs to look at the order.
+ * A context: what one thread needs to look at the order. A span.
  *   line 0   state next agent index            line 1   active epoch
  *   line 2   its own: pending, batches, scratch
- *   192      answer words                       4096     answer: cycles, 7 Ki words
- *   1024     held locks of the acquisition that is looked at, 768 x u32
- *   32768    seen chains: { key u64, owner u32, count (8 bits) << 24 | edge }
+ *   192      answer words, then what one call hands to another
+ *   CONTEXT_HASHES     hashes of slots that are moved together, u64 each
+ *   CONTEXT_HELD       held locks of the acquisition that is looked at
+ *   CONTEXT_ANSWERS    answer: cycles
+ *   CONTEXT_CHAINS     seen chains: { key u64, owner u32, count (8 bits) << 24 | edge }
  */
 export const CONTEXT_STATE: u32 = 0;
 export const CONTEXT_NEXT: u32 = 4;
@@ -568,35 +574,36 @@ export const CONTEXT_ANSWER_ROOM: u32 = 200;
 /** The held locks against which a rule, and the order of keys, was broken; 0 for none. */
 export const CONTEXT_RULE_HELD: u32 = 204;
 export const CONTEXT_KEY_HELD: u32 = 208;
+/** How many of CONTEXT_HELD. */
+export const CONTEXT_HELD_COUNT: u32 = 212;
 /** Edge that the last learn() ended with. */
 export const CONTEXT_EDGE: u32 = 216;
 /** Where the last findEdge() would have its edge: the slot or 0, what is there, and the table. */
 export const CONTEXT_SLOT: u32 = 220;
-export const CONTEXT_SLOT_NOW: u32 = 768;
-export const CONTEXT_TABLE: u32 = 772;
+export const CONTEXT_SLOT_NOW: u32 = 224;
+export const CONTEXT_TABLE: u32 = 228;
 /** Takes what is read only to have it near. */
-export const CONTEXT_TOUCHED: u32 = 776;
+export const CONTEXT_TOUCHED: u32 = 232;
 /** Answer of validateOrder(): in which graph (GRAPH_OF_*) the order would be broken, and under which lock. */
-export const CONTEXT_AGAINST_GRAPH: u32 = 780;
-export const CONTEXT_AGAINST_HELD: u32 = 784;
+export const CONTEXT_AGAINST_GRAPH: u32 = 236;
+export const CONTEXT_AGAINST_HELD: u32 = 240;
 /** 1 while an acquisition is looked at that will be refused if it is against the order. */
-export const CONTEXT_STRICT: u32 = 788;
-/** Hashes of slots that are moved together, 64 x u64. */
-export const CONTEXT_HASHES: u32 = 256;
+export const CONTEXT_STRICT: u32 = 244;
 /** The last owner whose first sight of an edge was under no other lock, and that sight. */
 export const CONTEXT_PLAIN_OWNER: u32 = 248;
 export const CONTEXT_PLAIN_SIGHT: u32 = 252;
 /** The sight that is looked for: its first six words. */
-export const CONTEXT_SIGHT: u32 = 224;
-/** How many of CONTEXT_HELD. */
-export const CONTEXT_HELD_COUNT: u32 = 212;
-export const CONTEXT_HELD: u32 = 1024;
-export const CONTEXT_HELD_MOST: u32 = 768;
-export const CONTEXT_ANSWERS: u32 = 4096;
-export const CONTEXT_ANSWERS_END: u32 = 32768;
-export const CONTEXT_CHAINS: u32 = 32768;
+export const CONTEXT_SIGHT: u32 = 256;
+export const CONTEXT_HASHES: u32 = 320;
+export const HASHED_AT_ONCE: u32 = 64; // model: 4
+export const CONTEXT_HELD: u32 = CONTEXT_HASHES + HASHED_AT_ONCE * 8;
+export const CONTEXT_HELD_MOST: u32 = 768; // model: 4
+export const CONTEXT_ANSWERS: u32 = CONTEXT_HELD + CONTEXT_HELD_MOST * 4;
+export const CONTEXT_ANSWER_WORDS: u32 = 7168; // model: 32
+export const CONTEXT_CHAINS: u32 = CONTEXT_ANSWERS + CONTEXT_ANSWER_WORDS * 4;
 export const CHAIN_SIZE: u32 = 16;
-export const CHAINS: u32 = 2048;
+export const CHAINS: u32 = 2048; // model: 4
+export const CONTEXT_SPANS: u32 = (CONTEXT_CHAINS + CHAINS * CHAIN_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
 /** Whose look it was, or 0: anybody's. */
 export const CHAIN_OWNER: u32 = 8;
 /** How often it was seen again since it last added that to its edges, and the edge from the newest held lock. */
@@ -610,7 +617,7 @@ export const CHAIN_FLUSH: u32 = 64;
 export const CYCLES_NEXT: u32 = 0;
 export const CYCLES_USED: u32 = 4;
 export const CYCLES_SLOTS: u32 = 64;
-export const CYCLES_PER_PAGE: u32 = 8184;
+export const CYCLES_PER_PAGE: u32 = (SPAN_SIZE - CYCLES_SLOTS) / 8;
 
 /** Compiled rules: names, and for every pair whether one comes before the other. */
 export const RULES_RANKS: u32 = 0;

@@ -87,7 +87,7 @@ import { findEdge, insertEdge, tendTable } from './order-table';
 import { ORDER_AGAINST_BIT, ORDER_CYCLE_BIT, ORDER_NEW_BIT, ORDER_OVERFLOW_BIT } from './status';
 
 /** Looks at a held lock, some ten microseconds, before the edge becomes a loose one: the search that it costs takes longer. */
-const PATIENCE: u32 = 4096;
+const PATIENCE: u32 = 4096; // model: 1
 /** Loose edges that a holder of the lock arranges beside its own. */
 const DRAIN_MOST: u32 = 1024;
 

@@ -24,6 +24,7 @@ import {
   CONTEXT_NEXT,
   CONTEXT_PENDING,
   CONTEXT_SCRATCH,
+  CONTEXT_SPANS,
   CONTEXT_STATE,
   EDGE_BATCH,
   EDGE_DEAD_BIT,
@@ -38,6 +39,7 @@ import {
   GRAPH_FREE,
   GRAPH_NODE_PAGES,
   GRAPH_PLACED,
+  GRAPH_ROOT,
   HEADER_ORDER,
   INFO_PAGES,
   INFO_SIZE,
@@ -60,6 +62,7 @@ import {
   ROOT_INFO_PAGES,
   ROOT_INSTANCES,
   ROOT_RETIRED,
+  ROOT_SPANS,
   RUN_EPOCH,
   RUN_NEXT,
   RUN_SPANS,
@@ -97,13 +100,15 @@ export function findOrClaim(place: usize, spans: u32): usize {
 export function openRoot(): usize {
   const known = root();
   if (known != 0) return known;
-  const made = claimZeroed(1);
+  const made = claimZeroed(ROOT_SPANS);
   if (made == 0) return root();
   store<u32>(made + ROOT_EPOCH, 1); // plain: published by the CAS
   store<u32>(made + ROOT_INSTANCES + GRAPH_EDGE_NEXT, 1); // edge 0 means none
   store<u32>(made + ROOT_CLASSES + GRAPH_EDGE_NEXT, 1);
+  store<u32>(made + ROOT_INSTANCES + GRAPH_ROOT, made as u32);
+  store<u32>(made + ROOT_CLASSES + GRAPH_ROOT, made as u32);
   if (cas32(HEADER_ORDER, 0, made as u32)) return made;
-  releaseSpans(made, 1);
+  releaseSpans(made, ROOT_SPANS);
   return root();
 }
 
@@ -132,7 +137,7 @@ export function openContext(agent: u32): usize {
 function newContext(at: usize, agent: u32): usize {
   const index = add32(at + ROOT_CONTEXT_COUNT, 1) + 1;
   if (index > 4095) return 0;
-  const context = claimZeroed(1);
+  const context = claimZeroed(CONTEXT_SPANS);
   if (context == 0) return 0;
   store<u32>(context + CONTEXT_STATE, CONTEXT_LIVE); // plain, all three: published by the CAS
   store<u32>(context + CONTEXT_AGENT, agent);

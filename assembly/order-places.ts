@@ -39,6 +39,7 @@ import {
   GRAPH_PLACED,
   GRAPH_PLAN,
   GRAPH_PLAN_COUNT,
+  GRAPH_ROOT,
   GRAPH_STAMP,
   NODE_ID_MASK,
   NODE_IN,
@@ -47,7 +48,6 @@ import {
   NODE_PLACE,
   NOTE_SIGHT,
   ROOT_HIGH,
-  SPAN_SIZE,
 } from './layout';
 import {
   edgeAt,
@@ -142,7 +142,7 @@ function nextStamp(graph: usize): u32 {
 }
 
 function highestId(graph: usize): u32 {
-  return load32((graph & ~(SPAN_SIZE - 1)) + ROOT_HIGH); // the root is a span, and its graphs stand in it
+  return load32((load<u32>(graph + GRAPH_ROOT) as usize) + ROOT_HIGH); // plain: never changes
 }
 
 function clearMarks(graph: usize): void {

@@ -30,6 +30,7 @@ import {
   EDGE_FROM,
   EDGE_TO,
   GRAPH_TABLE,
+  HASHED_AT_ONCE,
   NODE_ID_MASK,
   SPAN_SHIFT,
   TABLE_CHUNK,
@@ -44,9 +45,6 @@ import {
 } from './layout';
 import { claimZeroed, edgeAt, mix, retire } from './order-memory';
 import { releaseSpans } from './spans';
-
-/** Slots whose edges are looked at together. */
-const HASHED_AT_ONCE: u32 = 64;
 
 /** Spans of a table: the header says how many slots, the slots fill them. */
 function spansOf(size: u32): u32 {

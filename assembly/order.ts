@@ -30,9 +30,9 @@ import {
   CONTEXT_AGAINST_HELD,
   CONTEXT_ANSWER,
   CONTEXT_ANSWER_ROOM,
+  CONTEXT_ANSWER_WORDS,
   CONTEXT_ANSWERED,
   CONTEXT_ANSWERS,
-  CONTEXT_ANSWERS_END,
   CONTEXT_CHAINS,
   CONTEXT_EDGE,
   CONTEXT_HELD,
@@ -267,7 +267,7 @@ export function beginAnswer(context: usize): void {
   dropRun(context + CONTEXT_LONG);
   store<u32>(context + CONTEXT_ANSWERED, 0);
   store<u32>(context + CONTEXT_ANSWER, (context + CONTEXT_ANSWERS) as u32);
-  store<u32>(context + CONTEXT_ANSWER_ROOM, (CONTEXT_ANSWERS_END - CONTEXT_ANSWERS) >> 2);
+  store<u32>(context + CONTEXT_ANSWER_ROOM, CONTEXT_ANSWER_WORDS);
   store<u32>(context + CONTEXT_RULE_HELD, 0);
   store<u32>(context + CONTEXT_KEY_HELD, 0);
 }
