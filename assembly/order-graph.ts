@@ -137,7 +137,9 @@ export function learn(
   if (place != 0) store<u32>(place, edge);
   ensurePlace(graph, start);
   ensurePlace(graph, end);
+  // mutant ORDER_SETTLE_FIRST: { const early = settle(at, graph, context, edge); linkOut(graph, edge); linkIn(graph, edge); store<u32>(context + CONTEXT_PENDING, 0); return early | ORDER_NEW_BIT; }
   linkOut(graph, edge);
+  // mutant ORDER_HALF_LINKED: { const early = settle(at, graph, context, edge); linkIn(graph, edge); store<u32>(context + CONTEXT_PENDING, 0); return early | ORDER_NEW_BIT; }
   linkIn(graph, edge);
   const answer = settle(at, graph, context, edge);
   store<u32>(context + CONTEXT_PENDING, 0);
@@ -212,12 +214,15 @@ export function settle(at: usize, graph: usize, context: usize, edge: u32): u32 
     if (isUpward(from, to) && !isWaiting(graph)) {
       // The count is read inside the look, so that the two are true at one moment.
       const needsSearch = mayBeLoose(graph, from, to);
+      // mutant ORDER_LOOSE_IGNORED: if (lockWord(graph) == word) return 0;
+      // mutant ORDER_ONE_LOOK: return needsSearch ? search(at, graph, context, edge) : 0;
       if (lockWord(graph) != word) continue;
       return needsSearch ? search(at, graph, context, edge) : 0;
     }
     if (tryLock(graph, context, word)) return settleHeld(at, graph, context, edge, from, to);
   }
   makeLoose(graph, edge);
+  // mutant ORDER_LOOSE_UNSEARCHED: return 0;
   return search(at, graph, context, edge);
 }
 
@@ -278,6 +283,7 @@ function mayBeLoose(graph: usize, from: usize, to: usize): bool {
 
 /** Puts an edge out of the order until somebody has the lock. The count goes up first, so that it is never too low. */
 function makeLoose(graph: usize, edge: u32): void {
+  // mutant ORDER_LOOSE_UNMARKED: return;
   add32(graph + GRAPH_LOOSE, 1);
   or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_LOOSE_BIT);
   if (!enqueue(graph, edge)) store32(graph + GRAPH_LOST, 1);

@@ -30,10 +30,12 @@ export function recoverOrder(id: u32): void {
   if (gone == 0) return;
   const at = root();
   enter(at, gone);
+  // mutant ORDER_PLAN_LEFT: store32(at + ROOT_INSTANCES + GRAPH_PLAN_COUNT, 0);
   unlockFor(at + ROOT_INSTANCES, gone);
   unlockFor(at + ROOT_CLASSES, gone);
   finishMove(at, at + ROOT_INSTANCES, gone);
   finishMove(at, at + ROOT_CLASSES, gone);
+  // mutant ORDER_EDGE_LEFT: { leave(at, gone); closeContext(gone); return; }
   const answer = finishEdge(at, gone);
   store<u32>(gone + CONTEXT_PENDING, 0);
   leave(at, gone);

@@ -362,6 +362,7 @@ function isKnown(at: usize, key: u64, wantsAdding: bool): bool {
       if (known == key) return true;
       if (known == 0) {
         if (!wantsAdding || isFull) break;
+        // mutant ORDER_CYCLE_UNCLAIMED: { store64(place, key); return false; }
         if (!cas64(place, 0, key)) continue;
         add32(page + CYCLES_USED, 1);
         return false;

@@ -173,6 +173,7 @@ function insertIn(graph: usize, table: usize, hash: u64, entry: u32, from: u32, 
     const slot = load32(place);
     if (slot == 0) {
       const isOld = load32(table + TABLE_NEXT) != 0;
+      // mutant ORDER_TABLE_UNSEALED: if (isOld) return 0;
       if (!cas32(place, 0, isOld ? TABLE_SEALED : entry)) continue; // somebody filled it: look at it again
       return isOld ? 0 : entry & 0xffffff;
     }
