@@ -427,7 +427,7 @@ export const BACK_LISTED: u32 = 768; // model: 2
 export const GRAPH_NODE_PAGES: u32 = GRAPH_BACK_LIST + BACK_LISTED * 4;
 export const NODE_PAGES: u32 = 2048; // model: 1
 export const GRAPH_EDGE_PAGES: u32 = GRAPH_NODE_PAGES + NODE_PAGES * 4;
-export const EDGE_PAGES: u32 = 2048; // model: 2
+export const EDGE_PAGES: u32 = 2048; // model: 3
 export const GRAPH_SIZE: u32 = (GRAPH_EDGE_PAGES + EDGE_PAGES * 4 + LINE - 1) & ~(LINE - 1);
 export const ROOT_CLASSES: u32 = ROOT_INSTANCES + GRAPH_SIZE;
 export const ROOT_SPANS: u32 = (ROOT_CLASSES + GRAPH_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
@@ -571,6 +571,8 @@ export const CONTEXT_STAMP: u32 = 176;
 export const CONTEXT_ANSWERED: u32 = 192;
 export const CONTEXT_ANSWER: u32 = 196;
 export const CONTEXT_ANSWER_ROOM: u32 = 200;
+/** Where the answer will end with the report that is being made, or 0. */
+export const CONTEXT_TENTATIVE: u32 = 280;
 /** The held locks against which a rule, and the order of keys, was broken; 0 for none. */
 export const CONTEXT_RULE_HELD: u32 = 204;
 export const CONTEXT_KEY_HELD: u32 = 208;

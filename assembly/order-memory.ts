@@ -17,6 +17,7 @@ import { add32, cas32, cas64, load32, load64, store32 } from './atomics';
 import {
   CONTEXT_ACTIVE,
   CONTEXT_AGENT,
+  CONTEXT_ANSWERED,
   CONTEXT_BATCHES,
   CONTEXT_INDEX,
   CONTEXT_LONG,
@@ -155,6 +156,7 @@ export function closeContext(context: usize): void {
   dropRun(context + CONTEXT_MARKS);
   dropRun(context + CONTEXT_LONG);
   store32(context + CONTEXT_PENDING, 0);
+  store32(context + CONTEXT_ANSWERED, 0);
   store32(context + CONTEXT_ACTIVE, 0);
   store32(context + CONTEXT_STATE, CONTEXT_FREE);
 }

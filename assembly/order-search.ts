@@ -20,6 +20,7 @@ import {
   CONTEXT_MARKS,
   CONTEXT_SCRATCH,
   CONTEXT_STAMP,
+  CONTEXT_TENTATIVE,
   CYCLES_NEXT,
   CYCLES_PER_PAGE,
   CYCLES_SLOTS,
@@ -38,6 +39,7 @@ import {
   ROOT_CLASSES,
   ROOT_CYCLES,
   ROOT_HIGH,
+  ROOT_INSTANCES,
   ROOT_LIVES,
   ROOT_OVERFLOWS,
   ROOT_RULES_VERSION,
@@ -239,10 +241,12 @@ function setOnPath(context: usize, id: u32, isOn: bool): void {
 
 // ---- reports ----------------------------------------------------------------------------------------------------------------------------------
 
-/** `path` has an edge in every second word. */
+/**
+ * `path` has an edge in every second word. The report is written first, beyond the end of the answer, then the cycle is marked as known, then the answer
+ * grows. A thread that dies in between leaves the report where order-recovery.ts finds it; so a cycle that is known was reported, or will be.
+ */
 function report(at: usize, graph: usize, context: usize, path: usize, length: u32, always: bool): void {
   const severity = severityOf(at, graph, path, length);
-  if (!always && !isNews(at, graph, path, length, severity)) return;
   for (let i: u32 = 0; i < length; i++) {
     const sight = noteAt(graph, load<u32>(path + ((i as usize) << 3))) + NOTE_SIGHT;
     if ((load32(sight) & EDGE_CYCLIC_BIT) == 0) or32(sight, EDGE_CYCLIC_BIT);
@@ -257,9 +261,24 @@ function report(at: usize, graph: usize, context: usize, path: usize, length: u3
   store<u32>(words + 8, length);
   for (let i: u32 = 0; i < length; i++)
     store<u32>(words + 12 + ((i as usize) << 2), load<u32>(path + ((i as usize) << 3)));
+  const end = load<u32>(context + CONTEXT_ANSWERED) + length + 3;
+  store<u32>(context + CONTEXT_TENTATIVE, end);
+  if (always || claim(at, words)) store<u32>(context + CONTEXT_ANSWERED, end);
+  store<u32>(context + CONTEXT_TENTATIVE, 0);
 }
 
-/** Place for so many more words of the answer, or 0. Moves a long answer to a run of its own. */
+/** Recovery: a report that a thread was about to make when it died counts as made. */
+export function finishReport(at: usize, context: usize): void {
+  const end = load<u32>(context + CONTEXT_TENTATIVE);
+  const answered = load<u32>(context + CONTEXT_ANSWERED);
+  if (end > answered) {
+    claim(at, (load<u32>(context + CONTEXT_ANSWER) as usize) + ((answered as usize) << 2));
+    store<u32>(context + CONTEXT_ANSWERED, end);
+  }
+  store<u32>(context + CONTEXT_TENTATIVE, 0);
+}
+
+/** Place for so many words behind the answer, or 0. Moves a long answer to a run of its own. */
 function roomFor(context: usize, words: u32): usize {
   const used = load<u32>(context + CONTEXT_ANSWERED); // plain, all of the answer: this thread's own
   let start: usize = load<u32>(context + CONTEXT_ANSWER);
@@ -280,7 +299,6 @@ function roomFor(context: usize, words: u32): usize {
     store<u32>(context + CONTEXT_ANSWER_ROOM, room);
     if (oldSpans != 0) releaseSpans(old, oldSpans);
   }
-  store<u32>(context + CONTEXT_ANSWERED, used + words);
   return start + ((used as usize) << 2);
 }
 
@@ -322,14 +340,18 @@ function isGateOfAll(at: usize, graph: usize, path: usize, length: u32, gate: u3
   return true;
 }
 
-/** True for the first who asks about a cycle, and again when it has become graver. */
-function isNews(at: usize, graph: usize, path: usize, length: u32, severity: u32): bool {
+/** `words`: a report. True for the first who asks about its cycle, and again when it has become graver. */
+function claim(at: usize, words: usize): bool {
+  const isOfClasses = load<u32>(words) == GRAPH_OF_CLASSES;
+  const graph = at + (isOfClasses ? ROOT_CLASSES : ROOT_INSTANCES);
+  const severity = load<u32>(words + 4);
+  const length = load<u32>(words + 8);
   let hash: u64 = (load32(at + ROOT_LIVES) as u64) << 1;
   for (let i: u32 = 0; i < length; i++) {
-    const record = edgeAt(graph, load<u32>(path + ((i as usize) << 3)));
+    const record = edgeAt(graph, load<u32>(words + 12 + ((i as usize) << 2)));
     hash += mix(((load32(record + EDGE_FROM) as u64) << 32) | (load32(record + EDGE_TO) as u64));
   }
-  if (graph == at + ROOT_CLASSES) hash++;
+  if (isOfClasses) hash++;
   for (let graver = severity + 1; graver <= CYCLE_CERTAIN; graver++)
     if (isKnown(at, keyOf(hash, graver), false)) return false;
   return !isKnown(at, keyOf(hash, severity), true);

@@ -62,7 +62,7 @@ export class Order {
       isNew: (bits & ORDER_NEW_BIT) !== 0,
       isAgainst: (bits & ORDER_AGAINST_BIT) !== 0,
       overflowed: (bits & ORDER_OVERFLOW_BIT) !== 0,
-      cycles: (bits & ORDER_CYCLE_BIT) !== 0 ? this.view.cycles() : [],
+      cycles: (bits & ORDER_CYCLE_BIT) !== 0 ? this.view.takeCycles() : [],
       rule: (bits & ORDER_RULE_BIT) !== 0 ? word(this.kernel, this.context + CONTEXT_RULE_HELD) : 0,
       key: (bits & ORDER_KEY_BIT) !== 0 ? word(this.kernel, this.context + CONTEXT_KEY_HELD) : 0,
     };

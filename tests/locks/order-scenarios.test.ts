@@ -2,8 +2,9 @@
 // Double unlock and init_held are tests of the mutex; real hangs and deaths are tests of waits.
 
 import { describe, expect, it } from 'vitest';
-import { CYCLE_CERTAIN } from '../../build/generated/layout.ts';
-import { type Answer, openOrder, ring, rings } from './order-harness.ts';
+import { CYCLE_CERTAIN, OWNER_SHARED, SPAN_SIZE } from '../../build/generated/layout.ts';
+import { openKernel } from '../kernel/harness.ts';
+import { type Answer, Order, openOrder, ring, rings } from './order-harness.ts';
 
 const [A, B, C, D, E, F, G, H] = [1, 2, 3, 4, 5, 6, 7, 8] as const;
 
@@ -387,6 +388,21 @@ describe('what is held at the same time', () => {
     expect(edge(F, B).weight).toBeGreaterThan(1000 - 64);
     order.check([A], B, 4);
     expect(edge(A, B)).toMatchObject({ owner: 0, gates: [], weight: 1001 });
+  });
+
+  it('works above 2 GiB, where addresses are negative numbers', async () => {
+    const kernel = await openKernel(2 ** 32);
+    kernel.calls.claimSpans(2 ** 31 / SPAN_SIZE - 100, OWNER_SHARED);
+    while (kernel.calls.claimSpans(1, OWNER_SHARED) >>> 0 < 2 ** 31);
+    const order = new Order(kernel);
+    expect(order.context).toBeGreaterThan(2 ** 31);
+    for (let i = 1; i < 20_000; i++) expect(order.check([i], i + 1).isAgainst).toBe(false);
+    for (let i = 20_000; i > 19_000; i -= 7) expect(order.validate([i], 1).isAgainst).toBe(true);
+    expect(order.check([300], 200, 2).cycles.map(({ edges }) => edges.length)).toEqual([101]);
+    expect(order.view.edges('lock').length).toBe(20_000);
+    expect(order.kernel.calls.forgetLock(order.context, 250)).toBe(1);
+    expect(order.view.edges('lock').length).toBe(19_998);
+    expect(order.view.overflows).toBe(0);
   });
 
   it('reset forgets everything, also which cycles were reported', async () => {

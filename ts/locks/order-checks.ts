@@ -104,7 +104,7 @@ export class OrderChecker implements OrderChecks {
     const stack = given ?? (keepsStack || isFault ? callerOf(new Error()) : undefined);
     const now: Now = { taken: this.#idOf(lock), owner: label, stack };
     // Read before anything else asks the kernel: its answer stands until then.
-    const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.cycles(), this.view) : [];
+    const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.takeCycles(), this.view) : [];
     if ((bits & ORDER_NEW_BIT) !== 0) this.#sign(now, keepsStack || given !== undefined);
     const errors: LockOrderError[] = [];
     if ((bits & ORDER_RULE_BIT) !== 0 && (isStrict || (bits & ORDER_FRESH_BIT) !== 0))
@@ -139,7 +139,7 @@ export class OrderChecker implements OrderChecks {
       const edge = calls.edgeBetween(context, graph, from, to);
       if (edge === 0 || !view.edge(granularity, edge).isBack) continue;
       if (calls.explainOrder(context, graph, from, to) === 0) continue;
-      const error = this.#cycleError(view.cycles()[0]!, now);
+      const error = this.#cycleError(view.takeCycles()[0]!, now);
       if (isGrave(error)) return error;
     }
     return undefined;
@@ -165,7 +165,7 @@ export class OrderChecker implements OrderChecks {
     const gone = calls.orderOf(agentId) >>> 0;
     if (gone === 0) return;
     const view = new OrderView(this.#space.kernel, gone);
-    for (const cycle of withoutShadows(view.cycles(), view)) {
+    for (const cycle of withoutShadows(view.takeCycles(), view)) {
       const now: Now = { taken: 0, owner: 'a thread that has ended', stack: undefined };
       this.#report(this.#cycleError(cycle, now), now);
     }

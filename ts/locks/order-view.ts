@@ -248,8 +248,8 @@ export class OrderView {
     return counted;
   }
 
-  /** The cycles in the answer of the context's last call. */
-  cycles(): OrderCycle[] {
+  /** The cycles in the answer of the context's last call. Whoever takes them tells of them: they are not in it any more. */
+  takeCycles(): OrderCycle[] {
     const words = this.#answer();
     const cycles: OrderCycle[] = [];
     for (let i = 0; i < words.length; ) {
@@ -259,6 +259,7 @@ export class OrderView {
       cycles.push({ granularity, severity: severityOf(words[i + 1]!), edges });
       i += 3 + length;
     }
+    Atomics.store(this.#kernel.u32, (this.#context + CONTEXT_ANSWERED) >>> 2, 0);
     return cycles;
   }
 
