@@ -65,6 +65,7 @@ import {
   STATE_STATUS_MASK,
 } from './layout';
 import { recoverLocks } from './lock-recovery';
+import { recoverOrder } from './order-recovery';
 import { bit, wakeAll } from './parking';
 import { sendHome } from './scheduler';
 import { claimant, conclude, concludeCancelled, freeSlotSpan, markLost, poolOf, slotAt } from './slots';
@@ -104,6 +105,7 @@ export function recover(agent: usize, rescue: usize): void {
   const id = load<u32>(agent + AGENT_ID);
   store32(agent + AGENT_STATE, AGENT_DEAD);
   recoverLocks(agent);
+  recoverOrder(id);
   if (pool == 0) return; // it never joined one
   const index = load<u32>(agent + AGENT_BIT);
   store32(pool + POOL_WORKERS + (index << 2), 0);

@@ -90,8 +90,6 @@ export const CELL_BOOL: u32 = 2;
 export const CELL_TABLE_FULL: u32 = 1;
 export const CELL_KIND_CLASH: u32 = 2;
 
-
-
 // ---- lock order: answers of the checks (order.ts), a set of bits ------------------------------------------------------------------------------------------
 /** An edge was seen for the first time. */
 export const ORDER_NEW_BIT: u32 = 1;

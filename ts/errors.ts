@@ -220,6 +220,59 @@ export class NotIsolatedError extends HeddleError {
   }
 }
 
+/** One step of a {@link LockOrderError}: a lock was taken while another was held. */
+export interface LockOrderStep {
+  /** Name of the lock, or of the class, that was held. */
+  readonly held: string;
+  /** Name of what was taken. */
+  readonly taken: string;
+  /** Who was first seen to do so, where that was written down. */
+  readonly owner?: string;
+  /** Where, in JavaScript: where `locks.stacks` is `'all'`. */
+  readonly stack?: string;
+  /** How often it was seen. */
+  readonly count: number;
+  /** Is it what the owner was about to do when the fault was found? */
+  readonly isNow: boolean;
+}
+
+/** What {@link LockOrderError} says of the fault beside its message. */
+export interface LockOrderFault {
+  /** `'cycle'`: locks are taken in a ring. `'rule'`: against a declared rule. `'key'`: against the order of keys in a class. */
+  readonly kind: 'cycle' | 'rule' | 'key';
+  /**
+   * `'certain'`: the same locks are taken in a ring by different owners, which can stop for ever, given bad luck; also faults against rules and keys.
+   * `'possible'`: locks of the same classes are. `'gated'`: each time under one and the same other lock, which keeps the owners apart. `'same-owner'`: nobody
+   * but one owner does.
+   */
+  readonly severity: 'certain' | 'possible' | 'gated' | 'same-owner';
+  /** Are the steps between locks or between classes of locks? */
+  readonly granularity: 'lock' | 'class';
+  /** The ring: each takes what the next one holds, the last what the first holds. For a rule or a key, the one step against it. */
+  readonly steps: readonly LockOrderStep[];
+  /** Names of the rules that it breaks. */
+  readonly rules: readonly string[];
+}
+
+/**
+ * The lock would be taken against the declared or the learned order: the program can deadlock, even if it does not now. The lock was not taken. `code` is
+ * `ERR_LOCK_ORDER`.
+ */
+export class LockOrderError extends HeddleError {
+  static {
+    describeClass(LockOrderError.prototype, 'LockOrderError');
+  }
+
+  /** What was found, for programs; the message says the same. */
+  readonly fault: LockOrderFault;
+
+  /** @param message - both orders as a person reads them */
+  constructor(message: string, fault: LockOrderFault, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.LOCK_ORDER, message, options);
+    this.fault = fault;
+  }
+}
+
 /** One owner in a {@link DeadlockError}: it holds what the one before it in the cycle waits for. */
 export interface DeadlockParty {
   /** Number of the owner. */

@@ -13,6 +13,9 @@ export {
   InvalidTypeError,
   isHeddleError,
   LockAbandonedError,
+  LockOrderError,
+  type LockOrderFault,
+  type LockOrderStep,
   MemoryFullError,
   NotIsolatedError,
   NotOwnerError,
@@ -24,7 +27,9 @@ export {
   type WorkerExitedOptions,
 } from './errors.ts';
 export { ContextMutex } from './locks/context-mutex.ts';
-export type { LockManager } from './locks/lock-manager.ts';
+export type { LockEdge, LockGraph, LockNode } from './locks/lock-graph.ts';
+export type { LockHierarchy, LockManager, LockReference, OrderStatistics } from './locks/lock-manager.ts';
+export type { HierarchyRule } from './locks/order-rules.ts';
 export { LockOwner } from './locks/owners.ts';
 export type { DeadlockResolver } from './locks/resolver.ts';
 export type {

@@ -333,7 +333,7 @@ describe('strategies', () => {
 
   it('report-only and mode report report, and everybody waits on', async () => {
     for (const locks of [{ strategy: 'report-only' }, { waits: 'report' }] as const) {
-      const rt = await openRuntime({ locks });
+      const rt = await openRuntime({ locks: { order: 'off', ...locks } });
       const pool = await openLockPool(rt, 1);
       const reports: LockViolation[] = [];
       rt.locks.onViolation((violation) => reports.push(violation));
@@ -362,7 +362,7 @@ describe('strategies', () => {
   });
 
   it('a report of workers comes to the runtime', async () => {
-    const rt = await openRuntime({ locks: { waits: 'report' } });
+    const rt = await openRuntime({ locks: { order: 'off', waits: 'report' } });
     const pool = await openLockPool(rt, 2);
     const reports: LockViolation[] = [];
     rt.locks.onViolation((violation) => reports.push(violation));

@@ -53,6 +53,7 @@ const HEDDLE_TYPES: ErrorTypes = new Map<string, { readonly prototype: object }>
     heddle.PoolClosedError,
     heddle.MemoryFullError,
     heddle.NotIsolatedError,
+    heddle.LockOrderError,
     heddle.DeadlockError,
     heddle.LockAbandonedError,
     heddle.NotOwnerError,

@@ -9,7 +9,9 @@ export type LockMessage =
   /** Only that thread knows the strategy. */
   | { readonly kind: 'deadlock'; readonly deadlock: FoundDeadlock }
   /** A lock with this `maxHoldTimeMs` is in use. */
-  | { readonly kind: 'watch'; readonly holdMs: number };
+  | { readonly kind: 'watch'; readonly holdMs: number }
+  /** The thread of an agent has ended, and was recovered. */
+  | { readonly kind: 'gone'; readonly agentId: number };
 
 /** A violation that can be posted. */
 type PlainViolation = Omit<LockViolation, 'error'> & { readonly error?: PlainError };

@@ -12,10 +12,13 @@ import {
   HEADER_LOCK_MODES,
   KIND_SUBMITTER,
   KIND_WORKER,
+  LOCK_FLAG_CLASS,
   LOCK_FLAGS,
+  LOCK_ID,
   LOCK_NAME,
   LOCK_NEXT,
   LOCK_ORDER_MODE_SHIFT,
+  LOCK_SIZE,
   LOCK_TEXT,
   LOCK_WAITS_MODE_SHIFT,
   META_FUNCTION_MASK,
@@ -216,6 +219,28 @@ export class LockSpace {
   /** Name of a lock or class by its number. */
   nameOf(id: number): string {
     return this.nameAt(this.kernel.calls.lockAt(id) >>> 0);
+  }
+
+  /** Is this the address of a lock of the runtime, and not of a class? */
+  isLock(address: number): boolean {
+    const { calls, u32 } = this.kernel;
+    if (!Number.isInteger(address) || address <= 0 || address % LOCK_SIZE !== 0) return false;
+    if (address + LOCK_SIZE > this.kernel.u8.length) return false;
+    const id = u32[(address + LOCK_ID) >>> 2]!;
+    return id !== 0 && id <= calls.lockCount() && calls.lockAt(id) >>> 0 === address && !this.isClass(id);
+  }
+
+  /** Is this the number of a class, and not of a lock? */
+  isClass(id: number): boolean {
+    const { calls, u32 } = this.kernel;
+    return (u32[((calls.lockAt(id) >>> 0) + LOCK_FLAGS) >>> 2]! & LOCK_FLAG_CLASS) !== 0;
+  }
+
+  /** The numbers of all locks and classes. */
+  *lockIds(): Generator<number> {
+    const { calls } = this.kernel;
+    const count = calls.lockCount();
+    for (let id = 1; id <= count; id++) if (calls.lockAt(id) !== 0) yield id;
   }
 
   /** Names of the locks that an owner holds, newest first. */

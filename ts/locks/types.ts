@@ -1,5 +1,6 @@
 import type { DeadlockParty, HeddleError } from '../errors.ts';
 import type { QoSLevel } from '../qos.ts';
+import type { HierarchyRule } from './order-rules.ts';
 import type { LockOwner } from './owners.ts';
 
 /** What a check does when it finds a fault. */
@@ -18,6 +19,8 @@ export interface LocksOptions {
    * where each lock was taken, which costs microseconds a lock. Default: `'waits'`.
    */
   readonly stacks?: 'waits' | 'all' | 'off';
+  /** The declared order: see {@link LockManager.declareRules}. Default: none. */
+  readonly rules?: readonly HierarchyRule[];
   /** Name of the strategy for deadlocks: see {@link DeadlockResolver}. Default: `'abort-requester'`. */
   readonly strategy?: string;
 }

@@ -13,6 +13,7 @@ import { HeddleError, InvalidTypeError } from '../errors.ts';
 import { instantiateKernel, type Kernel, verifyMemory } from '../kernel/kernel.ts';
 import { ContextMutex } from '../locks/context-mutex.ts';
 import { LockManager } from '../locks/lock-manager.ts';
+import { OrderChecker } from '../locks/order-checks.ts';
 import type { LockOwner } from '../locks/owners.ts';
 import { DeadlockResolver } from '../locks/resolver.ts';
 import { LockSpace } from '../locks/space.ts';
@@ -92,7 +93,9 @@ class AttachedLocks {
       },
       resolver,
     );
-    this.manager = new LockManager(this.space, resolver, violations);
+    const order = new OrderChecker(this.space);
+    this.space.order = order;
+    this.manager = new LockManager(this.space, order, resolver, violations);
     this.#stopOnExit = platform.onThreadExit(() => this.leave());
   }
 
@@ -143,7 +146,7 @@ export function attachOn(platform: Platform, handle: RuntimeHandle): AttachedRun
 }
 
 /** A thread of the host is gone: gives back what it had as one that joined. */
-export function recoverAttached(kernel: Kernel, threadId: number): void {
+export function recoverAttached(kernel: Kernel, threadId: number, onGone: (agentId: number) => void): void {
   const { calls, u32 } = kernel;
   for (let id = 1; id < MAX_AGENTS; id++) {
     const agent = AGENTS + id * AGENT_SIZE;
@@ -153,6 +156,7 @@ export function recoverAttached(kernel: Kernel, threadId: number): void {
       u32[(agent + AGENT_THREAD) >>> 2] === threadId;
     if (!isIt) continue;
     calls.recover(agent, 0);
+    onGone(id);
     calls.reap(agent);
   }
 }

@@ -11,11 +11,12 @@ import { HoldWatch } from '../locks/hold-watch.ts';
 import { LockManager } from '../locks/lock-manager.ts';
 import { type LockMessage, reviveViolation } from '../locks/messages.ts';
 import { modeNumber } from '../locks/open-lock.ts';
+import { OrderChecker } from '../locks/order-checks.ts';
 import { DeadlockResolver, strategyNumber } from '../locks/resolver.ts';
 import { LockSpace } from '../locks/space.ts';
 import type { LocksOptions } from '../locks/types.ts';
 import { Violations } from '../locks/violations.ts';
-import { checkOptions, integer, object, oneOf, string } from '../options.ts';
+import { array, checkOptions, integer, object, oneOf, string } from '../options.ts';
 import type { Agent, AgentLocks } from './agent.ts';
 
 const MODES = ['throw', 'report', 'off'] as const;
@@ -34,6 +35,7 @@ export function locksCheck(value: unknown, what: string): void {
       maxLocks: integer(1, MAX_LOCKS),
       stacks: oneOf(...Object.keys(STACKS)),
       strategy: string,
+      rules: array,
     },
     what,
   );
@@ -55,6 +57,7 @@ export class RuntimeLocks implements AgentLocks {
   readonly manager: LockManager;
   readonly #violations: Violations;
   readonly #watch: HoldWatch;
+  readonly #order: OrderChecker;
 
   constructor(
     agent: Agent,
@@ -90,7 +93,10 @@ export class RuntimeLocks implements AgentLocks {
       resolver,
     );
     this.#watch = new HoldWatch(this.space, (callback, ms) => platform.timer(callback, ms));
-    this.manager = new LockManager(this.space, resolver, this.#violations);
+    this.#order = new OrderChecker(this.space);
+    this.space.order = this.#order;
+    this.manager = new LockManager(this.space, this.#order, resolver, this.#violations);
+    if (options.rules !== undefined) this.manager.declareRules(options.rules);
     agent.locks = this;
   }
 
@@ -105,6 +111,7 @@ export class RuntimeLocks implements AgentLocks {
   receive(message: LockMessage): void {
     if (message.kind === 'violation') this.#violations.report(reviveViolation(message.violation));
     else if (message.kind === 'watch') this.#watch.require(message.holdMs);
+    else if (message.kind === 'gone') this.#order.collectFrom(message.agentId);
     else this.space.detector.decideForWorker(message.deadlock);
   }
 

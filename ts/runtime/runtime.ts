@@ -176,7 +176,9 @@ export class Runtime implements AsyncDisposable {
    */
   watch(worker: unknown): void {
     const { kernel, platform } = this.#agent;
-    platform.watchWorker(worker, (threadId) => recoverAttached(kernel, threadId));
+    platform.watchWorker(worker, (threadId) =>
+      recoverAttached(kernel, threadId, (agentId) => this.#locks.receive({ kind: 'gone', agentId })),
+    );
   }
 
   /** Bytes of shared memory in use, in units of 64 KiB. */

@@ -7,6 +7,7 @@ import {
 } from '../../build/generated/layout.ts';
 import { ContextMutex } from '../locks/context-mutex.ts';
 import { describeViolation, type LockMessage } from '../locks/messages.ts';
+import { OrderChecker } from '../locks/order-checks.ts';
 import type { OwnerPlace } from '../locks/owners.ts';
 import { DeadlockResolver } from '../locks/resolver.ts';
 import { LockSpace } from '../locks/space.ts';
@@ -38,7 +39,7 @@ export class WorkerLocks {
     const worker = this.#worker;
     const { kernel, platform } = worker;
     const post = (message: LockMessage): void => worker.port.post({ kind: 'locks', message }, []);
-    return new LockSpace(
+    const space = new LockSpace(
       {
         kernel,
         agent: worker.agent,
@@ -83,6 +84,8 @@ export class WorkerLocks {
       },
       new DeadlockResolver(kernel, false),
     );
+    space.order = new OrderChecker(space);
+    return space;
   }
 
   #taskSignal(): AbortSignal | undefined {
