@@ -6,7 +6,7 @@
  * Plain accesses (`load<u32>`, `store<u32>`) elsewhere say why they may be plain.
  */
 
-// model: import { ACCESS_CAS, ACCESS_LOAD, ACCESS_RMW, ACCESS_STORE, notify, point, wait } from './schedule';
+// model: import { ACCESS_CAS, ACCESS_LOAD, ACCESS_RMW, ACCESS_STORE, notify, notifyFirst, point, wait } from './schedule';
 
 export function load32(address: usize): u32 {
   // model: point(ACCESS_LOAD, address, 4, 0, 0);
@@ -39,9 +39,19 @@ export function or32(address: usize, bits: u32): u32 {
   return atomic.or<u32>(address, bits);
 }
 
+export function and32(address: usize, bits: u32): u32 {
+  // model: point(ACCESS_RMW, address, 4, 0, 0);
+  return atomic.and<u32>(address, bits);
+}
+
 export function load64(address: usize): u64 {
   // model: point(ACCESS_LOAD, address, 8, 0, 0);
   return atomic.load<u64>(address);
+}
+
+export function store64(address: usize, value: u64): void {
+  // model: point(ACCESS_STORE, address, 8, 0, 0);
+  atomic.store<u64>(address, value);
 }
 
 export function or64(address: usize, bits: u64): u64 {
@@ -63,6 +73,12 @@ export function cas64(address: usize, expected: u64, replacement: u64): bool {
 export function wait32(address: usize, expected: u32, timeoutNs: i64): void {
   // model: wait(address, expected, timeoutNs >= 0 ? 1 : 0); return;
   atomic.wait<i32>(address, expected as i32, timeoutNs);
+}
+
+/** Wakes the waiter at `address` that came first, blocked or async. */
+export function notifyOne(address: usize): void {
+  // model: notifyFirst(address); return;
+  atomic.notify(address, 1);
 }
 
 /** Wakes every waiter at `address`, blocked or async. */

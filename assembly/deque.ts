@@ -122,6 +122,12 @@ function popLast(deque: usize, bottom: u32, top: u32, slot: u32): u32 {
   return won ? slot : 0;
 }
 
+/** Owner: the newest entry, which others may take meanwhile; 0 when there is none. */
+export function newest(deque: usize): u32 {
+  if (sizeOf(deque) == 0) return 0;
+  return load<u32>(cell(load<u32>(deque + DEQUE_BUFFER), load<u32>(deque + DEQUE_BOTTOM) - 1)); // plain: owner only
+}
+
 /** Owner: takes the newest entry if it is `slot`. */
 export function popIf(deque: usize, slot: u32): bool {
   const bottom = load<u32>(deque + DEQUE_BOTTOM) - 1; // plain: owner only

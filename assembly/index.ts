@@ -1,4 +1,6 @@
 /** The kernel's exports. Addresses are unsigned 32-bit numbers; JavaScript sees those above 2^31 as negative and shifts them with >>>. */
+import { claimZeroed, openRoot } from './order-memory';
+import { replaceRules } from './order-rules';
 import { blockParked } from './parking';
 import { count, record } from './stats';
 
@@ -15,6 +17,37 @@ export {
 export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export { recoverLocks } from './lock-recovery';
+export { configureLocks, lockAt, lockCount, openLock } from './lock-table';
+export {
+  abandonHeld,
+  bump,
+  leaveWait,
+  passWake,
+  prepareWait,
+  requestHandoff,
+  spinLock,
+  takeAbandoned,
+  tryLock,
+  unlock,
+  waitLock,
+} from './mutex';
+export {
+  beginClasses,
+  checkOrder,
+  describeLock,
+  edgeBetween,
+  explainOrder,
+  forgetLock,
+  internOrderText,
+  keepStack,
+  refuseOrder,
+  resetOrder,
+  validateOrder,
+} from './order';
+export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
+export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
+export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {
@@ -26,6 +59,7 @@ export {
   finish,
   fork,
   help,
+  helpOwn,
   hungry,
   leaveJoin,
   queueDepth,
@@ -39,6 +73,28 @@ export {
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';
+export {
+  abortWait,
+  addAwait,
+  beginWait,
+  endWait,
+  findCycle,
+  forgetAbort,
+  isAborted,
+  removeAwait,
+  wakeBlocked,
+} from './waits';
+
+/** A zeroed run of spans for compiled rules, or 0. */
+export function claimOrderRun(spans: u32): usize {
+  return openRoot() == 0 ? 0 : claimZeroed(spans);
+}
+
+/** Puts compiled rules in the place of the declared ones; 0 for none. */
+export function declareRules(rules: usize, spans: u32): void {
+  const at = openRoot();
+  if (at != 0) replaceRules(at, rules, spans);
+}
 
 /** Adds to a counter of the calling thread's record. */
 export function addCounter(counter: usize, delta: f64): void {

@@ -5,7 +5,7 @@
 const PLAIN_LOAD = 4;
 const PLAIN_STORE = 5;
 /** Imports in which a call may be suspended. */
-const SUSPENDING = 'schedule.point,schedule.wait,schedule.notify,schedule.relax';
+const SUSPENDING = 'schedule.point,schedule.wait,schedule.notify,schedule.notifyFirst,schedule.relax';
 
 const TYPE_OF = (opcode) => opcode.slice(0, 3);
 const SIZE_OF = (opcode) => {

@@ -16,6 +16,7 @@ export { pushCompletion, ringDoorbell } from './completions';
 export { beyond, initDeque, pop, popIf, push, repair, sizeOf, steal, stealBatch } from './deque';
 export * from './index';
 export { mutant } from './mutants';
+export { recoverOrder } from './order-recovery';
 export {
   announceIdle,
   beginSearch,

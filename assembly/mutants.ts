@@ -224,3 +224,65 @@ export const MUTANT_TICKS_IGNORED: u32 = 924;
 export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: a slot does not say that its result is being given back. */
 export const MUTANT_RETURNS_SILENTLY: u32 = 928;
+
+// ---- mutex.ts, waits.ts -------------------------------------------------------------------------------------------------------------------
+
+/** A free lock is taken with a store. */
+export const MUTANT_LOCK_WITHOUT_CAS: u32 = 1201;
+/** Who was woken and takes the lock does not say that others may sleep. */
+export const MUTANT_TAKES_UNCONTENDED: u32 = 1202;
+/** A waiter sleeps without a word about it. */
+export const MUTANT_CONTENDED_UNSAID: u32 = 1203;
+/** A reserved lock is anybody's. */
+export const MUTANT_BARGES_RESERVED: u32 = 1204;
+/** A waiter that gives up leaves its reservation. */
+export const MUTANT_KEEPS_RESERVATION: u32 = 1205;
+/** A waiter that gives up keeps the wake-up that it was given. */
+export const MUTANT_DROPS_WAKE: u32 = 1206;
+/** A canceller leaves the word as it is. */
+export const MUTANT_CANCEL_KEEPS_SEQUENCE: u32 = 1207;
+/** A canceller changes the word before it says that the wait is cancelled. */
+export const MUTANT_ABORT_WORD_FIRST: u32 = 1208;
+/** In the model: a waiter looks whether it was cancelled before it reads the word. */
+export const MUTANT_FLAG_BEFORE_WORD: u32 = 1209;
+/** The unlock of a reserved lock wakes one, who may be another. */
+export const MUTANT_HANDOFF_WAKES_ONE: u32 = 1210;
+/** An unlock wakes nobody. */
+export const MUTANT_UNLOCK_WAKES_NOBODY: u32 = 1211;
+/** What an owner was about to take is not noted. */
+export const MUTANT_NOTHING_PENDING: u32 = 1212;
+/** What a dead owner was about to take or to give back is not looked for. */
+export const MUTANT_PENDING_FORGOTTEN: u32 = 1213;
+/** It is freed while it stands in the list of the dead still. */
+export const MUTANT_PENDING_STAYS_LISTED: u32 = 1214;
+/** The wait of a dead owner is not undone. */
+export const MUTANT_DEAD_WAITER_SILENT: u32 = 1215;
+/** A path of waits is looked through once. */
+export const MUTANT_ONE_LOOK: u32 = 1216;
+/** Whoever finds a cycle acts. */
+export const MUTANT_ALL_ACT: u32 = 1217;
+/** In the model: an owner looks for a cycle before it says what it waits for. */
+export const MUTANT_LOOK_BEFORE_PUBLISHING: u32 = 1218;
+
+// ---- order*.ts -------------------------------------------------------------------------------------------------------------------------------
+
+/** An edge is searched for before it is linked. */
+export const MUTANT_ORDER_SETTLE_FIRST: u32 = 1350;
+/** An edge is searched for while it is linked at one end only. */
+export const MUTANT_ORDER_HALF_LINKED: u32 = 1351;
+/** Places are believed although they are being changed. */
+export const MUTANT_ORDER_ONE_LOOK: u32 = 1352;
+/** An edge outside the order is not searched for. */
+export const MUTANT_ORDER_LOOSE_UNSEARCHED: u32 = 1353;
+/** An edge that found the lock held counts as one of the order. */
+export const MUTANT_ORDER_LOOSE_UNMARKED: u32 = 1354;
+/** Edges outside the order are forgotten when a later edge is settled. */
+export const MUTANT_ORDER_LOOSE_IGNORED: u32 = 1355;
+/** An edge goes to the new table while its slot in the old one stays open. */
+export const MUTANT_ORDER_TABLE_UNSEALED: u32 = 1356;
+/** A cycle is written down as known without a look whether it is. */
+export const MUTANT_ORDER_CYCLE_UNCLAIMED: u32 = 1357;
+/** The edge that a dead thread was linking is left alone. */
+export const MUTANT_ORDER_EDGE_LEFT: u32 = 1358;
+/** Places that a dead thread was giving out are left as they are. */
+export const MUTANT_ORDER_PLAN_LEFT: u32 = 1359;

@@ -13,6 +13,7 @@
  *      them, whose word would tell them, is over.
  *   5. All workers are told to look again, and all submitters notified: a wake-up that the dead had swallowed, not yet sent, or half sent
  *      (the word says TOKEN or RUNG, but it died before it notified) is sent.
+ * Before all that, its locks are given back (lock-recovery.ts).
  *
  * `reap` gives its memory back, later: when no other thread runs a task of its slots, no result in its arena is unread, and every
  * worker has started a new look or sleeps since (so none still holds an entry of its deques). Its slots stay slots.
@@ -63,6 +64,8 @@ import {
   STATE_GENERATION_SHIFT,
   STATE_STATUS_MASK,
 } from './layout';
+import { recoverLocks } from './lock-recovery';
+import { recoverOrder } from './order-recovery';
 import { bit, wakeAll } from './parking';
 import { sendHome } from './scheduler';
 import { claimant, conclude, concludeCancelled, freeSlotSpan, markLost, poolOf, slotAt } from './slots';
@@ -101,6 +104,8 @@ export function recover(agent: usize, rescue: usize): void {
   const lane: usize = load<u32>(agent + AGENT_LANE);
   const id = load<u32>(agent + AGENT_ID);
   store32(agent + AGENT_STATE, AGENT_DEAD);
+  recoverLocks(agent);
+  recoverOrder(id);
   if (pool == 0) return; // it never joined one
   const index = load<u32>(agent + AGENT_BIT);
   store32(pool + POOL_WORKERS + (index << 2), 0);

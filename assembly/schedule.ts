@@ -22,5 +22,8 @@ export declare function wait(address: usize, expected: u32, finite: u32): u32;
 /** Wakes all; returns how many. */
 export declare function notify(address: usize): u32;
 
+/** Wakes one; returns how many. */
+export declare function notifyFirst(address: usize): u32;
+
 /** The caller spins: it has nothing to do until another thread has written something. */
 export declare function relax(): void;

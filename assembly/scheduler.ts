@@ -9,7 +9,7 @@
 import { BATCHES, dequeOf, FORKS, noteClass } from './agents';
 import { and64, load32, load64, or64, store32 } from './atomics';
 import { pushCompletion, ringDoorbell } from './completions';
-import { pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './deque';
+import { newest, pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './deque';
 import {
   AGENT_BATCH,
   AGENT_BIT,
@@ -46,6 +46,7 @@ import {
   POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKER_LANES,
+  SLOT_LINK,
   SLOT_META,
   SLOT_OWNER,
   SLOT_STATE,
@@ -348,6 +349,37 @@ export function help(agent: usize): usize {
     if (slot != 0) return slot;
   }
   return 0;
+}
+
+/**
+ * A worker in a join that holds a lock: its own newest fork, claimed, if the task in slot `root` forked it, directly or not; else 0. Anything else may
+ * want the lock, on top of the stack that holds it.
+ */
+export function helpOwn(agent: usize, root: usize): usize {
+  if (touchStack((load32(LINE - 4) & 15) + STACK_PROBE) == 0) return 0;
+  const lane: usize = load<u32>(agent + AGENT_LANE);
+  const classes = load32((load<u32>(agent + AGENT_POOL) as usize) + POOL_CLASS_MASK);
+  store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);
+  for (let c: u32 = 0; c < CLASSES; c++) {
+    if (((classes >> c) & 1) == 0) continue;
+    const deque = dequeOf(lane, c, FORKS);
+    while (true) {
+      const slot: usize = newest(deque);
+      if (slot == 0 || !descends(slot, root) || !popIf(deque, slot as u32)) break;
+      if (admit(agent, slot)) return slot;
+    }
+  }
+  return 0;
+}
+
+/** Plain: a fork's parent is written before it is queued, by this very thread. */
+function descends(slot: usize, root: usize): bool {
+  let at = slot;
+  while (at != 0 && (load<u32>(at + SLOT_META) & META_FORK_BIT) != 0) {
+    at = load<u32>(at + SLOT_LINK);
+    if (at == root) return true;
+  }
+  return false;
 }
 
 /** A worker in a join is about to sleep. 0: it may park. 1: a worker has a fork to steal, it is awake again. */

@@ -8,6 +8,8 @@ export const AGENT_DEAD: u32 = 2;
 
 export const KIND_SUBMITTER: u32 = 1;
 export const KIND_WORKER: u32 = 2;
+/** A thread of its own that joined with attachRuntime(). */
+export const KIND_ATTACHED: u32 = 3;
 
 export const POOL_FREE: u32 = 0;
 export const POOL_OPEN: u32 = 1;
@@ -88,7 +90,111 @@ export const CELL_BOOL: u32 = 2;
 export const CELL_TABLE_FULL: u32 = 1;
 export const CELL_KIND_CLASH: u32 = 2;
 
+// ---- lock order: answers of the checks (order.ts), a set of bits ------------------------------------------------------------------------------------------
+/** An edge was seen for the first time. */
+export const ORDER_NEW_BIT: u32 = 1;
+/** The answer has cycles that nobody reported before. */
+export const ORDER_CYCLE_BIT: u32 = 2;
+/** This acquisition is against the learned order, now or again. */
+export const ORDER_AGAINST_BIT: u32 = 4;
+/** It is against a declared rule. */
+export const ORDER_RULE_BIT: u32 = 8;
+/** It is against the order of keys within a class. */
+export const ORDER_KEY_BIT: u32 = 16;
+/** An edge was not kept: no room. */
+export const ORDER_OVERFLOW_BIT: u32 = 32;
+/** With ORDER_RULE_BIT or ORDER_KEY_BIT: nobody was told before that these two locks break it. */
+export const ORDER_FRESH_BIT: u32 = 64;
+
+/** Severities of cycles, the gravest last. */
+export const CYCLE_SAME_OWNER: u32 = 1;
+export const CYCLE_GATED: u32 = 2;
+export const CYCLE_POSSIBLE: u32 = 3;
+export const CYCLE_CERTAIN: u32 = 4;
+
+/** Which graph a cycle is in: its first word in an answer. */
+export const GRAPH_OF_LOCKS: u32 = 1;
+export const GRAPH_OF_CLASSES: u32 = 2;
+
+export const CONTEXT_FREE: u32 = 0;
+export const CONTEXT_LIVE: u32 = 1;
+
 /** Trace events. */
 export const TRACE_TASK: u32 = 1;
 export const TRACE_STEAL: u32 = 2;
 export const TRACE_PARK: u32 = 3;
+
+// ---- locks (mutex.ts) ----------------------------------------------------------------------------------------------------------------------------------------
+/** Answers of the calls that take a lock. A value from 0 on is the word to wait on. */
+export const LOCK_TAKEN: i32 = -1;
+/** Somebody else has it. */
+export const LOCK_BUSY: i32 = -2;
+/** The one who asks has it already, and it is not reentrant. */
+export const LOCK_OWN: i32 = -3;
+/** It is free, but its last holder ended while it held it. */
+export const LOCK_ABANDONED: i32 = -4;
+/** The one who asks is nobody: the runtime was disposed. */
+export const LOCK_CLOSED: i32 = -5;
+/** Answers of unlock(). */
+export const LOCK_RELEASED: i32 = -6;
+export const LOCK_NOT_OWNER: i32 = -7;
+
+/** Answers of openLock() that are no address. */
+export const LOCKS_FULL: u32 = 1;
+export const LOCKS_NO_MEMORY: u32 = 2;
+
+export const LOCK_FLAG_REENTRANT: u32 = 1;
+export const LOCK_FLAG_CLASS: u32 = 2;
+export const LOCK_FLAG_ORDER_KEY: u32 = 4;
+/** Two bits each, CHECK_*. */
+export const LOCK_ORDER_MODE_SHIFT: u32 = 8;
+export const LOCK_WAITS_MODE_SHIFT: u32 = 10;
+export const CHECK_MASK: u32 = 3;
+
+/** What a check does. Of a lock, CHECK_INHERIT says: as the runtime. */
+export const CHECK_INHERIT: u32 = 0;
+export const CHECK_OFF: u32 = 1;
+export const CHECK_REPORT: u32 = 2;
+export const CHECK_THROW: u32 = 3;
+/** Where the mode of waits stands in HEADER_LOCK_MODES. */
+export const MODES_WAITS_SHIFT: u32 = 2;
+/** Which stacks are kept, there too. */
+export const MODES_STACKS_SHIFT: u32 = 4;
+export const STACKS_MASK: u32 = 3;
+export const STACKS_WAITS: u32 = 0;
+export const STACKS_ALL: u32 = 1;
+export const STACKS_OFF: u32 = 2;
+
+export const STRATEGY_REQUESTER: u32 = 0;
+export const STRATEGY_YOUNGEST: u32 = 1;
+export const STRATEGY_LOWEST_QOS: u32 = 2;
+export const STRATEGY_REPORT: u32 = 3;
+/** One that the runtime's thread has by name. */
+export const STRATEGY_NAMED: u32 = 4;
+
+// ---- owners (owners.ts) --------------------------------------------------------------------------------------------------------------------------------------
+export const OWNER_KIND_FREE: u32 = 0;
+export const OWNER_KIND_THREAD: u32 = 1;
+export const OWNER_KIND_TASK: u32 = 2;
+export const OWNER_KIND_CONTEXT: u32 = 3;
+export const OWNER_KIND_EXPLICIT: u32 = 4;
+/** No owner, but a call of a pool that one awaits. */
+export const OWNER_KIND_AWAIT: u32 = 5;
+/** No owner, but another wait of one that waits already (its address is in OWNER_SLOT): several flows go by its name. */
+export const OWNER_KIND_FLOW: u32 = 6;
+
+/** Its wait ends by itself: it has a timeout or a signal. */
+export const OWNER_FLAG_BREAKABLE: u32 = 1;
+/** It only tries: it waits for a while, but is no party to a deadlock by its own doing. */
+export const OWNER_FLAG_TRY: u32 = 2;
+/** The QoS class of the task, one more than CLASS_*. */
+export const OWNER_FLAG_CLASS_SHIFT: u32 = 4;
+
+// ---- edges of the wait-for graph (waits.ts) ---------------------------------------------------------------------------------------------------------------------
+export const EDGE_LOCK: u32 = 1;
+/** A task that it joins or awaits. */
+export const EDGE_TASK: u32 = 2;
+/** The wait that blocks its thread. */
+export const EDGE_THREAD: u32 = 3;
+/** Answer of findCycle() when the scratch memory is too small. */
+export const CYCLE_NO_ROOM: i32 = -1;

@@ -27,7 +27,8 @@ async function main(options) {
   const cases = pick(suite.cases, options.only, 'case');
   const mode = options.quick ? 'quick' : 'full';
   const all = contenders.filter(
-    ({ second }) => mode === 'full' || options.contenders !== undefined || !second,
+    ({ second, suite: only }) =>
+      (only ?? suite.id) === suite.id && (mode === 'full' || options.contenders !== undefined || !second),
   );
   const taking = pick(all, options.contenders, 'contender');
   const machine = describeMachine();

@@ -220,6 +220,130 @@ export class NotIsolatedError extends HeddleError {
   }
 }
 
+/** One step of a {@link LockOrderError}: a lock was taken while another was held. */
+export interface LockOrderStep {
+  /** Name of the lock, or of the class, that was held. */
+  readonly held: string;
+  /** Name of what was taken. */
+  readonly taken: string;
+  /** Who was first seen to do so, where that was written down. */
+  readonly owner?: string;
+  /** Where, in JavaScript: where `locks.stacks` is `'all'`. */
+  readonly stack?: string;
+  /** How often it was seen. */
+  readonly count: number;
+  /** Is it what the owner was about to do when the fault was found? */
+  readonly isNow: boolean;
+}
+
+/** What {@link LockOrderError} says of the fault beside its message. */
+export interface LockOrderFault {
+  /** `'cycle'`: locks are taken in a ring. `'rule'`: against a declared rule. `'key'`: against the order of keys in a class. */
+  readonly kind: 'cycle' | 'rule' | 'key';
+  /**
+   * `'certain'`: the same locks are taken in a ring by different owners, which can stop for ever, given bad luck; also faults against rules and keys.
+   * `'possible'`: locks of the same classes are. `'gated'`: each time under one and the same other lock, which keeps the owners apart. `'same-owner'`: nobody
+   * but one owner does.
+   */
+  readonly severity: 'certain' | 'possible' | 'gated' | 'same-owner';
+  /** Are the steps between locks or between classes of locks? */
+  readonly granularity: 'lock' | 'class';
+  /** The ring: each takes what the next one holds, the last what the first holds. For a rule or a key, the one step against it. */
+  readonly steps: readonly LockOrderStep[];
+  /** Names of the rules that it breaks. */
+  readonly rules: readonly string[];
+}
+
+/**
+ * The lock would be taken against the declared or the learned order: the program can deadlock, even if it does not now. The lock was not taken. `code` is
+ * `ERR_LOCK_ORDER`.
+ */
+export class LockOrderError extends HeddleError {
+  static {
+    describeClass(LockOrderError.prototype, 'LockOrderError');
+  }
+
+  /** What was found, for programs; the message says the same. */
+  readonly fault: LockOrderFault;
+
+  /** @param message - both orders as a person reads them */
+  constructor(message: string, fault: LockOrderFault, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.LOCK_ORDER, message, options);
+    this.fault = fault;
+  }
+}
+
+/** One owner in a {@link DeadlockError}: it holds what the one before it in the cycle waits for. */
+export interface DeadlockParty {
+  /** Number of the owner. */
+  readonly owner: number;
+  /** Who it is, such as `task 'transfer' on worker 2 of pool 'bank'`. */
+  readonly label: string;
+  /** The locks that it holds, newest first; at least the one that the party before it waits for. */
+  readonly holds: readonly string[];
+  /** What it waits for: `lock 'a'`, a task that it joins or awaits, or the wait that blocks its thread. */
+  readonly waitsFor: string;
+  readonly wait: 'lock' | 'task' | 'thread';
+  /** Name of the lock that it waits for, if it waits for one. */
+  readonly lock?: string;
+  /** The wait would end by itself: it has a timeout or a signal. */
+  readonly breakable: boolean;
+  /** Milliseconds since the runtime's epoch at which the owner began. */
+  readonly bornMs: number;
+  /** Of a task: its QoS level. */
+  readonly qos?: string;
+  /** Where it waits, as far as it is known. */
+  readonly stack?: string;
+  /** Where it took the lock that the party before it waits for, where `locks.stacks` is `'all'`. */
+  readonly heldSince?: string;
+}
+
+/**
+ * The wait would never end: its owner would wait for itself, over any number of owners and threads. The wait is given up, and its owner should
+ * give up what it holds. `code` is `ERR_DEADLOCK`.
+ */
+export class DeadlockError extends HeddleError {
+  static {
+    describeClass(DeadlockError.prototype, 'DeadlockError');
+  }
+
+  /** The whole cycle, from the owner whose wait was given up: each waits for what the next one holds, the last for what the first holds. */
+  readonly cycle: readonly DeadlockParty[];
+
+  /** @param message - the cycle as a person reads it */
+  constructor(message: string, cycle: readonly DeadlockParty[], options: HeddleErrorOptions = {}) {
+    super(ErrorCode.DEADLOCK, message, options);
+    this.cycle = cycle;
+  }
+}
+
+/**
+ * The last holder of the lock ended while it held it, so what the lock protects may be half changed. The lock is not held, and stays marked until
+ * somebody takes it with `onAbandoned: 'recover'` and unlocks it. `code` is `ERR_LOCK_ABANDONED`.
+ */
+export class LockAbandonedError extends HeddleError {
+  static {
+    describeClass(LockAbandonedError.prototype, 'LockAbandonedError');
+  }
+
+  /** @param message - action, state, what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.LOCK_ABANDONED, message, options);
+  }
+}
+
+/** A lock was unlocked by someone who does not hold it: never locked, unlocked already, or another owner's. `code` is `ERR_NOT_OWNER`. */
+export class NotOwnerError extends HeddleError {
+  static {
+    describeClass(NotOwnerError.prototype, 'NotOwnerError');
+  }
+
+  /** @param message - action, state (who holds it), what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.NOT_OWNER, message, options);
+  }
+}
+
 /**
  * A value cannot cross to another thread: a function, a symbol, a WeakMap, a Promise, and what else structured clone refuses.
  * `name` is `'DataCloneError'`, `code` is `ERR_INVALID_ARGUMENT`, `path` says where it sits.

@@ -4,7 +4,8 @@
  * @module
  */
 import { assertIsolated, browserPlatform } from './platform/browser.ts';
-import { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
+import { type AttachedRuntime, attachOn } from './runtime/attach.ts';
+import { openRuntime, type Runtime, type RuntimeHandle, type RuntimeOptions } from './runtime/runtime.ts';
 import { offerStandalonePools } from './runtime/standalone.ts';
 
 export * from './surface.ts';
@@ -21,4 +22,14 @@ offerStandalonePools(browserPlatform);
 export async function createRuntime(options?: RuntimeOptions): Promise<Runtime> {
   assertIsolated();
   return openRuntime(browserPlatform, options);
+}
+
+/**
+ * Joins a runtime from a bare worker thread that got its `handle` by message.
+ *
+ * @param handle - `runtime.handle` of the thread that made it
+ * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything else, or for the memory of another version of heddle.
+ */
+export function attachRuntime(handle: RuntimeHandle): AttachedRuntime {
+  return attachOn(browserPlatform, handle);
 }

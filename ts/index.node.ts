@@ -4,7 +4,8 @@
  * @module
  */
 import { nodePlatform, useNativeCodecs } from './platform/node.ts';
-import { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
+import { type AttachedRuntime, attachOn } from './runtime/attach.ts';
+import { openRuntime, type Runtime, type RuntimeHandle, type RuntimeOptions } from './runtime/runtime.ts';
 import { offerStandalonePools } from './runtime/standalone.ts';
 
 export * from './surface.ts';
@@ -22,4 +23,14 @@ useNativeCodecs();
  */
 export function createRuntime(options?: RuntimeOptions): Promise<Runtime> {
   return openRuntime(nodePlatform, options);
+}
+
+/**
+ * Joins a runtime from a bare worker thread that got its `handle` by message.
+ *
+ * @param handle - `runtime.handle` of the thread that made it
+ * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything else, or for the memory of another version of heddle.
+ */
+export function attachRuntime(handle: RuntimeHandle): AttachedRuntime {
+  return attachOn(nodePlatform, handle);
 }

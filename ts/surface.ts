@@ -2,6 +2,8 @@
 export { move } from './codec/move.ts';
 export {
   DataCloneFailure,
+  DeadlockError,
+  type DeadlockParty,
   ErrorCode,
   HeddleError,
   type HeddleErrorCode,
@@ -10,8 +12,13 @@ export {
   InvalidRangeError,
   InvalidTypeError,
   isHeddleError,
+  LockAbandonedError,
+  LockOrderError,
+  type LockOrderFault,
+  type LockOrderStep,
   MemoryFullError,
   NotIsolatedError,
+  NotOwnerError,
   PoolClosedError,
   QueueFullError,
   TaskAbortedError,
@@ -19,6 +26,27 @@ export {
   WorkerExitedError,
   type WorkerExitedOptions,
 } from './errors.ts';
+export { ContextMutex } from './locks/context-mutex.ts';
+export type { LockEdge, LockGraph, LockNode } from './locks/lock-graph.ts';
+export type { LockHierarchy, LockManager, LockReference, OrderStatistics } from './locks/lock-manager.ts';
+export type { HierarchyRule } from './locks/order-rules.ts';
+export { LockOwner } from './locks/owners.ts';
+export type { DeadlockResolver } from './locks/resolver.ts';
+export type {
+  CheckMode,
+  Deadlock,
+  Guard,
+  LockContext,
+  LockEntry,
+  LockManagerSnapshot,
+  LockObserver,
+  LockSnapshot,
+  LocksOptions,
+  LockViolation,
+  MutexOptions,
+  ResolutionAction,
+  ResolutionStrategy,
+} from './locks/types.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
@@ -44,7 +72,7 @@ export type {
   WorkerMetrics,
 } from './pool/types.ts';
 export type { QoSLevel } from './qos.ts';
-export { type AttachedRuntime, attachRuntime } from './runtime/attach.ts';
+export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';

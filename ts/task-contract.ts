@@ -1,3 +1,6 @@
+import type { ContextMutex } from './locks/context-mutex.ts';
+import type { LockOwner } from './locks/owners.ts';
+import type { MutexOptions } from './locks/types.ts';
 import type { QoSLevel } from './qos.ts';
 import type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 import type { SharedArrayType } from './runtime/shared-arrays.ts';
@@ -35,6 +38,12 @@ export interface TaskRuntime {
   alloc<T>(type: SharedArrayType<T>, length: number): T;
   /** Gives the memory of {@link alloc} back. */
   free(array: ArrayBufferView): void;
+  /** The mutex of this name: the same lock in every thread of the runtime. A task is an owner of its own; what it holds when it ends is freed, marked abandoned, and reported. */
+  mutex(name: string, options?: MutexOptions): ContextMutex;
+  /** Runs `fn` as an owner of locks of its own, for flows that run side by side in one task. */
+  withOwner<R>(fn: (owner: LockOwner) => R, name?: string): R;
+  /** An owner of locks to pass as `ctx.owner`. */
+  createOwner(name?: string): LockOwner;
 }
 
 /** What a worker implements for `heddle/task`. */

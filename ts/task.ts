@@ -17,6 +17,9 @@ import { InvalidTypeError } from './errors.ts';
 import { type Forked, TASK_API, type TaskApi, type TaskContext, type TaskRuntime } from './task-contract.ts';
 
 export { move } from './codec/move.ts';
+export type { ContextMutex } from './locks/context-mutex.ts';
+export type { LockOwner } from './locks/owners.ts';
+export type { Guard, LockContext, LockObserver, LockSnapshot, MutexOptions } from './locks/types.ts';
 export type { QoSLevel } from './qos.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';

@@ -48,6 +48,7 @@ const platform: WorkerPlatform = {
   turn,
   openPort: (remote) => openPort(remote as MessagePort),
   asyncStore: undefined,
+  newAsyncStore: () => undefined,
   onUncaught(report) {
     addEventListener('error', (event) => {
       event.preventDefault();

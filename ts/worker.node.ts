@@ -1,12 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { isMainThread, type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { InvalidTypeError } from './errors.ts';
-import { clockOffset, openPort, useNativeCodecs } from './platform/node.ts';
+import { clockOffset, newAsyncStore, openPort, useNativeCodecs } from './platform/node.ts';
 import type { WorkerPlatform } from './platform/port.ts';
 import { startWorker } from './worker/start.ts';
-
-const store = new AsyncLocalStorage<unknown>();
 
 if (isMainThread || parentPort === null) {
   throw new InvalidTypeError('heddle/worker is the entry of a worker thread; a pool starts it by itself');
@@ -22,7 +19,8 @@ const platform: WorkerPlatform = {
   clockOffset,
   turn: setImmediate,
   openPort: (remote) => openPort(remote as MessagePort),
-  asyncStore: { run: (value, fn) => store.run(value, fn), get: () => store.getStore() },
+  asyncStore: newAsyncStore(),
+  newAsyncStore,
   onUncaught(report) {
     process.on('uncaughtException', (error) => report(error, 'exception'));
     process.on('unhandledRejection', (error) => report(error, 'rejection'));

@@ -22,6 +22,8 @@ export interface Contender {
   version: string;
   /** Only in the echo cases of a full run: a configuration that the sweep put close behind another one. */
   second?: boolean;
-  kind: 'heddle' | 'pool' | 'raw' | 'inline' | 'limit';
+  /** Takes part in this suite only. */
+  suite?: string;
+  kind: 'heddle' | 'pool' | 'raw' | 'inline' | 'limit' | 'twin';
   start(options: { threads: number }): Promise<StartedPool>;
 }

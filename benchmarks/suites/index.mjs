@@ -1,6 +1,7 @@
+import { locks } from './locks.mjs';
 import { pool } from './pool.mjs';
 
-export const suites = { pool };
+export const suites = { pool, locks };
 
 /** Every case of every suite: what an agent can be asked for. */
 export const cases = Object.values(suites).flatMap((suite) => suite.cases);

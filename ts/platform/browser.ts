@@ -160,6 +160,15 @@ export const browserPlatform: Platform = {
     return () => clearTimeout(timer);
   },
   startWorker,
+  threadId: () => 0,
+  // The thread is gone before anything could be called.
+  onThreadExit: () => () => undefined,
+  watchWorker() {
+    throw new InvalidTypeError('watch() works in Node only: a browser does not tell that a worker has ended');
+  },
+  // A worker of a page may; the page itself, and a service worker, may not.
+  mayBlock: () => 'DedicatedWorkerGlobalScope' in globalThis || 'SharedWorkerGlobalScope' in globalThis,
+  newAsyncStore: () => undefined,
   channel() {
     const { port1, port2 } = new MessageChannel();
     return { local: openPort(port1), remote: port2 };

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
@@ -7,6 +8,7 @@ import {
   type MessagePort,
   receiveMessageOnPort,
   type TransferListItem,
+  threadId,
   Worker,
 } from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
@@ -14,16 +16,29 @@ import { setBufferAllocator } from '../codec/buffers.ts';
 import { setStringCodec } from '../codec/pack.ts';
 import { InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
-import type { Platform, PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from './port.ts';
+import type {
+  AsyncStore,
+  Platform,
+  PlatformWorker,
+  ValuePort,
+  WorkerEvents,
+  WorkerThreadOptions,
+} from './port.ts';
 
 /** Far enough in the future that the timer never fires; it is only there to be held on to. */
 const NEVER_MS = 2 ** 31 - 1;
 /** Fork/join recursion lives on the worker's stack: 10,000 outstanding forks need more than V8's default of 4 MiB. */
 const STACK_MIB = 16;
 
+const CLOCK_READINGS = 8;
+
 /** Offset of `performance.now()` to the monotonic clock that all threads of the process share. */
 export function clockOffset(): number {
-  return Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  // Time that passes between the two readings makes it smaller, and a preempted thread loses milliseconds there.
+  let offset = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < CLOCK_READINGS; i++)
+    offset = Math.max(offset, Number(process.hrtime.bigint()) / 1e6 - performance.now());
+  return offset;
 }
 
 /** From so many bytes on it pays to leave a buffer unzeroed that is overwritten at once. */
@@ -35,6 +50,12 @@ export function useNativeCodecs(): void {
   setBufferAllocator((bytes) =>
     bytes < UNZEROED_BYTES ? new ArrayBuffer(bytes) : (Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer),
   );
+}
+
+/** A store over an AsyncLocalStorage of its own. */
+export function newAsyncStore(): AsyncStore {
+  const store = new AsyncLocalStorage<unknown>();
+  return { run: (value, fn) => store.run(value, fn), get: () => store.getStore() };
 }
 
 let lastBytes: Uint8Array | undefined;
@@ -139,6 +160,20 @@ export const nodePlatform: Platform = {
     return () => clearTimeout(timer);
   },
   startWorker,
+  threadId: () => threadId,
+  onThreadExit(callback) {
+    process.on('exit', callback);
+    return () => process.off('exit', callback);
+  },
+  watchWorker(worker, onGone) {
+    if (!(worker instanceof Worker))
+      throw new InvalidTypeError(`watch() takes a Worker of node:worker_threads, not ${describe(worker)}`);
+    // An ended worker has no id any more.
+    const { threadId: id } = worker;
+    worker.once('exit', () => onGone(id));
+  },
+  mayBlock: () => true,
+  newAsyncStore,
   channel() {
     const { port1, port2 } = new MessageChannel();
     return { local: openPort(port1), remote: port2 as unknown as Transferable };

@@ -67,6 +67,20 @@ export interface Platform {
     options: WorkerThreadOptions,
     events: WorkerEvents,
   ): PlatformWorker;
+  /** The host's id of the calling thread; 0 where it has none. */
+  threadId(): number;
+  /** Calls back when the calling thread ends by itself or by `process.exit`. Returns a function that takes it back. */
+  onThreadExit(callback: () => void): () => void;
+  /**
+   * Calls back with the id of a worker thread that the user made, once it is gone however it ended.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no such worker, or where the host cannot tell.
+   */
+  watchWorker(worker: unknown, onGone: (threadId: number) => void): void;
+  /** May the calling thread block? Not the main thread of a page. */
+  mayBlock(): boolean;
+  /** A store that follows async code, where the host has one. */
+  newAsyncStore(): AsyncStore | undefined;
   /** A channel: our end, and the end to transfer to the worker. */
   channel(): { local: ValuePort; remote: Transferable };
   /** Calls back each time the process is about to exit because nothing is left to do; returns a function that takes it back. */
@@ -88,8 +102,10 @@ export interface WorkerPlatform {
   turn(callback: () => void): void;
   /** Turns the end of a channel that arrived with the boot message into a port. */
   openPort(remote: unknown): ValuePort;
-  /** A store that follows async code, where the host has one. */
+  /** A store that follows async code, where the host has one: it holds the task. */
   readonly asyncStore: AsyncStore | undefined;
+  /** Another such store. */
+  newAsyncStore(): AsyncStore | undefined;
   /** Errors that no task caught: timers, late rejections. The thread goes on. */
   onUncaught(report: (error: unknown, origin: 'exception' | 'rejection') => void): void;
   /** Bytes of JavaScript heap in use, where the host tells. */

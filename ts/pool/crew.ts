@@ -549,6 +549,7 @@ export class Crew {
     }
     this.#host.detach(member.agentId);
     kernel.calls.recover(member.agent, this.#closing ? 0 : lane);
+    agent.locks?.receive({ kind: 'gone', agentId: member.agentId });
     // Noted after the recovery: from here on nobody can take anything from the dead worker's deques.
     const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#zombies.push({ agent: member.agent, ticks });

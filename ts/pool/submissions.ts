@@ -149,6 +149,8 @@ export class Submissions implements Drainable {
   #now = 0;
   #sinceStamp = 0;
   #lastStackAt = Number.NEGATIVE_INFINITY;
+  /** Slot of the last call that was queued. */
+  lastSlot = 0;
 
   constructor(host: SubmissionHost) {
     this.#host = host;
@@ -221,6 +223,7 @@ export class Submissions implements Drainable {
 
   #enqueue(slot: number, classNumber: number, node: number): void {
     this.#out++;
+    this.lastSlot = slot;
     if (this.#agent.kernel.calls.submit(this.#pool, this.#lane, classNumber, node, slot) === 0)
       this.#noRoom(slot);
     this.#agent.pump.start();
@@ -414,6 +417,20 @@ export class Submissions implements Drainable {
     }
   }
 
+  /** Calls back when the call in a slot has its outcome, before anybody else hears of it. */
+  beforeSettling(slot: number, callback: () => void): void {
+    const ordinal = this.#agent.slots.ordinal(slot);
+    const resolve = this.#resolves[ordinal];
+    if (resolve === undefined) return;
+    const wrapped = (value: unknown): void => {
+      callback();
+      resolve(value);
+    };
+    this.#resolves[ordinal] = wrapped;
+    const extra = this.#extras[ordinal];
+    if (extra !== undefined) extra.resolve = wrapped;
+  }
+
   #abortError(name: string, cause: unknown): TaskAbortedError {
     return new TaskAbortedError(`task '${name}' was aborted`, { resource: name, cause });
   }
@@ -436,6 +453,8 @@ export class Submissions implements Drainable {
     const claimant = this.#claimant(slot);
     if (claimant === 0) return;
     kernel.calls.unpark(kernel.calls.agentAt(claimant));
+    // It, or a fork of it, may wait for a lock.
+    kernel.calls.wakeBlocked(this.#pool);
     if (graceMs === undefined) return;
     extra.stopGrace = this.#agent.platform.timer(() => {
       // It may have ended meanwhile, with its outcome still on its way.

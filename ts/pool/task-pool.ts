@@ -29,6 +29,7 @@ import type { Agent } from '../runtime/agent.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
+import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
 import { toHistogram } from './metrics.ts';
 import { PortValues } from './port-values.ts';
@@ -307,7 +308,20 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     }
     const { outstanding } = this.#submissions;
     if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) return Promise.reject(this.#queueFull());
+    const holder = this.#agent.locks?.holder() ?? 0;
+    if (holder !== 0) return this.#runHolding(holder, () => this.#submissions.run(id, args));
     return this.#submissions.run(id, args);
+  }
+
+  /** A call by an owner that holds locks: when it is awaited, the owner waits for the task. */
+  #runHolding(holder: number, run: () => Promise<unknown>): Promise<unknown> {
+    this.#submissions.lastSlot = 0;
+    const promise = run();
+    const slot = this.#submissions.lastSlot;
+    if (slot === 0) return promise;
+    const call = new LinkedCall(this.#agent.locks!.space, holder, slot);
+    this.#submissions.beforeSettling(slot, () => call.end());
+    return call.follow(promise);
   }
 
   #runChecked(
@@ -325,7 +339,10 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
-      return this.#submissions.runWith(id, args, options ?? {}, range);
+      const run = (): Promise<unknown> => this.#submissions.runWith(id, args, options ?? {}, range);
+      // A task that may run again has another slot then, so it is left out.
+      const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
+      return holder === 0 ? run() : this.#runHolding(holder, run);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -629,6 +646,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     for (const closed of this.#onClosed) closed();
   }
 
+  /** @internal Address of its record. */
+  get address(): number {
+    return this.#pool;
+  }
+
   /** @internal */
   whenClosed(callback: () => void): void {
     this.#onClosed.push(callback);
@@ -651,6 +673,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   #onReport(_agentId: number, message: FromWorker): void {
+    if (message.kind === 'locks') this.#agent.locks?.receive(message.message);
     if (message.kind === 'uncaught')
       this.#report(reviveError(message.error as PlainError, this.#host.errorTypes));
   }

@@ -5,6 +5,8 @@ import { SlotCodec } from '../codec/slot-values.ts';
 import { HeddleError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
+import type { LockMessage } from '../locks/messages.ts';
+import type { LockSpace } from '../locks/space.ts';
 import type { Platform } from '../platform/port.ts';
 import { Pump } from './pump.ts';
 
@@ -18,6 +20,16 @@ export interface Agent {
   readonly slots: SlotTable;
   readonly codec: SlotCodec;
   readonly pump: Pump;
+  /** The locks of this thread; takes also what workers tell about theirs. Set by the runtime. */
+  locks: AgentLocks | undefined;
+}
+
+/** What pools need of locks. */
+export interface AgentLocks {
+  readonly space: LockSpace;
+  /** Address of the owner that calls, if it holds a lock; else 0. */
+  holder(): number;
+  receive(message: LockMessage): void;
 }
 
 /**
@@ -42,5 +54,6 @@ export function createAgent(kernel: Kernel, platform: Platform, clock: Clock): A
     slots: new SlotTable(kernel, address),
     codec,
     pump: new Pump(kernel, address, platform, clock),
+    locks: undefined,
   };
 }

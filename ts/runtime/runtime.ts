@@ -1,12 +1,18 @@
 import { createClock } from '../clock.ts';
 import { HeddleError } from '../errors.ts';
 import { compileKernel, createMemory, initialiseMemory, instantiateKernel } from '../kernel/kernel.ts';
+import { ContextMutex } from '../locks/context-mutex.ts';
+import type { LockManager } from '../locks/lock-manager.ts';
+import type { LockOwner } from '../locks/owners.ts';
+import type { LocksOptions, MutexOptions } from '../locks/types.ts';
 import { checkOptions, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
 import { type Agent, createAgent } from './agent.ts';
+import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
+import { configureLocks, locksCheck, RuntimeLocks } from './locks.ts';
 import { createSharedArrays, type SharedArrays, type SharedArrayType } from './shared-arrays.ts';
 
 /** Options of a runtime. */
@@ -16,6 +22,8 @@ export interface RuntimeOptions {
    * Node, 256 MiB in browsers.
    */
   readonly memoryBytes?: number;
+  /** What is checked of locks, and how many there may be. */
+  readonly locks?: LocksOptions;
 }
 
 /** What another thread needs to join a runtime; structured-cloneable. */
@@ -34,15 +42,23 @@ export class Runtime implements AsyncDisposable {
   readonly #epoch: number;
   readonly #cells: Cells;
   readonly #arrays: SharedArrays;
+  readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
   #disposed = false;
 
   /** @internal Use {@link createRuntime}. */
-  constructor(agent: Agent, epoch: number) {
+  constructor(agent: Agent, epoch: number, locks: LocksOptions) {
     this.#agent = agent;
     this.#epoch = epoch;
     this.#cells = createCells(agent.kernel, agent.address);
     this.#arrays = createSharedArrays(agent.kernel);
+    this.#locks = new RuntimeLocks(agent, locks, (address, id) => {
+      for (const pool of this.#pools) {
+        const task = pool.address === address ? pool.tasks[id] : undefined;
+        if (task !== undefined) return { task, pool: pool.name };
+      }
+      return undefined;
+    });
   }
 
   /**
@@ -103,10 +119,66 @@ export class Runtime implements AsyncDisposable {
     this.#arrays.free(array);
   }
 
+  /**
+   * The mutex of this name: the same lock in every thread. What `options` does not say is as it was where the lock was first opened.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or when the lock exists with another value of an option that is given.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond `locks.maxLocks`, ERR_MEMORY_FULL, ERR_POOL_CLOSED after `dispose`.
+   */
+  mutex(name: string, options: MutexOptions = {}): ContextMutex {
+    this.#assertOpen('open a lock');
+    return new ContextMutex(this.#locks.space.open(name, options), options);
+  }
+
+  /**
+   * Runs `fn` as an owner of locks of its own: locks that it takes are its, and so are those of everything asynchronous that comes of it. For each request of a
+   * server, say. The owner ends when `fn` returns, or when the promise that it returned settles; locks that it holds then are freed, marked
+   * abandoned, and reported.
+   *
+   * In a browser no store follows async code: there only what runs before the first `await` knows its owner. Take the owner that `fn` is called with, and pass it
+   * as `ctx.owner`.
+   *
+   * @param name - for reports
+   * @returns what `fn` returned
+   */
+  withOwner<R>(fn: (owner: LockOwner) => R, name?: string): R {
+    this.#assertOpen('make an owner');
+    return this.#locks.space.owners.run(fn, name);
+  }
+
+  /**
+   * An owner of locks to pass as `ctx.owner`. Ends with its `end()`.
+   *
+   * @param name - for reports
+   */
+  createOwner(name?: string): LockOwner {
+    this.#assertOpen('make an owner');
+    return this.#locks.space.owners.explicit(name);
+  }
+
+  /** All locks of the runtime: who holds them, what is reported, how deadlocks are resolved. */
+  get locks(): LockManager {
+    return this.#locks.manager;
+  }
+
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
     return { module, memory, epoch: this.#epoch };
+  }
+
+  /**
+   * Tells the runtime of a worker thread of yours that joins with {@link attachRuntime}. When it is gone, however it ended, locks that it held are freed and
+   * marked abandoned. Without this that happens only where the thread ends by itself or by `process.exit`, and not by `terminate()`. Node only.
+   *
+   * @param worker - a `Worker` of node:worker_threads that runs
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything else, and in browsers.
+   */
+  watch(worker: unknown): void {
+    const { kernel, platform } = this.#agent;
+    platform.watchWorker(worker, (threadId) =>
+      recoverAttached(kernel, threadId, (agentId) => this.#locks.receive({ kind: 'gone', agentId })),
+    );
   }
 
   /** Bytes of shared memory in use, in units of 64 KiB. */
@@ -114,9 +186,10 @@ export class Runtime implements AsyncDisposable {
     return this.#agent.kernel.calls.usedSpans() * 2 ** 16;
   }
 
-  /** Destroys all pools. May be called again. */
+  /** Destroys all pools; who waits for a lock in this thread is told ERR_POOL_CLOSED. May be called again. */
   async dispose(): Promise<void> {
     this.#disposed = true;
+    this.#locks.close();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 
@@ -137,11 +210,17 @@ export class Runtime implements AsyncDisposable {
  * @throws {NotIsolatedError} ERR_NOT_ISOLATED where there is no shared memory.
  */
 export async function openRuntime(platform: Platform, options: RuntimeOptions = {}): Promise<Runtime> {
-  checkOptions(options, { memoryBytes: integer(LEAST_BYTES, MOST_BYTES) }, 'createRuntime()');
+  checkOptions(
+    options,
+    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck },
+    'createRuntime()',
+  );
   const memory = createMemory(options.memoryBytes ?? platform.defaultMemoryBytes);
   const kernel = instantiateKernel(await compileKernel(), memory);
   initialiseMemory(kernel);
+  const locks = options.locks ?? {};
+  configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  return new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch);
+  return new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch, locks);
 }

@@ -20,6 +20,8 @@ export class TaskRun {
   told = false;
   /** No store follows its async code: its function had returned plain values before. */
   loose = false;
+  /** Address of its owner of locks, or 0. */
+  owner = 0;
   /** Its newest fork that was not joined, linked to older ones. */
   forks: Fork | undefined = undefined;
   #controller: AbortController | undefined;

@@ -47,6 +47,8 @@ export interface Forker {
   readonly slot: number;
   /** Its newest fork that was not joined, linked to older ones. */
   forks: Fork | undefined;
+  /** Address of its owner of locks, or 0. */
+  owner: number;
 }
 
 /**

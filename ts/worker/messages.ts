@@ -1,4 +1,5 @@
 import type { PlainError } from '../codec/error-codec.ts';
+import type { LockMessage } from '../locks/messages.ts';
 import type { WorkerDiagnostics } from '../pool/types.ts';
 
 /**
@@ -10,6 +11,8 @@ export type FromWorker =
   | { readonly kind: 'want'; readonly slot: number; readonly turn: number }
   /** The result, or the plain error, of a slot that it concludes next. */
   | { readonly kind: 'value'; readonly slot: number; readonly turn: number; readonly value: unknown }
+  /** About locks. */
+  | { readonly kind: 'locks'; readonly message: LockMessage }
   /** An error that no task caught. */
   | { readonly kind: 'uncaught'; readonly error: PlainError; readonly origin: 'exception' | 'rejection' };
 

@@ -16,6 +16,9 @@ export function installTaskApi(worker: Worker): void {
     atomicBool: (name) => cells.bool(name),
     alloc: (type, length) => arrays.alloc(type, length),
     free: (array) => arrays.free(array),
+    mutex: (name, options = {}) => worker.locks.mutex(name, options),
+    withOwner: (fn, name) => worker.locks.space.owners.run(fn, name),
+    createOwner: (name) => worker.locks.space.owners.explicit(name),
   };
   const api: TaskApi = {
     fork: (fn, count, a, b, c, rest) => fork(worker, fn as TaskFunction, count, a, b, c, rest) as never,

@@ -50,6 +50,7 @@ import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
 import { DataCloneFailure, InvalidTypeError, MemoryFullError, TaskAbortedError } from '../errors.ts';
 import { type Kernel, turnOf } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
+import { ActiveOwner } from '../locks/owners.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
 import { cancelWord, TaskRun } from './context.ts';
 import {
@@ -68,6 +69,7 @@ import {
   tellThieves,
   unlink,
 } from './forks.ts';
+import { WorkerLocks } from './locks.ts';
 import type { BootOptions, ToWorker } from './messages.ts';
 import { TraceRing } from './trace-ring.ts';
 
@@ -129,19 +131,25 @@ export class Worker {
   deque: number;
   classBits = -1;
   forkCount = 0;
+  /** The plain task that runs now, or the async one for as long as it has not awaited. */
+  running: Forker | undefined;
+  /** The owner of locks that is the running task, once it has one. */
+  readonly activeOwner: ActiveOwner = new ActiveOwner();
+  /** Its locks; none until a task asks for the runtime. */
+  readonly locks: WorkerLocks;
 
   readonly #functions: readonly TaskFunction[];
   readonly #names: readonly string[];
   readonly #modes: Uint8Array;
   readonly #concurrency: number;
-  readonly #maySpin: boolean;
+  /** May this machine run another thread while this one spins? */
+  readonly maySpin: boolean;
   readonly port: ValuePort;
   readonly #trace: TraceRing | undefined;
   readonly #async = new Set<TaskRun>();
   readonly #awaitedForks = new Map<Fork, () => void>();
   readonly #endings = new Set<Ending>();
   readonly #wantedArguments = new Map<number, { run: TaskRun; meta: number; turn: number }>();
-  #frame: Forker | undefined;
   #run: TaskRun | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
@@ -185,9 +193,10 @@ export class Worker {
     this.#names = names;
     this.#modes = new Uint8Array(functions.length);
     this.#concurrency = options.concurrency;
-    this.#maySpin = options.maySpin;
+    this.maySpin = options.maySpin;
     this.port = platform.openPort(options.port);
     this.port.listen((message) => this.#receive(message as ToWorker));
+    this.locks = new WorkerLocks(this);
     this.#trace = options.traced ? new TraceRing(kernel, options.agent, this.clock) : undefined;
     for (const [id, fn] of functions.entries()) this.functionIds.set(fn, id);
   }
@@ -335,7 +344,7 @@ export class Worker {
   /** Searches for a short while, if no other worker does. The window follows whether it paid. */
   #spin(now: number): number {
     const { calls } = this.kernel;
-    if (!this.#maySpin || calls.startSearch(this.agent) === 0) return 0;
+    if (!this.maySpin || calls.startSearch(this.agent) === 0) return 0;
     this.#setActivity(WORKER_SEARCHING);
     const until = now + this.#spinWindow;
     do {
@@ -358,7 +367,7 @@ export class Worker {
     if (calls.enterIdle(this.agent, this.#async.size) !== 0) return;
     const start = this.clock.now();
     calls.addCounter(this.agent + COUNTER_PARKS, 1);
-    if (this.#async.size === 0 && this.#maySpin && this.#blockShortly()) {
+    if (this.#async.size === 0 && this.maySpin && this.#blockShortly()) {
       calls.exitIdle(this.agent);
     } else {
       this.#setActivity(this.#async.size > 0 ? WORKER_AWAITING : WORKER_IDLE);
@@ -494,11 +503,12 @@ export class Worker {
       this.#executeAsync(slot, meta, id, undefined);
       return;
     }
-    const outerFrame = this.#frame;
+    const outerFrame = this.running;
     const outerRun = this.#run;
     const outerBits = this.classBits;
-    const frame: Forker = { slot, forks: undefined };
-    this.#frame = frame;
+    const frame: Forker = { slot, forks: undefined, owner: 0 };
+    const outerOwner = this.activeOwner.enter(0);
+    this.running = frame;
     this.#run = undefined;
     this.#enterClass(meta);
     const start = this.#trace === undefined ? 0 : this.clock.now();
@@ -516,13 +526,18 @@ export class Worker {
       abandonLeft(this, frame);
     }
     const run = this.#run as TaskRun | undefined;
-    this.#frame = outerFrame;
+    this.running = outerFrame;
+    this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
     this.classBits = outerBits;
     if (outerBits >= 0) this.#enterClass(outerBits);
     this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
+    if (!failed && isThenable(value)) {
+      this.#becomeAsync(frame, id, value, run);
+      return;
+    }
+    if (frame.owner !== 0) this.locks.endTask(frame);
     if (failed) this.#fail(slot, value, run);
-    else if (isThenable(value)) this.#becomeAsync(frame, id, value, run);
     else this.#succeed(slot, value, run);
   }
 
@@ -539,10 +554,11 @@ export class Worker {
 
   #executeAsync(slot: number, meta: number, id: number, args: readonly unknown[] | undefined): void {
     const run = new TaskRun(slot, this.#names[id]!);
-    const outerFrame = this.#frame;
+    const outerFrame = this.running;
     const outerRun = this.#run;
     const outerBits = this.classBits;
-    this.#frame = run;
+    const outerOwner = this.activeOwner.enter(0);
+    this.running = run;
     this.#run = run;
     this.#enterClass(meta);
     const fn = this.#functions[id]!;
@@ -562,16 +578,19 @@ export class Worker {
       value = error;
       abandonLeft(this, run);
     }
-    this.#frame = outerFrame;
+    this.running = outerFrame;
+    this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
     this.classBits = outerBits;
     if (outerBits >= 0) this.#enterClass(outerBits);
-    if (failed) {
-      this.#fail(slot, value, run);
-    } else if (isThenable(value)) {
+    if (!failed && isThenable(value)) {
       this.#modes[id] = ASYNC;
       this.#follow(run, value, id, start);
       return;
+    }
+    if (run.owner !== 0) this.locks.endTask(run);
+    if (failed) {
+      this.#fail(slot, value, run);
     } else {
       if (this.#modes[id] === UNKNOWN && args === undefined) this.#modes[id] = SYNC;
       this.#succeed(slot, value, run);
@@ -585,6 +604,7 @@ export class Worker {
     const run = made ?? new TaskRun(frame.slot, this.#names[id]!);
     handOver(frame, run);
     run.loose = true;
+    if (frame.owner !== 0) this.locks.moveOwner(frame, run);
     this.#follow(run, value, id, this.#trace === undefined ? 0 : this.clock.now());
   }
 
@@ -600,6 +620,7 @@ export class Worker {
     const succeed = (result: unknown): void => {
       if (run.done) return;
       this.#async.delete(run);
+      if (run.owner !== 0) this.locks.endTask(run);
       conclude(false, result);
     };
     const fail = (error: unknown): void => {
@@ -624,6 +645,8 @@ export class Worker {
   #abandon(run: TaskRun, conclude: () => void): void {
     run.done = true;
     this.#async.delete(run);
+    // First: what it forked may wait for a lock that it holds.
+    if (run.owner !== 0) this.locks.endTask(run);
     const forks = dropLeft(this, run);
     if (forks.length === 0) conclude();
     else this.#endings.add({ forks, conclude });
@@ -748,12 +771,11 @@ export class Worker {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT outside a task.
    */
   frame(caller: string): Forker {
-    const frame =
-      this.#frame ?? (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
+    const frame = this.running ?? this.asyncRun();
     if (frame === undefined) {
       throw new InvalidTypeError(`${caller}() was called outside a task; it works only while a task runs`);
     }
-    if (this.#frame === undefined) this.#reenter(frame as TaskRun, caller);
+    if (this.running === undefined) this.#reenter(frame as TaskRun, caller);
     return frame;
   }
 
@@ -765,6 +787,16 @@ export class Worker {
       );
     }
     if (!run.done) this.#enterClass(this.kernel.i32[(run.slot + SLOT_META) >>> 2]!);
+  }
+
+  /** The task whose async code calls. */
+  asyncRun(): TaskRun | undefined {
+    return (this.platform.asyncStore?.get() as TaskRun | undefined) ?? this.#onlyAsync();
+  }
+
+  /** Name of a task by its number. */
+  nameOf(id: number): string | undefined {
+    return this.#names[id];
   }
 
   /** Where no store follows a task's async code, the one async task under way is the one that calls. */
@@ -806,10 +838,12 @@ export class Worker {
   async #concludeFork(fork: Fork): Promise<unknown> {
     if (fork.isSettled) return fork.outcome();
     if (!beginAwait(this, fork)) {
+      const stopWait = this.locks.awaitsTask(fork.slot);
       await new Promise<void>((resolve) => {
         this.#awaitedForks.set(fork, resolve);
         this.#wake?.();
       });
+      stopWait?.();
       if (fork.isSettled) return fork.outcome();
     }
     return runAwaited(fork);
@@ -837,7 +871,9 @@ export class Worker {
         // It may run here, and end only when it is told.
         if (this.#lookAroundInJoin()) continue;
       }
-      const other = calls.help(this.agent);
+      const other = this.locks.areHeld
+        ? calls.helpOwn(this.agent, this.running?.slot ?? 0)
+        : calls.help(this.agent);
       if (other === slot) return 'ours';
       if (other !== 0 && this.#trace !== undefined) this.#traceSteal(other);
       if (other !== 0) {
@@ -846,7 +882,7 @@ export class Worker {
         continue;
       }
       const now = this.clock.now();
-      if (spinUntil === 0) spinUntil = now + (this.#maySpin ? SPIN_MOST_MS : 0);
+      if (spinUntil === 0) spinUntil = now + (this.maySpin ? SPIN_MOST_MS : 0);
       if (now < spinUntil) continue;
       this.#sleepInJoin(slot, dropped);
       spinUntil = 0;
@@ -855,14 +891,16 @@ export class Worker {
 
   /** As in the event loop's turn, on top of a task that blocks: what is told here is told outside of any task. */
   #lookAroundInJoin(): boolean {
-    const frame = this.#frame;
+    const frame = this.running;
     const run = this.#run;
-    this.#frame = undefined;
+    const outerOwner = this.activeOwner.enter(0);
+    this.running = undefined;
     this.#run = undefined;
     try {
       return this.#lookAround();
     } finally {
-      this.#frame = frame;
+      this.running = frame;
+      this.activeOwner.leave(outerOwner);
       this.#run = run;
     }
   }
@@ -880,7 +918,10 @@ export class Worker {
 
   #sleepInJoin(slot: number, dropped: boolean): void {
     const { calls } = this.kernel;
-    if (calls.enterJoin(this.agent) !== 0) return;
+    // Who holds a lock takes nobody's forks, so nobody need wake it for one.
+    const helps = !this.locks.areHeld;
+    if (helps && calls.enterJoin(this.agent) !== 0) return;
+    const stopWait = this.locks.joinsTask(slot);
     if (calls.preparePark(this.agent) !== 0) {
       // The park is announced: whoever concludes the fork from now on, or goes on with it as an async task, unparks us.
       if (calls.statusOf(slot) < SLOT_DONE && (dropped || !this.#isAsync(slot))) {
@@ -889,7 +930,8 @@ export class Worker {
       }
     }
     calls.finishPark(this.agent);
-    calls.exitJoin(this.agent);
+    stopWait?.();
+    if (helps) calls.exitJoin(this.agent);
   }
 }
 

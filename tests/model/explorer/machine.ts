@@ -210,7 +210,8 @@ export class Machine {
       point: (kind: number, address: number, size: number, low: number, high: number) =>
         this.#point(kind, address, size, low, high),
       wait: (address: number, expected: number, finite: number) => this.#wait(address, expected, finite),
-      notify: (address: number) => this.#notify(address),
+      notify: (address: number) => this.#notify(address, this.count),
+      notifyFirst: (address: number) => this.#notify(address, 1),
       relax: () => this.#point(RELAX, 0, 0, 0, 0),
     };
     const imports = { ...binary.imports(mutant), schedule };
@@ -603,7 +604,7 @@ export class Machine {
     return timedOut ? 2 : 0;
   }
 
-  #notify(address: number): number {
+  #notify(address: number, most: number): number {
     const t = this.#current;
     if (t < 0) return 0;
     if (this.#rewinding) {
@@ -624,7 +625,7 @@ export class Machine {
     }
     this.#perform(t);
     let woken = 0;
-    for (let i = 0; i < this.count; i++) {
+    for (let i = 0; i < this.count && woken < most; i++) {
       const bit = 1 << i;
       if ((this.#waiting & ~this.#notified & bit) === 0 || this.pendingWord[i] !== address >>> 2) continue;
       this.#notified |= bit;

@@ -5,6 +5,8 @@ import { arenaModels, spanModels } from './arena.ts';
 import { cellModels } from './cells.ts';
 import { completionModels } from './completions.ts';
 import { dequeModels } from './deque.ts';
+import { mutexModels } from './mutex.ts';
+import { orderModels } from './order.ts';
 import { parkingModels } from './parking.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
@@ -18,6 +20,8 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...cellModels,
   ...arenaModels,
   ...spanModels,
+  ...orderModels,
   ...shutdownModels,
   ...recoveryModels,
+  ...mutexModels,
 ];

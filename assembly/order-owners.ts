@@ -1,0 +1,128 @@
+/**
+ * The checks of lock order as mutexes ask for them: by the record of an owner (owners.ts), whose held locks are a list through their records,
+ * newest first. Only the owner's own thread changes that list and calls here, so all of it is read plainly.
+ */
+import { add32, load32 } from './atomics';
+import {
+  CONTEXT_ANSWERS,
+  CONTEXT_HELD_MOST,
+  INFO_NAME,
+  LOCK_CLASS,
+  LOCK_FLAGS,
+  LOCK_ID,
+  LOCK_NAME,
+  LOCK_NEXT,
+  LOCK_ORDER,
+  OWNER_CACHE,
+  OWNER_HELD,
+  ROOT_CLASSED,
+  ROOT_OWNERS,
+} from './layout';
+import { lockAt } from './lock-table';
+import {
+  beginClasses,
+  chainAt,
+  checkSlow,
+  countSeen,
+  describeLock,
+  flushSlow,
+  isSeen,
+  keyOfChain,
+  validateOrder,
+} from './order';
+import { findInfo, mix, root } from './order-memory';
+import { LOCK_FLAG_ORDER_KEY } from './status';
+
+/** Number of an owner: never another's, as long as the graph lives. */
+function numberOf(at: usize, owner: usize): u32 {
+  const known = load<u32>(owner + OWNER_CACHE);
+  if (known != 0) return known;
+  const made = add32(at + ROOT_OWNERS, 1) + 1;
+  store<u32>(owner + OWNER_CACHE, made);
+  return made;
+}
+
+/**
+ * Looks at `owner` taking `lock` (addresses). Returns ORDER_*_BITs, as checkOrder(). With `isStrict` what is against an order is found again
+ * each time; without, a chain that was reported counts as seen.
+ */
+export function checkOwner(context: usize, owner: usize, lock: usize, isStrict: u32): u32 {
+  let held: usize = load<u32>(owner + OWNER_HELD);
+  if (held == 0) return 0;
+  const at = root();
+  const id = load<u32>(lock + LOCK_ID);
+  const newest = load<u32>(held + LOCK_ID);
+  let count: u32 = 0;
+  let sum: u64 = 0;
+  while (held != 0) {
+    count++;
+    sum += mix(load<u32>(held + LOCK_ID) as u64);
+    held = load<u32>(held + LOCK_NEXT);
+  }
+  const key = keyOfChain(at, newest, count, sum, id);
+  const who = numberOf(at, owner);
+  if (!isSeen(context, key, who)) {
+    describeAll(at, context, owner, lock);
+    const length = listHeld(context, owner, count);
+    return checkSlow(at, context, key, context + CONTEXT_ANSWERS, length, id, who, isStrict);
+  }
+  if (countSeen(context, key))
+    flushSlow(
+      at,
+      context,
+      chainAt(context, key),
+      context + CONTEXT_ANSWERS,
+      listHeld(context, owner, count),
+      id,
+    );
+  return 0;
+}
+
+/** What checkOwner() would find, without learning anything: see validateOrder(). */
+export function validateOwner(context: usize, owner: usize, lock: usize): u32 {
+  const at = root();
+  describeAll(at, context, owner, lock);
+  const count = listHeld(context, owner, heldCount(owner));
+  return validateOrder(context, context + CONTEXT_ANSWERS, count, load<u32>(lock + LOCK_ID));
+}
+
+/** As validateOrder() wants it: ids of the held locks, outermost first, where answers will stand later. Returns how many. */
+export function listHeld(context: usize, owner: usize, count: u32): u32 {
+  // The innermost ones count if there are too many; takeDown() in order.ts reports that.
+  const most = min(count, CONTEXT_HELD_MOST + 1);
+  let held: usize = load<u32>(owner + OWNER_HELD);
+  for (let i = most; i > 0 && held != 0; i--) {
+    store<u32>(context + CONTEXT_ANSWERS + ((i - 1) << 2), load<u32>(held + LOCK_ID));
+    held = load<u32>(held + LOCK_NEXT);
+  }
+  return most;
+}
+
+/** How many locks an owner holds. */
+export function heldCount(owner: usize): u32 {
+  let count: u32 = 0;
+  for (let held: usize = load<u32>(owner + OWNER_HELD); held != 0; held = load<u32>(held + LOCK_NEXT))
+    count++;
+  return count;
+}
+
+/** Makes the graph know names, classes and keys of all locks in a chain. */
+function describeAll(at: usize, context: usize, owner: usize, lock: usize): void {
+  describeRecord(at, context, lock);
+  for (let held: usize = load<u32>(owner + OWNER_HELD); held != 0; held = load<u32>(held + LOCK_NEXT))
+    describeRecord(at, context, held);
+}
+
+/** Tells the graph what a lock's record says, once. */
+function describeRecord(at: usize, context: usize, lock: usize): void {
+  const id = load<u32>(lock + LOCK_ID);
+  const info = findInfo(at, id);
+  if (info == 0 || load32(info + INFO_NAME) != 0) return;
+  const ofClass = load<u32>(lock + LOCK_CLASS);
+  const isKeyed = load<u32>(lock + LOCK_FLAGS) & LOCK_FLAG_ORDER_KEY;
+  if (ofClass != 0) {
+    describeRecord(at, context, lockAt(ofClass));
+    if (load32(at + ROOT_CLASSED) == 0) beginClasses(context);
+  }
+  describeLock(id, load<u32>(lock + LOCK_NAME), ofClass, isKeyed, load<f64>(lock + LOCK_ORDER));
+}

@@ -1,0 +1,357 @@
+/**
+ * Who waits for whom: the graph in which a cycle is a deadlock. Nothing of it is stored but what each owner waits for; edges are followed
+ * through the words that say so anyway:
+ *
+ * | edge | from an owner that | to the owner that |
+ * | --- | --- | --- |
+ * | LOCK | waits for a lock (OWNER_WAITING) | stands in the lock's word |
+ * | TASK | joins a fork (OWNER_WAITING), awaits calls of a pool (OWNER_AWAITS) | is the task in that slot, on the agent that claimed it |
+ * | THREAD | shares its thread with an owner whose wait blocks it (AGENT_BLOCKED) | is that owner |
+ *
+ * An owner needs all its edges to go, so a cycle through any of them is a deadlock.
+ *
+ * | words of an owner | while it goes | while it waits |
+ * | --- | --- | --- |
+ * | OWNER_WAITING | 0 | what it waits for |
+ * | OWNER_EPOCH | e | e + 1 |
+ * | OWNER_CANCEL | anything but e + 1 | e + 1 once the wait was aborted |
+ *
+ * **None is missed.** An owner publishes its wait, then follows the edges from itself. In a cycle every owner waits, and had what it holds
+ * before it published; so the one that published last finds every edge in place.
+ *
+ * **Each has one who acts.** Owners that publish at once may both find the cycle. Of those in it the one with the lowest number keeps the hash of the last
+ * cycle that was dealt with; who finds one puts its hash there with a CAS, and who finds it there already leaves it alone. (Numbers taken in the order of
+ * publishing cannot tell the last: one may have taken its number and not shown it yet.)
+ *
+ * **None is invented.** A look takes time, and edges that existed one after another are no cycle (the phantom). So the path found is looked
+ * through a second time: each owner with the same epoch, each edge to the same owner. An owner that waits does nothing else, so an edge that
+ * was there both times was there between, and at the moment between the two looks all of them were.
+ *
+ * Aborting somebody else's wait: OWNER_CANCEL = the epoch of that wait, so it never hits a later one; then the lock's sequence, and all who sleep on
+ * it; then the bell of its thread, where event loops wait that sleep on no lock of their own (mutex.ts says why none is lost).
+ *
+ * The search is depth-first with a path and a set of seen owners in scratch memory of the caller:
+ *
+ *   | path: 16 bytes a step ...            (half) | seen: hash set of owner ids, u32 each  (half) |
+ *
+ * Model: shared design, "waitfor".
+ */
+
+import { agentAt } from './agents';
+import { add32, cas32, load32, notifyAll, store32 } from './atomics';
+import {
+  AGENT_BLOCKED,
+  AGENT_LOCK_BELL,
+  LOCK_WORD,
+  MAX_OWNER_CHUNKS,
+  OWNER_AWAITS,
+  OWNER_CANCEL,
+  OWNER_CLAIM,
+  OWNER_EPOCH,
+  OWNER_FLAGS,
+  OWNER_KIND,
+  OWNER_NEXT,
+  OWNER_SIZE,
+  OWNER_SLOT,
+  OWNER_WAITING,
+  POOL_WORKER_HIGH,
+  POOL_WORKERS,
+  SLOT_STATE,
+  STATE_STATUS_MASK,
+  STEP_EDGE,
+  STEP_EPOCH,
+  STEP_OWNER,
+  STEP_SIZE,
+  STEP_TARGET,
+  WAIT_SLOT_BIT,
+  WORD_OWNER_MASK,
+  WORD_OWNER_SHIFT,
+} from './layout';
+import { bump } from './mutex';
+import { agentOf, chunkOf, ownerAt, ownerId, usedRecords } from './owners';
+import { claimant } from './slots';
+import {
+  CYCLE_NO_ROOM,
+  EDGE_LOCK,
+  EDGE_TASK,
+  EDGE_THREAD,
+  OWNER_FLAG_CLASS_SHIFT,
+  OWNER_KIND_AWAIT,
+  OWNER_KIND_TASK,
+  SLOT_RUNNING,
+} from './status';
+
+// ---- publishing --------------------------------------------------------------------------------------------------------------------------------
+
+/**
+ * An owner is about to wait for `target`: a lock, or a slot with WAIT_SLOT_BIT. `blocks`: its thread does nothing else meanwhile. Returns the
+ * epoch of the wait.
+ */
+export function beginWait(owner: usize, target: u32, flags: u32, blocks: u32): u32 {
+  const own = load<u8>(owner + OWNER_FLAGS) >> (OWNER_FLAG_CLASS_SHIFT as u8); // plain: this thread writes it
+  store<u8>(owner + OWNER_FLAGS, ((own as u32) << OWNER_FLAG_CLASS_SHIFT) | flags); // plain: published by what follows
+  const epoch = add32(owner + OWNER_EPOCH, 1) + 1;
+  store32(owner + OWNER_WAITING, target);
+  if (blocks != 0) store32(agentOf(owner) + AGENT_BLOCKED, owner as u32);
+  return epoch;
+}
+
+/** The wait is over, however it ended. */
+export function endWait(owner: usize): void {
+  const agent = agentOf(owner);
+  if (load32(agent + AGENT_BLOCKED) == (owner as u32)) store32(agent + AGENT_BLOCKED, 0);
+  store32(owner + OWNER_WAITING, 0);
+  add32(owner + OWNER_EPOCH, 1);
+}
+
+/** Was the wait that the owner is in aborted by another thread? Call it after prepareWait(). */
+export function isAborted(owner: usize): u32 {
+  return load32(owner + OWNER_CANCEL) == load<u32>(owner + OWNER_EPOCH) ? 1 : 0; // plain epoch: this thread writes it
+}
+
+/** The owner looks at its own cycle once more before it gives up: to it the wait stands. */
+export function forgetAbort(owner: usize): void {
+  store32(owner + OWNER_CANCEL, 0);
+}
+
+/** Aborts the wait `epoch` of an owner, if it is in it still. */
+export function abortWait(owner: usize, epoch: u32): void {
+  if (load32(owner + OWNER_EPOCH) != epoch) return;
+  // mutant ABORT_WORD_FIRST: { wakeWait(owner); store32(owner + OWNER_CANCEL, epoch); return; }
+  // Pairs with isAborted(): the flag first, then the word.
+  store32(owner + OWNER_CANCEL, epoch);
+  wakeWait(owner);
+}
+
+/** Wakes an owner that waits, to look at what has changed for it. */
+function wakeWait(owner: usize): void {
+  const target = load32(owner + OWNER_WAITING);
+  if (target != 0 && (target & WAIT_SLOT_BIT) == 0) bump(target);
+  const bell = agentOf(owner) + AGENT_LOCK_BELL;
+  add32(bell, 1);
+  notifyAll(bell);
+}
+
+/** Wakes the workers of a pool that wait for locks, so that they see that their tasks were cancelled. Call it after that is written. */
+export function wakeBlocked(pool: usize): void {
+  const high = load32(pool + POOL_WORKER_HIGH);
+  for (let i: u32 = 0; i < high; i++) {
+    const id = load32(pool + POOL_WORKERS + (i << 2));
+    if (id == 0) continue;
+    const owner: usize = load32(agentAt(id) + AGENT_BLOCKED);
+    if (owner == 0) continue;
+    const target = load32(owner + OWNER_WAITING);
+    if (target != 0 && (target & WAIT_SLOT_BIT) == 0) bump(target);
+  }
+}
+
+/** An owner awaits one more call: `node` is a record of kind AWAIT whose OWNER_SLOT is the slot. */
+export function addAwait(owner: usize, node: usize): void {
+  store<u32>(node + OWNER_NEXT, load<u32>(owner + OWNER_AWAITS)); // plain: published by the store
+  add32(owner + OWNER_EPOCH, 1);
+  store32(owner + OWNER_AWAITS, node as u32);
+}
+
+/** The call has an outcome, or is awaited no more. */
+export function removeAwait(owner: usize, node: usize): void {
+  let place = owner + OWNER_AWAITS;
+  while (true) {
+    const at: usize = load32(place);
+    if (at == 0) return;
+    if (at == node) break;
+    place = at + OWNER_NEXT;
+  }
+  // Its own OWNER_NEXT stays, for a walk that stands on it.
+  store32(place, load<u32>(node + OWNER_NEXT));
+  add32(owner + OWNER_EPOCH, 1);
+}
+
+// ---- edges -------------------------------------------------------------------------------------------------------------------------------------
+
+/** The owner that is the task in a slot, or 0: nobody runs it, or it has no owner, so it holds nothing and waits for nothing. */
+function ownerOfSlot(slot: usize): usize {
+  if ((load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_RUNNING) return 0;
+  const agentId = claimant(slot);
+  for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {
+    const chunk = chunkOf(i, agentId);
+    if (chunk == 0) continue;
+    const used = usedRecords(chunk);
+    for (let record: u32 = 1; record <= used; record++) {
+      const owner = chunk + record * OWNER_SIZE;
+      if (load32(owner + OWNER_KIND) == OWNER_KIND_TASK && load<u32>(owner + OWNER_SLOT) == (slot as u32))
+        return owner;
+    }
+  }
+  return 0;
+}
+
+function holderOf(lock: usize): usize {
+  const holder = load32(lock + LOCK_WORD) & WORD_OWNER_MASK;
+  return holder == 0 ? 0 : ownerAt(holder >> WORD_OWNER_SHIFT);
+}
+
+/** The owner at the end of the edge that OWNER_WAITING is. */
+function waitedFor(target: u32): usize {
+  if (target == 0) return 0;
+  return (target & WAIT_SLOT_BIT) == 0 ? holderOf(target) : ownerOfSlot(target & ~WAIT_SLOT_BIT);
+}
+
+function blockerOf(owner: usize): usize {
+  const blocker: usize = load32(agentOf(owner) + AGENT_BLOCKED);
+  return blocker == owner ? 0 : blocker;
+}
+
+/** The record of a call that the owner awaits, if it is one still. */
+function isAwaited(owner: usize, node: usize): bool {
+  let at: usize = load32(owner + OWNER_AWAITS);
+  // A list that changes under us may lead in circles; an owner does not await more calls than it has records.
+  for (let hops: u32 = 0; at != 0 && hops < 1 << 19; hops++) {
+    if (at == node) return load32(node + OWNER_KIND) == OWNER_KIND_AWAIT;
+    at = load32(at + OWNER_NEXT);
+  }
+  return false;
+}
+
+/*
+ * STEP_EDGE of a step that is being followed: 0, EDGE_LOCK or EDGE_TASK by what OWNER_WAITING says, EDGE_THREAD, or the address of an AWAIT
+ * record. They come in this order.
+ */
+const EDGE_NONE: u32 = 0;
+const EDGE_WAITING: u32 = 1;
+
+/** Moves a step on to its next edge. Returns the owner at its end, or 0 when there is no further edge. */
+function nextEdge(step: usize, owner: usize): usize {
+  let edge = load<u32>(step + STEP_EDGE);
+  if (edge == EDGE_NONE) {
+    edge = EDGE_WAITING;
+    const target = load32(owner + OWNER_WAITING);
+    const next = waitedFor(target);
+    if (next != 0) return setEdge(step, (target & WAIT_SLOT_BIT) == 0 ? EDGE_LOCK : EDGE_TASK, target, next);
+  }
+  if (edge == EDGE_WAITING || edge == EDGE_LOCK || edge == EDGE_TASK) {
+    edge = EDGE_THREAD;
+    const next = blockerOf(owner);
+    if (next != 0) return setEdge(step, EDGE_THREAD, 0, next);
+  }
+  let node: usize = edge == EDGE_THREAD ? load32(owner + OWNER_AWAITS) : load32(edge + OWNER_NEXT);
+  for (let hops: u32 = 0; node != 0 && hops < 1 << 19; hops++) {
+    if (load32(node + OWNER_KIND) != OWNER_KIND_AWAIT) return 0;
+    const slot = load<u32>(node + OWNER_SLOT);
+    const next = ownerOfSlot(slot);
+    if (next != 0) return setEdge(step, node as u32, slot | WAIT_SLOT_BIT, next);
+    node = load32(node + OWNER_NEXT);
+  }
+  return 0;
+}
+
+function setEdge(step: usize, edge: u32, target: u32, next: usize): usize {
+  store<u32>(step + STEP_EDGE, edge);
+  store<u32>(step + STEP_TARGET, target);
+  return next;
+}
+
+/** Is the edge of this step there now, to the same owner? */
+function holds(step: usize, next: usize): bool {
+  const owner = ownerAt(load<u32>(step + STEP_OWNER));
+  if (load32(owner + OWNER_EPOCH) != load<u32>(step + STEP_EPOCH)) return false;
+  // Somebody breaks the cycle here already.
+  if (load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH)) return false;
+  const edge = load<u32>(step + STEP_EDGE);
+  const target = load<u32>(step + STEP_TARGET);
+  if (edge == EDGE_THREAD) return blockerOf(owner) == next;
+  if (edge == EDGE_LOCK || edge == EDGE_TASK)
+    return load32(owner + OWNER_WAITING) == target && waitedFor(target) == next;
+  return isAwaited(owner, edge) && ownerOfSlot(target & ~WAIT_SLOT_BIT) == next;
+}
+
+// ---- the search -----------------------------------------------------------------------------------------------------------------------------------
+
+/** Adds an owner to the set of those seen. 1: it was new; 0: it was there; -1: there is no room. */
+function markSeen(seen: usize, capacity: u32, count: u32, id: u32): i32 {
+  if (count >= capacity >> 1) return -1;
+  let place = (id * 0x9e3779b1) & (capacity - 1);
+  while (true) {
+    const at = load<u32>(seen + (place << 2));
+    if (at == id) return 0;
+    if (at == 0) {
+      store<u32>(seen + (place << 2), id);
+      return 1;
+    }
+    place = (place + 1) & (capacity - 1);
+  }
+}
+
+/** Is it the caller who deals with this cycle? Whoever asks first. */
+function claimCycle(scratch: usize, steps: i32): bool {
+  // mutant ALL_ACT: return true;
+  let hash: u32 = 1;
+  let lowest: u32 = 0xffffffff;
+  for (let i: i32 = 0; i < steps; i++) {
+    const step = scratch + i * STEP_SIZE;
+    const id = load<u32>(step + STEP_OWNER);
+    // A sum, as each finds the cycle from its own place.
+    hash += ((id * 0x9e3779b1) ^ load<u32>(step + STEP_EPOCH)) * 0x85ebca6b;
+    lowest = min(lowest, id);
+  }
+  const claim = ownerAt(lowest) + OWNER_CLAIM;
+  while (true) {
+    const last = load32(claim);
+    if (last == hash) return false;
+    if (cas32(claim, last, hash)) return true;
+  }
+}
+
+/**
+ * Looks for a cycle through `start`, which waits; with `claims` only for one that nobody has found before. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
+ * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
+ */
+export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32): i32 {
+  const found = search(start, scratch, bytes);
+  if (found <= 0) return found;
+  // mutant ONE_LOOK: return found;
+  // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
+  for (let i: i32 = 0; i < found; i++) {
+    const next = i + 1 < found ? ownerAt(load<u32>(scratch + (i + 1) * STEP_SIZE + STEP_OWNER)) : start;
+    if (!holds(scratch + i * STEP_SIZE, next)) return 0;
+  }
+  if (claims != 0 && !claimCycle(scratch, found)) return 0;
+  for (let i: i32 = 0; i < found; i++) {
+    const step = scratch + i * STEP_SIZE;
+    if (load<u32>(step + STEP_EDGE) > EDGE_THREAD) store<u32>(step + STEP_EDGE, EDGE_TASK);
+  }
+  return found;
+}
+
+/** The first look. All plain: scratch memory is the caller's alone. */
+function search(start: usize, scratch: usize, bytes: u32): i32 {
+  const half = bytes >> 1;
+  const seen = scratch + half;
+  const steps = half / STEP_SIZE;
+  memory.fill(seen, 0, half);
+  let count: u32 = 0;
+  let depth: u32 = 1;
+  pushStep(scratch, start);
+  while (depth != 0) {
+    const step = scratch + (depth - 1) * STEP_SIZE;
+    const next = nextEdge(step, ownerAt(load<u32>(step + STEP_OWNER)));
+    if (next == start) return depth as i32;
+    if (next == 0) {
+      depth--;
+      continue;
+    }
+    const fresh = markSeen(seen, half >> 2, count, ownerId(next));
+    if (fresh < 0 || depth >= steps) return CYCLE_NO_ROOM;
+    if (fresh == 0) continue;
+    count++;
+    pushStep(scratch + depth * STEP_SIZE, next);
+    depth++;
+  }
+  return 0;
+}
+
+function pushStep(step: usize, owner: usize): void {
+  store<u32>(step + STEP_OWNER, ownerId(owner));
+  // Before its edges: an edge that was read with another epoch does not stand.
+  store<u32>(step + STEP_EPOCH, load32(owner + OWNER_EPOCH));
+  store<u32>(step + STEP_EDGE, EDGE_NONE);
+}

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import {
+  AGENT_ID,
+  CYCLE_NO_ROOM,
+  EDGE_LOCK,
+  EDGE_TASK,
+  EDGE_THREAD,
+  OWNER_KIND_AWAIT,
+  OWNER_KIND_TASK,
+  SLOT_RUNNING,
+  SLOT_SIZE,
+  SLOT_STATE,
+  SPAN_SIZE,
+  STATE_AGENT_SHIFT,
+  STEP_EDGE,
+  STEP_OWNER,
+  STEP_SIZE,
+  WAIT_SLOT_BIT,
+} from '../../build/generated/layout.ts';
+import type { Kernel } from '../../ts/kernel/kernel.ts';
+import { MIB, openKernel, setWord, word } from './harness.ts';
+import { joinLocker, open, readyLocks } from './locks.ts';
+import { openStepped } from './stepped.ts';
+
+function randomOf(seed: number): (below: number) => number {
+  let x = seed | 1;
+  return (below) => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>> 0) % below;
+  };
+}
+
+function scratchOf(kernel: Kernel, agent: number, spans = 1): number {
+  return kernel.calls.claimSpans(spans, word(kernel, agent + AGENT_ID)) >>> 0;
+}
+
+/** The owners of a cycle that the kernel found, as addresses, with the kinds of their edges. */
+function pathAt(kernel: Kernel, scratch: number, steps: number): { owner: number; edge: number }[] {
+  return Array.from({ length: steps }, (_, i) => {
+    const step = scratch + i * STEP_SIZE;
+    return {
+      owner: kernel.calls.ownerAt(word(kernel, step + STEP_OWNER)) >>> 0,
+      edge: word(kernel, step + STEP_EDGE),
+    };
+  });
+}
+
+describe('cycles of waits', () => {
+  it('are those that a naive search finds, in 10,000 random graphs', async () => {
+    const kernel = await openKernel(16 * MIB);
+    readyLocks(kernel);
+    const { calls } = kernel;
+    const random = randomOf(12345);
+    const threads = Array.from({ length: 4 }, () => joinLocker(kernel));
+    const scratch = scratchOf(kernel, threads[0]!.agent);
+    const locks = Array.from({ length: 6 }, (_, i) => open(kernel, threads[0]!.agent, `l${i}`));
+    const slotSpan = scratchOf(kernel, threads[0]!.agent);
+    let found = 0;
+    for (let graph = 0; graph < 10_000; graph++) {
+      const size = 2 + random(7);
+      const nodes = Array.from({ length: size }, (_, i) => {
+        const thread = threads[random(threads.length)]!;
+        const slot = slotSpan + (i + 1) * SLOT_SIZE;
+        setWord(
+          kernel,
+          slot + SLOT_STATE,
+          SLOT_RUNNING | (word(kernel, thread.agent + AGENT_ID) << STATE_AGENT_SHIFT),
+        );
+        return {
+          thread,
+          slot,
+          owner: thread.owner(OWNER_KIND_TASK, slot),
+          edges: new Set<number>(),
+          awaits: [] as number[],
+        };
+      });
+      const holder = locks.map((lock) => {
+        const n = random(size + 1) - 1;
+        if (n >= 0) calls.tryLock(lock, nodes[n]!.owner);
+        return n;
+      });
+      const blocked = new Map<unknown, number>();
+      for (const [n, node] of nodes.entries()) {
+        const how = random(10);
+        const blocks = !blocked.has(node.thread) && random(4) === 0;
+        if (how < 6) {
+          const l = random(locks.length);
+          calls.beginWait(node.owner, locks[l]!, 0, blocks ? 1 : 0);
+          if (holder[l]! >= 0) node.edges.add(holder[l]!);
+        } else if (how === 6) {
+          const target = random(size);
+          calls.beginWait(node.owner, nodes[target]!.slot | WAIT_SLOT_BIT, 0, blocks ? 1 : 0);
+          node.edges.add(target);
+        } else if (how === 7) {
+          for (let k = random(3); k > 0; k--) {
+            const target = random(size);
+            const record = node.thread.owner(OWNER_KIND_AWAIT, nodes[target]!.slot);
+            node.awaits.push(record);
+            calls.addAwait(node.owner, record);
+            node.edges.add(target);
+          }
+        }
+        if (blocks && how <= 6) blocked.set(node.thread, n);
+      }
+      for (const [n, node] of nodes.entries()) {
+        const blocker = blocked.get(node.thread);
+        if (blocker !== undefined && blocker !== n) node.edges.add(blocker);
+      }
+      const reaches = (from: number): boolean => {
+        const seen = new Set<number>();
+        const todo = [...nodes[from]!.edges];
+        for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+          if (at === from) return true;
+          if (!seen.has(at)) {
+            seen.add(at);
+            todo.push(...nodes[at]!.edges);
+          }
+        }
+        return false;
+      };
+      for (const [n, node] of nodes.entries()) {
+        const steps = calls.findCycle(node.owner, scratch, SPAN_SIZE, 0);
+        expect([graph, n, steps > 0]).toEqual([graph, n, reaches(n)]);
+        if (steps <= 0) continue;
+        found++;
+        const path = pathAt(kernel, scratch, steps).map(({ owner }) =>
+          nodes.findIndex((each) => each.owner === owner),
+        );
+        expect(path[0]).toBe(n);
+        for (const [i, at] of path.entries())
+          expect(nodes[at]!.edges.has(path[(i + 1) % path.length]!)).toBe(true);
+      }
+      for (const [l, lock] of locks.entries())
+        if (holder[l]! >= 0) calls.unlock(lock, nodes[holder[l]!]!.owner);
+      for (const node of nodes) {
+        calls.endWait(node.owner);
+        for (const record of node.awaits) {
+          calls.removeAwait(node.owner, record);
+          calls.freeOwner(node.thread.agent, record);
+        }
+        calls.freeOwner(node.thread.agent, node.owner);
+      }
+    }
+    expect(found).toBeGreaterThan(1000);
+  });
+
+  it('are named edge by edge', async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel);
+    const { calls } = kernel;
+    const [one, two] = [joinLocker(kernel), joinLocker(kernel)];
+    const scratch = scratchOf(kernel, one.agent);
+    const slot = scratchOf(kernel, one.agent) + SLOT_SIZE;
+    setWord(
+      kernel,
+      slot + SLOT_STATE,
+      SLOT_RUNNING | (word(kernel, two.agent + AGENT_ID) << STATE_AGENT_SHIFT),
+    );
+    const a = one.owner();
+    const task = two.owner(OWNER_KIND_TASK, slot);
+    const blocker = two.owner();
+    const lock = open(kernel, one.agent, 'l');
+    calls.tryLock(lock, a);
+    calls.beginWait(a, slot | WAIT_SLOT_BIT, 0, 0);
+    calls.beginWait(blocker, lock, 0, 1);
+    expect(calls.findCycle(a, scratch, SPAN_SIZE, 0)).toBe(3);
+    // Whoever finds it first deals with it.
+    expect(calls.findCycle(blocker, scratch, SPAN_SIZE, 1)).toBe(3);
+    expect(calls.findCycle(a, scratch, SPAN_SIZE, 1)).toBe(0);
+    expect(calls.findCycle(a, scratch, SPAN_SIZE, 0)).toBe(3);
+    expect(pathAt(kernel, scratch, 3)).toEqual([
+      { owner: a, edge: EDGE_TASK },
+      { owner: task, edge: EDGE_THREAD },
+      { owner: blocker, edge: EDGE_LOCK },
+    ]);
+  });
+
+  it('of any length are found, with scratch memory that suffices', async () => {
+    const kernel = await openKernel(32 * MIB);
+    readyLocks(kernel, 6000);
+    const { calls } = kernel;
+    const thread = joinLocker(kernel);
+    const length = 5000;
+    const owners = Array.from({ length }, () => thread.owner());
+    const locks = owners.map((_, i) => open(kernel, thread.agent, `l${i}`));
+    for (const [i, owner] of owners.entries()) calls.tryLock(locks[i]!, owner);
+    for (const [i, owner] of owners.entries()) calls.beginWait(owner, locks[(i + 1) % length]!, 0, 0);
+    const small = scratchOf(kernel, thread.agent);
+    expect(calls.findCycle(owners[3]!, small, SPAN_SIZE, 0)).toBe(CYCLE_NO_ROOM);
+    const large = scratchOf(kernel, thread.agent, 4);
+    expect(calls.findCycle(owners[3]!, large, 4 * SPAN_SIZE, 0)).toBe(length);
+  });
+});
+
+describe('a cycle that opens while it is looked for', () => {
+  /** a waits for b's lock; b waits for a's lock until `act`, which is at some step of a's search. */
+  const look = (mutant?: { name: string; body: string }): { found: number; looks: number } => {
+    const stepped = openStepped(mutant === undefined ? {} : { mutant });
+    let found = 0;
+    let looks = 0;
+    for (let step = 1; ; step++) {
+      stepped.reset();
+      const { kernel } = stepped;
+      readyLocks(kernel);
+      const { calls } = kernel;
+      const [ta, tb, tc] = [joinLocker(kernel), joinLocker(kernel), joinLocker(kernel)] as const;
+      const [a, b, c] = [ta.owner(), tb.owner(), tc.owner()];
+      const scratch = scratchOf(kernel, ta.agent);
+      const [la, lb] = [open(kernel, ta.agent, 'la'), open(kernel, ta.agent, 'lb')];
+      // c has la at first, b has lb and wants la.
+      calls.tryLock(la, c);
+      calls.tryLock(lb, b);
+      calls.beginWait(b, la, 0, 0);
+      calls.beginWait(a, lb, 0, 0);
+      let came = false;
+      const steps = stepped.run(() => calls.findCycle(a, scratch, SPAN_SIZE, 0), {
+        step,
+        act: () => {
+          came = true;
+          // c lets go, b gets la and goes on; then a, which was given lb, takes la: each edge was there, never all at once.
+          calls.unlock(la, c);
+          calls.prepareWait(la, b);
+          calls.endWait(b);
+          calls.unlock(la, b);
+          calls.tryLock(la, a);
+        },
+      });
+      if (!came) break;
+      looks++;
+      if (steps > 0) found++;
+    }
+    return { found, looks };
+  };
+
+  it('is no deadlock', () => {
+    const { found, looks } = look();
+    expect(looks).toBeGreaterThan(10);
+    expect(found).toBe(0);
+  });
+
+  it('would be one to a search without its second look', () => {
+    expect(look({ name: 'waits/holds', body: '(return (i32.const 1))' }).found).toBeGreaterThan(0);
+  });
+});

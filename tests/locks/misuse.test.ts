@@ -1,0 +1,150 @@
+// Wrong use: each comes to its documented code, and leaves the lock as it was.
+import { describe, expect, it } from 'vitest';
+import { ContextMutex } from '../../ts/locks/context-mutex.ts';
+import { DeadlockResolver } from '../../ts/locks/resolver.ts';
+import { LockSpace } from '../../ts/locks/space.ts';
+import { openKernel } from '../kernel/harness.ts';
+import { joinLocker, readyLocks } from '../kernel/locks.ts';
+import { isPending, openRuntime, outcome, rejectionOf, runProgram, thrownBy } from '../pool/harness.ts';
+import { openLockPool } from './harness.ts';
+
+describe('unlock', () => {
+  it('of a lock that nobody holds, twice, and by a stranger: ERR_NOT_OWNER', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    expect(thrownBy(() => m.unlock())).toMatchObject({
+      code: 'ERR_NOT_OWNER',
+      name: 'NotOwnerError',
+      resource: 'A',
+      message: "cannot unlock 'A': nobody holds it, not the main thread",
+    });
+    await m.lock();
+    m.unlock();
+    expect(thrownBy(() => m.unlock())).toMatchObject({ code: 'ERR_NOT_OWNER' });
+    await m.lock();
+    const pool = await openLockPool(rt, 1);
+    const told = (await pool.run('unlockOnly', ['A'])) as { code: string; message: string };
+    expect(told).toMatchObject({ ok: false, code: 'ERR_NOT_OWNER' });
+    expect(told.message).toBe(
+      "cannot unlock 'A': the main thread holds it, not task 'unlockOnly' on worker 0 of pool 'pool'",
+    );
+    expect(m.isLocked).toBe(true);
+    m.unlock();
+  });
+
+  it('under a guard that unlocks again: ERR_NOT_OWNER once', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    const guard = await m.acquire();
+    m.unlock();
+    expect(thrownBy(() => guard.release())).toMatchObject({ code: 'ERR_NOT_OWNER' });
+    guard.release();
+    expect(m.isLocked).toBe(false);
+  });
+});
+
+describe('a runtime that was disposed', () => {
+  it('refuses locks, and tells who waits', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    const held = rt.mutex('B');
+    await held.lock();
+    const owner = rt.createOwner();
+    const waiting = rt.withOwner(() => outcome(held.lock()));
+    const acquiring = rt.withOwner(() => outcome(held.acquire()));
+    expect(await isPending(waiting)).toBe(true);
+    await rt.dispose();
+    expect(await waiting).toMatchObject({ error: { code: 'ERR_POOL_CLOSED' } });
+    expect(await acquiring).toMatchObject({ error: { code: 'ERR_POOL_CLOSED' } });
+    expect(await rejectionOf(m.lock())).toMatchObject({ code: 'ERR_POOL_CLOSED', resource: 'A' });
+    expect(await rejectionOf(m.tryLock())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(await rejectionOf(m.acquire())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(await rejectionOf(m.runExclusive(() => 1))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(await rejectionOf(m.lock({ owner }))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(thrownBy(() => m.tryLockNow())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(thrownBy(() => m.lockSync())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(thrownBy(() => held.unlock())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(thrownBy(() => rt.mutex('C'))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(thrownBy(() => rt.withOwner(() => 1))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    expect(thrownBy(() => rt.createOwner())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    owner.end();
+  });
+});
+
+describe('options of the runtime', () => {
+  it('are checked', async () => {
+    const wrong: readonly object[] = [
+      { order: 'no' },
+      { waits: true },
+      { maxLocks: 0 },
+      { maxLocks: 2 ** 21 },
+      { stacks: 'some' },
+      { strategy: 5 },
+      { other: 1 },
+    ];
+    for (const locks of wrong)
+      expect(await rejectionOf(openRuntime({ locks } as never))).toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+      });
+  });
+});
+
+describe("the main thread of a browser's page", () => {
+  it('never blocks: lockSync is refused whatever the state of the lock, the rest works', async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel);
+    const { agent } = joinLocker(kernel);
+    const space = new LockSpace(
+      {
+        kernel,
+        agent,
+        clock: { now: () => performance.now() },
+        newStore: () => undefined,
+        keepAlive: { ref: () => undefined, unref: () => undefined },
+        timer: (callback, ms) => {
+          const timer = setTimeout(callback, ms);
+          return () => clearTimeout(timer);
+        },
+        mayBlock: false,
+        maySpin: true,
+        label: 'the page',
+        taskName: () => undefined,
+        taskSignal: () => undefined,
+        isTaskCancelled: () => false,
+        report: () => undefined,
+        ask: () => false,
+        watch: () => false,
+      },
+      new DeadlockResolver(kernel, true),
+    );
+    const m = new ContextMutex(space.open('A', {}), {});
+    expect(thrownBy(() => m.lockSync())).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', resource: 'A' });
+    expect(thrownBy(() => m.lockSync({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(m.isLocked).toBe(false);
+    expect(m.tryLockNow()).toBe(true);
+    m.unlock();
+    expect(await m.lock()).toBe(true);
+    m.unlock();
+    // No store follows async code: each call of runExclusive is an owner of its own all the same.
+    const order: number[] = [];
+    await Promise.all(
+      [1, 2, 3].map((n) =>
+        m.runExclusive(async () => {
+          order.push(n);
+          await undefined;
+          order.push(n);
+        }),
+      ),
+    );
+    expect(order).toEqual([1, 1, 2, 2, 3, 3]);
+  });
+});
+
+describe('reports that nobody listens for', () => {
+  it('are warnings of the process, and it goes on', async () => {
+    const { code, stdout, stderr } = await runProgram('locks-left-held.mjs');
+    expect(stdout).toBe('true\nend of main\n');
+    expect(stderr).toContain("HeddleWarning: heddle locks (left-held): task 'leaveHeld'");
+    expect(code).toBe(0);
+  });
+});

@@ -1,0 +1,197 @@
+import type { LockObserver, LockViolation, Runtime } from 'heddle';
+import { describe, expect, it } from 'vitest';
+import { gateOf, openRuntime, rejectionOf, thrownBy, until } from '../pool/harness.ts';
+import { openLockPool } from './harness.ts';
+
+interface Noted extends LockObserver {
+  readonly notes: (readonly [what: string, id: number])[];
+  readonly stacks: string[];
+  readonly waits: number[];
+}
+
+function observer(throws = false): Noted {
+  const notes: [string, number][] = [];
+  const stacks: string[] = [];
+  const waits: number[] = [];
+  const note = (what: string, id: number): void => {
+    notes.push([what, id]);
+    if (throws) throw new Error('observer');
+  };
+  return {
+    notes,
+    stacks,
+    waits,
+    lockAcquired(id, stack) {
+      stacks.push(stack);
+      note('acquired', id);
+    },
+    lockReleased: (id) => note('released', id),
+    lockWait(id, durationMs) {
+      waits.push(durationMs);
+      note('wait', id);
+    },
+  };
+}
+
+describe('snapshot', () => {
+  it('shows what all threads hold and wait for, in the shape of navigator.locks.query()', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2, { name: 'bank' });
+    const m = rt.mutex('A', { class: 'account', order: 3 });
+    const gate = gateOf(rt);
+    const holding = pool.run('holdLock', ['A', gate.name]);
+    await gate.reached(1);
+    const waiting = pool.run('takeSync', ['A']);
+    const mine = rt.withOwner(() => m.lock(), 'request 7');
+    await until(() => rt.locks.snapshot().pending.length === 2);
+    const { held, pending } = rt.locks.snapshot();
+    const holder = held[0]!.clientId;
+    expect(held).toEqual([{ name: 'A', mode: 'exclusive', clientId: holder }]);
+    expect(holder).toMatch(/^task 'holdLock' on worker \d of pool 'bank'$/);
+    expect(pending.map(({ name, mode }) => [name, mode])).toEqual([
+      ['A', 'exclusive'],
+      ['A', 'exclusive'],
+    ]);
+    const waiters = pending.map(({ clientId }) => clientId).sort();
+    expect(waiters[0]).toBe('request 7 of the main thread');
+    expect(waiters[1]).toMatch(/^task 'takeSync' on worker/);
+    const { waiters: own, ...rest } = m.snapshot();
+    expect([...own].sort()).toEqual(waiters);
+    expect(rest).toEqual({
+      id: m.id,
+      name: 'A',
+      class: 'account',
+      order: 3,
+      isLocked: true,
+      isAbandoned: false,
+      owner: holder,
+      acquisitions: 1,
+    });
+    gate.open();
+    await Promise.all([holding, waiting]);
+    expect(await mine).toBe(true);
+  });
+});
+
+describe('an observer', () => {
+  it('hears of what is done through its handle, with stacks and durations', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const plain = rt.mutex('A');
+    const noted = observer();
+    const m = plain.withObserver(noted);
+    expect(m.id).toBe(plain.id);
+    await m.lock();
+    m.unlock();
+    plain.lockSync();
+    plain.unlock();
+    m.lockSync();
+    m.unlock();
+    expect(m.tryLockNow()).toBe(true);
+    m.unlock();
+    const gate = gateOf(rt);
+    const holding = pool.run('holdLock', ['A', gate.name]);
+    await gate.reached(1);
+    const mine = m.lock();
+    const short = rt.withOwner(() => m.lock({ timeoutMs: 1 }));
+    expect(await short).toBe(false);
+    gate.open();
+    expect(await mine).toBe(true);
+    await holding;
+    m.unlock();
+    const pair = ['acquired', 'released'];
+    expect(noted.notes.map(([what]) => what)).toEqual([
+      ...pair,
+      ...pair,
+      ...pair,
+      'wait',
+      'wait',
+      'acquired',
+      'released',
+    ]);
+    expect(new Set(noted.notes.map(([, id]) => id))).toEqual(new Set([m.id]));
+    for (const stack of noted.stacks.slice(0, 3)) expect(stack).toMatch(/^at .*observe\.test\.ts/);
+    for (const wait of noted.waits) expect(wait).toBeGreaterThan(0);
+  });
+
+  it('that throws changes nothing; several are all told', async () => {
+    const rt = await openRuntime();
+    const [bad, good] = [observer(true), observer()];
+    const m = rt.mutex('A', { reentrant: true }).withObserver(bad).withObserver(good);
+    await m.runExclusive(() => {
+      expect(m.lockSync()).toBe(true);
+      m.unlock();
+    });
+    expect(await m.lock()).toBe(true);
+    m.unlock();
+    expect(m.isLocked).toBe(false);
+    expect(bad.notes).toEqual(good.notes);
+    expect(good.notes.map(([what]) => what)).toEqual(['acquired', 'released', 'acquired', 'released']);
+    expect(thrownBy(() => m.withObserver(5 as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(thrownBy(() => m.unlock())).toMatchObject({ code: 'ERR_NOT_OWNER' });
+    expect(good.notes).toHaveLength(4);
+  });
+});
+
+describe('maxHoldTimeMs', () => {
+  const listen = (rt: Runtime): LockViolation[] => {
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    return reports;
+  };
+
+  it('exceeded on the main thread is reported with where it was taken, once a hold', async () => {
+    const rt = await openRuntime();
+    const reports = listen(rt);
+    const m = rt.mutex('A', { maxHoldTimeMs: 10 });
+    for (let i = 1; i <= 2; i++) {
+      await m.lock();
+      await until(() => reports.length === i);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      m.unlock();
+    }
+    expect(reports).toHaveLength(2);
+    expect(reports[0]).toMatchObject({ kind: 'hold-time', locks: ['A'], owner: 'the main thread' });
+    expect(reports[0]!.message).toMatch(
+      /has held lock 'A' for \d+ ms; its maxHoldTimeMs is 10\n {2}taken at /,
+    );
+    expect(reports[0]!.stack).toContain('observe.test.ts');
+    await m.lock();
+    m.unlock();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(reports).toHaveLength(2);
+  });
+
+  it('exceeded by a worker that never comes to its event loop is seen from outside', async () => {
+    const rt = await openRuntime();
+    const reports = listen(rt);
+    const pool = await openLockPool(rt, 1);
+    const gate = gateOf(rt);
+    const holding = pool.run('holdLock', ['A', gate.name, { maxHoldTimeMs: 10 }]);
+    await until(() => reports.length === 1);
+    expect(reports[0]!.owner).toMatch(/^task 'holdLock' on worker 0/);
+    expect(reports[0]!.stack).toContain('holdLock');
+    gate.open();
+    await holding;
+  });
+});
+
+describe("stacks: 'all'", () => {
+  it('tells where each lock was taken', async () => {
+    const rt = await openRuntime({ locks: { stacks: 'all' } });
+    const pool = await openLockPool(rt, 1);
+    const a = rt.mutex('A');
+    const gate = gateOf(rt);
+    await a.lock();
+    const inWorker = pool.run('lockBoth', ['B', 'A', gate.name]);
+    await gate.reached(1);
+    gate.open();
+    await until(() => rt.locks.snapshot().pending.length === 1);
+    const error = await rejectionOf(rt.mutex('B').lock());
+    expect(error.cycle[0].heldSince).toContain('observe.test.ts');
+    expect(error.cycle[1].heldSince).toContain('lockBoth');
+    expect(error.message).toContain('        taken\n');
+    a.unlock();
+    await inWorker;
+  });
+});

@@ -1,0 +1,460 @@
+// The scenarios "Waits" of lock-order and deadlock detectors: who waits for whom, across threads.
+import type { Deadlock, DeadlockError, LockViolation, Runtime, TaskPool } from 'heddle';
+import { describe, expect, it } from 'vitest';
+import { gateOf, isPending, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
+import { openLockPool } from './harness.ts';
+
+type Told = { ok: boolean; value?: boolean; code?: string; message?: string; cycle?: DeadlockError['cycle'] };
+
+const waiting = (rt: Runtime, count: number): Promise<void> =>
+  until(() => rt.locks.snapshot().pending.length >= count);
+
+/** Runs a task for each pair of locks, lets all take their first lock, then all their second. */
+async function ring(
+  rt: Runtime,
+  pool: TaskPool,
+  task: string,
+  locks: readonly string[],
+  ctx?: object,
+): Promise<Told[]> {
+  const gate = gateOf(rt);
+  const runs = locks.map((lock, i) =>
+    pool.run(task, [lock, locks[(i + 1) % locks.length], gate.name, ...(ctx === undefined ? [] : [ctx])]),
+  ) as Promise<Told>[];
+  await gate.reached(locks.length);
+  gate.open();
+  return Promise.all(runs);
+}
+
+/** One had to give up, with the whole cycle; the others got what they wanted. */
+function expectOneVictim(results: readonly Told[], locks: readonly string[]): DeadlockError['cycle'] {
+  const victims = results.filter(({ ok }) => !ok);
+  expect(victims).toHaveLength(1);
+  const { code, cycle } = victims[0]!;
+  expect(code).toBe('ERR_DEADLOCK');
+  expect(cycle!.map((party) => party.lock).sort()).toEqual([...locks].sort());
+  // Each holds what the one before it waits for.
+  for (const [i, party] of cycle!.entries()) {
+    expect(cycle![(i + 1) % cycle!.length]!.holds).toContain(party.lock);
+  }
+  for (const other of results.filter(({ ok }) => ok)) expect(other.value).toBe(true);
+  return cycle!;
+}
+
+describe('Waits', () => {
+  it('A-B across two workers', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2, { name: 'bank' });
+    const results = await ring(rt, pool, 'lockBoth', ['A', 'B']);
+    expectOneVictim(results, ['A', 'B']);
+    const { message } = results.find(({ ok }) => !ok)!;
+    expect(message).toMatch(/^deadlock: 2 owners wait for each other\n/);
+    expect(message).toMatch(/task 'lockBoth' on worker \d of pool 'bank'\n {6}holds {5}lock 'A'\n/);
+    expect(message).toMatch(/waits for lock 'A'/);
+    // Where each of the two waits.
+    expect(message!.match(/at lockBoth .*locks\.mjs/g)).toHaveLength(2);
+    expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+  });
+
+  it('A-B between async tasks of one worker', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1, { concurrentTasksPerWorker: 2 });
+    expectOneVictim(await ring(rt, pool, 'lockBothAsync', ['A', 'B']), ['A', 'B']);
+  });
+
+  it('worker and main thread', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const [a, b] = [rt.mutex('A'), rt.mutex('B')];
+    await a.lock();
+    const gate = gateOf(rt);
+    const inWorker = pool.run('lockBoth', ['B', 'A', gate.name]) as Promise<Told>;
+    await gate.reached(1);
+    gate.open();
+    await waiting(rt, 1);
+    const error = await rejectionOf(b.lock());
+    expect(error).toMatchObject({ code: 'ERR_DEADLOCK', name: 'DeadlockError', resource: 'B' });
+    expect(error.cycle).toHaveLength(2);
+    expect(error.cycle[0].label).toBe('the main thread');
+    expect(error.cycle[1]).toMatchObject({ lock: 'A', holds: ['B'] });
+    expect(error.cycle[1].stack).toContain('lockBoth');
+    a.unlock();
+    expect(await inWorker).toEqual({ ok: true, value: true });
+  });
+
+  it('ring of 8', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 8);
+    const locks = Array.from({ length: 8 }, (_, i) => `lock ${i}`);
+    const cycle = expectOneVictim(await ring(rt, pool, 'lockBoth', locks), locks);
+    expect(cycle).toHaveLength(8);
+  });
+
+  it('owner with two waiters', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 3);
+    const a = rt.mutex('A');
+    await a.lock();
+    const gate = gateOf(rt);
+    const first = pool.run('lockBoth', ['B', 'A', gate.name]) as Promise<Told>;
+    const second = pool.run('lockBoth', ['C', 'A', gate.name]) as Promise<Told>;
+    await gate.reached(2);
+    gate.open();
+    await waiting(rt, 2);
+    // One of the two waiters is in the cycle; the other only waits behind it.
+    const error = await rejectionOf(rt.mutex('C').lock());
+    expect(error.cycle.map((party: { lock: string }) => party.lock)).toEqual(['C', 'A']);
+    a.unlock();
+    expect(await Promise.all([first, second])).toEqual([
+      { ok: true, value: true },
+      { ok: true, value: true },
+    ]);
+  });
+
+  it('lock -> pool.run -> the task wants the lock', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const m = rt.mutex('A');
+    for (const task of ['takeSync', 'takeAsync']) {
+      const told = await m.runExclusive(async () => (await pool.run(task, ['A'])) as Told);
+      expect(told).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+      expect(told.cycle).toHaveLength(2);
+      const holder = told.cycle!.find((party) => party.wait === 'task');
+      expect(holder).toMatchObject({ waitsFor: `task '${task}'`, holds: ['A'] });
+    }
+    const both = await m.runExclusive(() =>
+      Promise.all([pool.run('countForeign', ['x']), pool.run('takeSync', ['A']).then((value) => value)]),
+    );
+    expect(both).toMatchObject([true, { ok: false, code: 'ERR_DEADLOCK' }]);
+  });
+
+  it('lock -> pool.run, not awaited: no deadlock', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    let told: unknown;
+    let all: Promise<unknown> | undefined;
+    await rt.mutex('A').runExclusive(async () => {
+      void pool.run('takeSync', ['A']).then((value) => {
+        told = value;
+      });
+      await waiting(rt, 1);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      all = Promise.all([pool.run('takeSync', ['A'])]);
+    });
+    await until(() => told !== undefined);
+    expect(told).toEqual({ ok: true, value: true });
+    expect(await all).toEqual([{ ok: true, value: true }]);
+    expect(reports).toEqual([]);
+  });
+
+  it('lock -> pool.run by a thread without owners: reported, as another flow may unlock', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    const m = rt.mutex('A');
+    await m.lock();
+    const told = outcome(pool.run('takeSync', ['A']));
+    await until(() => reports.length > 0);
+    expect(reports[0]).toMatchObject({ kind: 'deadlock', locks: ['A'] });
+    expect(reports[0]!.message).toContain('nobody gave up');
+    m.unlock();
+    expect(await told).toEqual({ ok: true, value: { ok: true, value: true } });
+  });
+
+  it('join while holding', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2);
+    const told = (await pool.run('joinHolding', ['A'])) as Told;
+    expect(told).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+    expect(told.cycle!.map((party) => party.wait).sort()).toEqual(['lock', 'task']);
+  });
+
+  it('a phantom (the cycle opens between two looks): many transfers, no order, none reported but real ones', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 3);
+    // With a gate around both, no deadlock can be.
+    const results = await Promise.all(
+      Array.from({ length: 3 }, (_, i) => pool.run('gatedTransfers', ['p', 3, 300, i + 1])),
+    );
+    expect(results).toEqual([300, 300, 300]);
+  });
+
+  it('a timed wait marked breakable', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const a = rt.mutex('A');
+    await a.lock();
+    const gate = gateOf(rt);
+    const inWorker = pool.run('lockBoth', ['B', 'A', gate.name, { timeoutMs: 60_000 }]) as Promise<Told>;
+    await gate.reached(1);
+    gate.open();
+    await waiting(rt, 1);
+    const error = await rejectionOf(rt.mutex('B').lock());
+    expect(error.cycle.map((party: { breakable: boolean }) => party.breakable)).toEqual([false, true]);
+    expect(error.message).toContain('has a timeout or a signal');
+    a.unlock();
+    expect(await inWorker).toEqual({ ok: true, value: true });
+  });
+
+  it('a try is no cause of a deadlock, but part of one', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const a = rt.mutex('A');
+    await a.lock();
+    const gate = gateOf(rt);
+    const inWorker = pool.run('lockBoth', ['B', 'A', gate.name]) as Promise<Told>;
+    await gate.reached(1);
+    gate.open();
+    await waiting(rt, 1);
+    expect(await rt.mutex('B').tryLock(5)).toBe(false);
+    a.unlock();
+    expect(await inWorker).toEqual({ ok: true, value: true });
+  });
+});
+
+describe('asking again', () => {
+  it('is ERR_DEADLOCK at once, on the main thread and in tasks', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    await m.lock();
+    const error = await rejectionOf(m.lock());
+    expect(error).toMatchObject({ code: 'ERR_DEADLOCK', resource: 'A' });
+    expect(error.message).toContain('holds it already');
+    expect(error.message).toContain('rt.withOwner');
+    expect(await rejectionOf(m.acquire())).toMatchObject({ code: 'ERR_DEADLOCK' });
+    expect(await m.tryLock()).toBe(false);
+    expect(m.isLocked).toBe(true);
+    m.unlock();
+    await rt.withOwner(async () => {
+      await m.lock();
+      const inside = await rejectionOf(m.lock());
+      expect(inside).toMatchObject({ code: 'ERR_DEADLOCK' });
+      expect(inside.message).not.toContain('rt.withOwner');
+      m.unlock();
+    });
+    const pool = await openLockPool(rt, 1);
+    expect(await pool.run('lockTwice', ['A'])).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+    expect(await pool.run('lockTwice', ['R', { reentrant: true }])).toEqual({ ok: true, value: true });
+  });
+
+  it('nested runExclusive is the same', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    const error = await rejectionOf(m.runExclusive(() => m.runExclusive(() => 1)));
+    expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
+    expect(m.isLocked).toBe(false);
+  });
+
+  it('a thread that would block itself is told', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    await rt.withOwner(async () => {
+      await m.lock();
+      let error: unknown;
+      rt.withOwner(() => {
+        try {
+          m.lockSync();
+        } catch (thrown) {
+          error = thrown;
+        }
+      });
+      expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
+      m.unlock();
+    });
+    const pool = await openLockPool(rt, 1, { concurrentTasksPerWorker: 2 });
+    const gate = gateOf(rt);
+    const other = gateOf(rt);
+    const holding = pool.run('holdLockAsync', ['W', gate.name]);
+    await gate.reached(1);
+    other.open();
+    expect(await pool.run('lockSyncAt', ['W', other.name])).toMatchObject({
+      ok: false,
+      code: 'ERR_DEADLOCK',
+    });
+    gate.open();
+    expect(await holding).toBe(true);
+  });
+});
+
+describe('a worker that holds a lock', () => {
+  it('starts no foreign work while it joins', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2);
+    // The children are the task's own, so they may run on top of it; what others queue may not.
+    const joined = pool.run('joinHoldingNothingForeign', ['A', 200]);
+    const foreign = Array.from({ length: 50 }, () => pool.run('takeSync', ['A']));
+    expect(await joined).toEqual(Array.from({ length: 200 }, () => true));
+    for (const told of await Promise.all(foreign)) expect(told).toEqual({ ok: true, value: true });
+  });
+});
+
+describe('strategies', () => {
+  /** A task of each class, in this order; each has one lock and wants the other's. */
+  async function deadlockOf(rt: Runtime, pool: TaskPool, classes: readonly string[]): Promise<Told[]> {
+    const gate = gateOf(rt);
+    const names = ['A', 'B'];
+    const runs: Promise<Told>[] = [];
+    for (const [i, qos] of classes.entries()) {
+      runs.push(
+        pool.run('lockBoth', [names[i], names[1 - i], gate.name], { qos: qos as never }) as Promise<Told>,
+      );
+      await gate.reached(i + 1);
+    }
+    gate.open();
+    return Promise.all(runs);
+  }
+
+  it('abort-youngest takes the owner that began last', async () => {
+    const rt = await openRuntime({ locks: { strategy: 'abort-youngest' } });
+    const pool = await openLockPool(rt, 2);
+    for (let i = 0; i < 5; i++) {
+      const [first, second] = await deadlockOf(rt, pool, ['Burstable', 'Burstable']);
+      expect(first).toEqual({ ok: true, value: true });
+      expect(second).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+      expect(second!.cycle).toHaveLength(2);
+    }
+  });
+
+  it('abort-lowest-qos takes the task of the lowest class', async () => {
+    const rt = await openRuntime();
+    rt.locks.resolver.strategy = 'abort-lowest-qos';
+    const pool = await openLockPool(rt, 2);
+    for (const classes of [
+      ['BestEffort', 'Guaranteed'],
+      ['Guaranteed', 'BestEffort'],
+    ]) {
+      const results = await deadlockOf(rt, pool, classes);
+      for (const [i, result] of results.entries()) expect(result.ok).toBe(classes[i] === 'Guaranteed');
+    }
+  });
+
+  it('report-only and mode report report, and everybody waits on', async () => {
+    for (const locks of [{ strategy: 'report-only' }, { waits: 'report' }] as const) {
+      const rt = await openRuntime({ locks: { order: 'off', ...locks } });
+      const pool = await openLockPool(rt, 1);
+      const reports: LockViolation[] = [];
+      rt.locks.onViolation((violation) => reports.push(violation));
+      const a = rt.mutex('A');
+      await a.lock();
+      const gate = gateOf(rt);
+      const inWorker = pool.run('lockBoth', ['B', 'A', gate.name]) as Promise<Told>;
+      await gate.reached(1);
+      gate.open();
+      await waiting(rt, 1);
+      const stop = new AbortController();
+      const mine = rt.mutex('B').lock({ signal: stop.signal });
+      await until(() => reports.length > 0);
+      expect(reports).toHaveLength(1);
+      expect(reports[0]).toMatchObject({
+        kind: 'deadlock',
+        locks: ['B', 'A'],
+        error: { code: 'ERR_DEADLOCK' },
+      });
+      expect(await isPending(mine)).toBe(true);
+      stop.abort();
+      expect(await mine).toBe(false);
+      a.unlock();
+      expect(await inWorker).toEqual({ ok: true, value: true });
+    }
+  });
+
+  it('a report of workers comes to the runtime', async () => {
+    const rt = await openRuntime({ locks: { order: 'off', waits: 'report' } });
+    const pool = await openLockPool(rt, 2);
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    const gate = gateOf(rt);
+    const runs = [
+      pool.run('lockBoth', ['A', 'B', gate.name, { timeoutMs: 100 }]),
+      pool.run('lockBoth', ['B', 'A', gate.name, { timeoutMs: 100 }]),
+    ];
+    await gate.reached(2);
+    gate.open();
+    await Promise.all(runs);
+    await until(() => reports.length > 0);
+    expect(reports[0]).toMatchObject({
+      kind: 'deadlock',
+      error: { code: 'ERR_DEADLOCK', name: 'DeadlockError' },
+    });
+    expect(reports[0]!.message).toContain('lockBoth');
+  });
+
+  it('a registered one decides for workers too, in the thread of the runtime', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2);
+    const seen: Deadlock[] = [];
+    rt.locks.resolver.registerStrategy('the one that waits for B', (deadlock) => {
+      seen.push(deadlock);
+      return { abort: deadlock.cycle.find((party) => party.lock === 'B')!.owner };
+    });
+    rt.locks.resolver.strategy = 'the one that waits for B';
+    for (let i = 0; i < 5; i++) {
+      const [first, second] = await deadlockOf(rt, pool, ['Burstable', 'Burstable']);
+      expect(first).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+      expect(second).toEqual({ ok: true, value: true });
+    }
+    expect(seen).toHaveLength(5);
+    expect(seen[0]!.locks.slice().sort()).toEqual(['A', 'B']);
+  });
+
+  it('one that throws or answers nonsense is abort-requester', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2);
+    const bad: readonly unknown[] = [
+      () => {
+        throw new Error('no');
+      },
+      () => undefined,
+      () => ({ abort: 12345 }),
+      () => 'abort',
+    ];
+    for (const [i, strategy] of bad.entries()) {
+      rt.locks.resolver.registerStrategy(`bad ${i}`, strategy as never);
+      rt.locks.resolver.strategy = `bad ${i}`;
+      expectOneVictim(await ring(rt, pool, 'lockBoth', ['A', 'B']), ['A', 'B']);
+    }
+  });
+
+  it('refuses names that are built in or unknown', async () => {
+    const rt = await openRuntime();
+    const { resolver } = rt.locks;
+    expect(resolver.strategy).toBe('abort-requester');
+    expect(() => resolver.registerStrategy('abort-youngest', () => ({ report: true }))).toThrow(/built in/);
+    expect(() => {
+      resolver.strategy = 'nobody knows it';
+    }).toThrow(/abort-youngest/);
+    expect(resolver.strategy).toBe('abort-requester');
+  });
+
+  it('a victim in an event loop hears of it, though it sleeps on no lock of its own', async () => {
+    const rt = await openRuntime({ locks: { strategy: 'abort-youngest' } });
+    const pool = await openLockPool(rt, 1);
+    const [l1, l2, l3] = [rt.mutex('1'), rt.mutex('2'), rt.mutex('3')];
+    const gate = gateOf(rt);
+    const inWorker = pool.run('lockBoth', ['2', '3', gate.name]) as Promise<Told>;
+    await gate.reached(1);
+    // x has 1 and wants 2, which the worker has; y, the youngest, has 3 and wants 1. The worker closes the cycle.
+    const x = rt.createOwner('x');
+    await l1.lock({ owner: x });
+    const wantsTwo = l2.lock({ owner: x });
+    const y = rt.createOwner('y');
+    await l3.lock({ owner: y });
+    const wantsOne = outcome(l1.lock({ owner: y }));
+    gate.open();
+    const told = await wantsOne;
+    expect(told).toMatchObject({ ok: false, error: { code: 'ERR_DEADLOCK' } });
+    expect((told as { error: DeadlockError }).error.cycle.map((party) => party.lock)).toEqual([
+      '1',
+      '2',
+      '3',
+    ]);
+    l3.unlock({ owner: y });
+    expect(await inWorker).toEqual({ ok: true, value: true });
+    expect(await wantsTwo).toBe(true);
+    l2.unlock({ owner: x });
+    l1.unlock({ owner: x });
+  });
+});

@@ -1,0 +1,104 @@
+import {
+  LOCK_BUSY,
+  LOCK_TAKEN,
+  LOCK_TAKEN_COUNT,
+  OWNER_FLAG_BREAKABLE,
+  OWNER_FLAG_TRY,
+  WORD_OWNER_MASK,
+  WORD_OWNER_SHIFT,
+} from '../../build/generated/layout.ts';
+import { CANCELLED, HANDOFF_MS, type LockCore, type WaitLimits, type WaitResult } from './lock-core.ts';
+
+/** Looks of one call of the kernel, and the loads between two of them: at first short, then so long that the holder gets on meanwhile. */
+const SPIN_ROUNDS = 4;
+const PAUSE_FIRST = 32;
+const PAUSE_MOST = 4096;
+/** How long a lock is spun for that goes round, before the thread sleeps; also after it was woken and found the lock taken again. */
+const SPIN_MS = 0.1;
+/** Calls without any sign of the lock going round after which spinning ends: its holder holds it for long, or does not run. */
+const QUIET_MOST = 6;
+
+/** Spins for a lock that goes round. An answer of the kernel; LOCK_BUSY: it should sleep. `slept`: it has, so others may sleep too. */
+function spin(core: LockCore, owner: number, slept: number): number {
+  const { kernel, host } = core.space;
+  if (!host.maySpin) return LOCK_BUSY;
+  const { calls, u32 } = kernel;
+  const counter = (core.address + LOCK_TAKEN_COUNT) >>> 2;
+  const until = host.clock.now() + SPIN_MS;
+  let seen = u32[counter]!;
+  let quiet = 0;
+  let pause = PAUSE_FIRST;
+  do {
+    const answer = calls.spinLock(core.address, owner, SPIN_ROUNDS, pause, slept);
+    if (answer !== LOCK_BUSY) return answer;
+    const count = u32[counter]!;
+    quiet = count === seen ? quiet + 1 : 0;
+    seen = count;
+    if (pause < PAUSE_MOST) pause *= 2;
+  } while (quiet < QUIET_MOST && host.clock.now() < until);
+  return LOCK_BUSY;
+}
+
+/**
+ * Waits for a lock and blocks the thread meanwhile.
+ *
+ * @throws {DeadlockError} ERR_DEADLOCK
+ */
+export function blockFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult {
+  const spun = spin(core, owner, 0);
+  return spun === LOCK_BUSY ? sleepFor(core, owner, limits) : (spun as WaitResult);
+}
+
+function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult {
+  const { space, address } = core;
+  const { detector, kernel } = space;
+  const { calls } = kernel;
+  const holder = holderOf(core);
+  // Who holds it can only unlock when this thread goes on.
+  if (holder !== 0 && space.isOwn(holder)) throw detector.errorOfThread(owner, holder, address);
+  const flags =
+    (limits.timeoutMs === undefined ? 0 : OWNER_FLAG_BREAKABLE) | (limits.tries ? OWNER_FLAG_TRY : 0);
+  const record = detector.begin(owner, address, flags, true, detector.captureStack(owner, true));
+  let result: WaitResult | undefined;
+  try {
+    const error = limits.tries ? undefined : detector.check(record, address);
+    if (error !== undefined) throw error;
+    result = sleepUntil(core, owner, record, limits.timeoutMs);
+    return result;
+  } finally {
+    if (result !== LOCK_TAKEN) calls.leaveWait(address, owner);
+    detector.end(record);
+  }
+}
+
+function holderOf(core: LockCore): number {
+  const { calls, i32 } = core.space.kernel;
+  const holder = Atomics.load(i32, core.address >>> 2) & WORD_OWNER_MASK;
+  return holder === 0 ? 0 : calls.ownerAt(holder >>> WORD_OWNER_SHIFT) >>> 0;
+}
+
+function sleepUntil(
+  core: LockCore,
+  owner: number,
+  record: number,
+  timeoutMs: number | undefined,
+): WaitResult {
+  const { space, address } = core;
+  const { host, detector, kernel } = space;
+  const { calls } = kernel;
+  const start = host.clock.now();
+  for (;;) {
+    const word = calls.prepareWait(address, owner);
+    if (word < 0) return word as WaitResult;
+    // After the look at the word: whoever aborts or cancels us from now on changes it.
+    if (record !== 0 && calls.isAborted(record) !== 0) throw detector.errorOfVictim(record, address);
+    if (host.isTaskCancelled()) return CANCELLED;
+    const left = timeoutMs === undefined ? -1 : timeoutMs - (host.clock.now() - start);
+    if (timeoutMs !== undefined && left <= 0) return CANCELLED;
+    calls.waitLock(address, word, left);
+    const again = spin(core, owner, 1);
+    if (again !== LOCK_BUSY) return again as WaitResult;
+    // A reservation is undone by recovery only for a wait that its owner has published.
+    if (record === owner && host.clock.now() - start >= HANDOFF_MS) calls.requestHandoff(address, owner);
+  }
+}

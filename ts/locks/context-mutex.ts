@@ -1,0 +1,474 @@
+import {
+  CHECK_OFF,
+  LOCK_ABANDONED,
+  LOCK_BUSY,
+  LOCK_CLASS,
+  LOCK_FLAG_ORDER_KEY,
+  LOCK_FLAGS,
+  LOCK_ORDER,
+  LOCK_OWN,
+  LOCK_RELEASED,
+  LOCK_TAKEN,
+  LOCK_TAKEN_COUNT,
+  OWNER_HELD,
+  WORD_ABANDONED,
+  WORD_OWNER_MASK,
+  WORD_OWNER_SHIFT,
+} from '../../build/generated/layout.ts';
+import {
+  HeddleError,
+  InvalidTypeError,
+  LockAbandonedError,
+  NotOwnerError,
+  TaskAbortedError,
+  TaskTimeoutError,
+} from '../errors.ts';
+import type { KernelExports } from '../kernel/kernel.ts';
+import { abortSignal, checkOptions, describe, func, number, oneOf } from '../options.ts';
+import { QOS_LEVELS } from '../qos.ts';
+import { blockFor } from './block.ts';
+import { HoldRecord } from './hold.ts';
+import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
+import type { OrderChecks } from './order-port.ts';
+import { type ActiveOwner, LockOwner, type Owners } from './owners.ts';
+import { waitersOf } from './snapshot.ts';
+import type { Guard, LockContext, LockObserver, LockSnapshot, MutexOptions } from './types.ts';
+
+const YES: Promise<boolean> = Promise.resolve(true);
+const NO_CONTEXT: LockContext = Object.freeze({});
+const FOREVER_MS = 2 ** 31 - 1;
+
+const CONTEXT_CHECKS = {
+  signal: abortSignal,
+  timeoutMs: number(0, Number.POSITIVE_INFINITY),
+  qos: oneOf(...QOS_LEVELS),
+  owner(value: unknown, what: string): void {
+    if (!(value instanceof LockOwner))
+      throw new InvalidTypeError(`${what} must be a LockOwner, not ${describe(value)}`);
+  },
+};
+
+/**
+ * A mutex that all threads of a runtime share by its name: worker threads, tasks of any pool, threads that attached, the main thread. Make it with
+ * `rt.mutex(name)`, in tasks with `runtime().mutex(name)`.
+ *
+ * Its holder is an **owner**: the context of `rt.withOwner` that the call is made in, else the task, else `ctx.owner`, else the thread. An owner is one flow of control. Flows
+ * that run side by side in one thread and take the same lock need owners of their own; `runExclusive` gives each call one where nobody else has.
+ *
+ * | call | blocks | when the lock is not had |
+ * | --- | --- | --- |
+ * | `lock` | nobody; awaits | false: the signal fired, the time ran out, the task was cancelled |
+ * | `acquire`, `runExclusive` | nobody; awaits | ERR_TASK_ABORTED, ERR_TASK_TIMEOUT |
+ * | `tryLock` | nobody; awaits up to `timeoutMs` | false |
+ * | `tryLockNow` | nobody | false |
+ * | `lockSync` | this thread | false |
+ *
+ * What can go wrong with each of them: ERR_DEADLOCK (the wait would never end; or the owner has the lock already, and it is not reentrant),
+ * ERR_LOCK_ORDER (order checks in mode `'throw'`), ERR_LOCK_ABANDONED (the last holder ended while it held the lock), ERR_POOL_CLOSED (the runtime was disposed),
+ * ERR_INVALID_ARGUMENT (a wrong context), ERR_MEMORY_FULL.
+ *
+ * Waiters are served in no strict order, but none waits much longer than a millisecond more than its turn: then the lock is kept for it.
+ */
+export class ContextMutex {
+  /** The name by which every thread finds it. */
+  readonly name: string;
+  readonly #core: LockCore;
+  readonly #calls: KernelExports;
+  readonly #u32: Uint32Array;
+  readonly #address: number;
+  readonly #owners: Owners;
+  readonly #options: MutexOptions;
+  readonly #observers: readonly LockObserver[];
+  /** What is written down about each hold: for observers, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
+  readonly #record: HoldRecord | undefined;
+  readonly #order: OrderChecks | undefined;
+  readonly #active: ActiveOwner;
+  /** Nothing is written down. */
+  readonly #isPlain: boolean;
+  /** Nor is blocking refused. */
+  readonly #isPlainSync: boolean;
+
+  /** @internal Use `rt.mutex`. */
+  constructor(core: LockCore, options: MutexOptions, observers: readonly LockObserver[] = []) {
+    const { space } = core;
+    this.name = core.name;
+    this.#core = core;
+    this.#calls = space.kernel.calls;
+    this.#u32 = space.kernel.u32;
+    this.#address = core.address;
+    this.#owners = space.owners;
+    this.#options = options;
+    this.#observers = observers;
+    this.#record = HoldRecord.for(core, observers);
+    this.#active = space.owners.active;
+    this.#isPlain = this.#record === undefined;
+    this.#isPlainSync = this.#isPlain && space.host.mayBlock;
+    this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
+  }
+
+  /** Its address in the shared memory: the same in every thread. */
+  get id(): number {
+    return this.#address;
+  }
+
+  // ---- taking -------------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Takes the lock, and waits for it without blocking the thread. A free lock is taken at once, without a turn of the event loop. Keeps the process
+   * alive while it waits.
+   *
+   * @returns true once the lock is held; false when the wait was given up: `ctx.signal`, `ctx.timeoutMs`, or the task was cancelled
+   *
+   * Rejects with {@link DeadlockError} ERR_DEADLOCK, {@link LockAbandonedError} ERR_LOCK_ABANDONED, ERR_LOCK_ORDER, ERR_POOL_CLOSED when the runtime is or gets
+   * disposed, ERR_INVALID_ARGUMENT.
+   */
+  lock(ctx?: LockContext): Promise<boolean> {
+    if (ctx === undefined && this.#isPlain) {
+      // 0 takes nothing: the slow way looks who calls.
+      const owner = this.#active.address;
+      if (
+        (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
+        this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
+      ) {
+        return YES;
+      }
+    }
+    return this.#lockSlow(ctx, false);
+  }
+
+  /**
+   * Takes the lock if it is free, or becomes free within `timeoutMs` (default: 0). No part of the learned order, and no deadlock starts from it: it ends
+   * by itself. Rejects as {@link ContextMutex.lock} does, but not with ERR_DEADLOCK.
+   */
+  tryLock(timeoutMs = 0): Promise<boolean> {
+    if (timeoutMs === 0) {
+      try {
+        return Promise.resolve(this.tryLockNow());
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
+    return this.#lockSlow({ timeoutMs }, true);
+  }
+
+  /**
+   * Takes the lock if it is free. Blocks nobody, a few nanoseconds.
+   *
+   * @returns false when somebody else has it, or this owner has it and it is not reentrant
+   * @throws {LockAbandonedError} ERR_LOCK_ABANDONED; ERR_POOL_CLOSED.
+   */
+  tryLockNow(): boolean {
+    if (this.#isPlain && this.#calls.tryLock(this.#address, this.#active.address) === LOCK_TAKEN) return true;
+    return this.#tryNowSlow();
+  }
+
+  #tryNowSlow(): boolean {
+    const owner = this.#owners.current();
+    const answer = this.#calls.tryLock(this.#address, owner);
+    if (answer === LOCK_BUSY || answer === LOCK_OWN) return false;
+    return this.#conclude(answer, owner) === true;
+  }
+
+  /**
+   * Takes the lock; blocks the thread until it is had. For worker threads and plain scripts: while the main thread blocks it notices no thread that
+   * ends, so there pass a `timeoutMs`.
+   *
+   * @returns false when `ctx.timeoutMs` ran out, `ctx.signal` had fired before, or the task was cancelled
+   * @throws {DeadlockError} ERR_DEADLOCK, also when the holder runs in this very thread.
+   * @throws {LockAbandonedError} ERR_LOCK_ABANDONED; ERR_LOCK_ORDER; ERR_POOL_CLOSED.
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT on the main thread of a browser, which must not block.
+   */
+  lockSync(ctx?: LockContext): boolean {
+    if (ctx === undefined && this.#isPlainSync) {
+      const owner = this.#active.address;
+      if (
+        (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
+        this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
+      ) {
+        return true;
+      }
+    }
+    return this.#lockSyncSlow(ctx ?? NO_CONTEXT);
+  }
+
+  #lockSyncSlow(ctx: LockContext): boolean {
+    const { host } = this.#core.space;
+    checkOptions(ctx, CONTEXT_CHECKS, 'lockSync()');
+    if (!host.mayBlock) {
+      throw new InvalidTypeError(
+        `cannot block for lock '${this.name}': the main thread of a browser must not block; await lock() instead`,
+        { resource: this.name },
+      );
+    }
+    if (ctx.signal?.aborted) return false;
+    const owner = this.#ownerOf(ctx);
+    this.#checkOrder(owner);
+    const limits = limitsOf(ctx, false);
+    const started = host.clock.now();
+    for (let answer = this.#calls.tryLock(this.#address, owner); ; ) {
+      const had = this.#conclude(answer, owner);
+      if (had !== undefined) return had;
+      if (limits.timeoutMs === 0) return false;
+      try {
+        answer = blockFor(this.#core, owner, limits);
+      } finally {
+        this.#tellWait(started);
+      }
+    }
+  }
+
+  async #lockSlow(ctx: LockContext = NO_CONTEXT, tries: boolean): Promise<boolean> {
+    checkOptions(ctx, CONTEXT_CHECKS, tries ? 'tryLock()' : 'lock()');
+    if (ctx.signal?.aborted) return false;
+    return this.#wait(ctx, this.#ownerOf(ctx), tries);
+  }
+
+  async #wait(ctx: LockContext, owner: number, tries: boolean): Promise<boolean> {
+    if (!tries) this.#checkOrder(owner);
+    const limits = limitsOf(ctx, tries);
+    let started = -1;
+    for (let answer: number = this.#calls.tryLock(this.#address, owner); ; ) {
+      const had = this.#conclude(answer, owner);
+      if (had !== undefined) return had;
+      if (limits.timeoutMs === 0) return false;
+      if (started < 0) started = this.#core.space.host.clock.now();
+      try {
+        answer = await this.#core.wait(owner, limits);
+      } finally {
+        this.#tellWait(started);
+      }
+    }
+  }
+
+  /** What an answer of the kernel, or of a wait, comes to. Undefined: somebody has the lock, wait for it. */
+  #conclude(first: number, owner: number): boolean | undefined {
+    let answer = first;
+    if (answer === LOCK_ABANDONED && this.#options.onAbandoned === 'recover')
+      answer = this.#calls.takeAbandoned(this.#address, owner);
+    if (answer === LOCK_BUSY) return undefined;
+    if (answer === CANCELLED) return false;
+    if (answer !== LOCK_TAKEN) throw this.#errorFor(answer, owner);
+    this.#record?.begin(owner);
+    return true;
+  }
+
+  #errorFor(answer: number, owner: number): Error {
+    const { space } = this.#core;
+    if (answer === LOCK_OWN) return space.detector.errorOfSelf(owner, this.#address, this.#hint());
+    if (answer === LOCK_ABANDONED) {
+      return new LockAbandonedError(
+        `cannot lock '${this.name}': its last holder ended while it held the lock, so what it protects may be half changed; ` +
+          "take it with { onAbandoned: 'recover' }, put things right, and unlock it",
+        { resource: this.name },
+      );
+    }
+    if (space.isClosed) {
+      return new HeddleError('ERR_POOL_CLOSED', `cannot lock '${this.name}': the runtime was disposed`, {
+        resource: this.name,
+      });
+    }
+    return new InvalidTypeError(`cannot lock '${this.name}': its owner has ended`, { resource: this.name });
+  }
+
+  #hint(): string {
+    if (this.#owners.hasContext) return '';
+    return '; code that runs side by side in one thread needs owners: rt.withOwner(fn), runExclusive(fn) or ctx.owner';
+  }
+
+  #ownerOf(ctx: LockContext): number {
+    return ctx.owner === undefined ? this.#owners.current() : ctx.owner.address;
+  }
+
+  #checkOrder(owner: number): void {
+    if (this.#order !== undefined && owner !== 0 && this.#u32[(owner + OWNER_HELD) >>> 2] !== 0) {
+      // Taking a lock again is no step from one lock to another.
+      if (this.#holder() !== owner) this.#order.before(owner, this.#address);
+    }
+  }
+
+  /** Address of the owner that has it, or 0. */
+  #holder(): number {
+    const word = Atomics.load(this.#core.space.kernel.i32, this.#address >>> 2);
+    const id = (word & WORD_OWNER_MASK) >>> WORD_OWNER_SHIFT;
+    return id === 0 ? 0 : this.#calls.ownerAt(id) >>> 0;
+  }
+
+  #tellWait(started: number): void {
+    if (this.#observers.length === 0) return;
+    const waited = this.#core.space.host.clock.now() - started;
+    for (const observer of this.#observers) {
+      try {
+        observer.lockWait(this.#address, waited);
+      } catch {
+        // An observer changes nothing.
+      }
+    }
+  }
+
+  // ---- giving back ------------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Gives the lock back. A reentrant lock is free once it was unlocked as often as it was locked. Wakes a waiter only if there is one.
+   *
+   * @param ctx - `owner`, if it was taken with one
+   * @throws {NotOwnerError} ERR_NOT_OWNER when the caller does not hold it; nothing is changed then. ERR_POOL_CLOSED when the runtime was disposed.
+   */
+  unlock(ctx?: { readonly owner?: LockOwner }): void {
+    if (
+      ctx === undefined &&
+      this.#isPlain &&
+      this.#calls.unlock(this.#address, this.#active.address) === LOCK_RELEASED
+    ) {
+      if (this.#core.waiterCount !== 0) this.#core.drive();
+      return;
+    }
+    this.#unlock(ctx?.owner === undefined ? this.#owners.current() : ctx.owner.address);
+  }
+
+  #unlock(owner: number): void {
+    if (this.#record === undefined) {
+      if (this.#calls.unlock(this.#address, owner) !== LOCK_RELEASED) throw this.#notOwner(owner);
+    } else if (!this.#record.end(owner)) {
+      throw this.#notOwner(owner);
+    }
+    if (this.#core.waiterCount !== 0) this.#core.drive();
+  }
+
+  #notOwner(owner: number): HeddleError {
+    const { space } = this.#core;
+    if (space.isClosed) {
+      return new HeddleError('ERR_POOL_CLOSED', `cannot unlock '${this.name}': the runtime was disposed`, {
+        resource: this.name,
+      });
+    }
+    const holder = this.#holder();
+    const who = owner === 0 ? 'an owner that has ended' : space.ownerLabel(owner);
+    const state = holder === 0 ? 'nobody holds it' : `${space.ownerLabel(holder)} holds it`;
+    return new NotOwnerError(`cannot unlock '${this.name}': ${state}, not ${who}`, { resource: this.name });
+  }
+
+  // ---- scopes -------------------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Takes the lock for a scope: `using guard = await m.acquire()`.
+   *
+   * Rejects as {@link ContextMutex.lock} does, and where that is false: ERR_TASK_ABORTED (name 'AbortError', cause `signal.reason`), ERR_TASK_TIMEOUT.
+   */
+  async acquire(ctx: LockContext = NO_CONTEXT): Promise<Guard> {
+    checkOptions(ctx, CONTEXT_CHECKS, 'acquire()');
+    const owner = this.#ownerOf(ctx);
+    return this.#acquireFor(ctx, owner);
+  }
+
+  async #acquireFor(ctx: LockContext, owner: number): Promise<MutexGuard> {
+    const had = ctx.signal?.aborted === true ? false : await this.#wait(ctx, owner, false);
+    if (!had) throw this.#gaveUp(ctx);
+    return new MutexGuard(() => this.#unlock(owner), this.isAbandoned);
+  }
+
+  #gaveUp({ signal, timeoutMs }: LockContext): HeddleError {
+    const options = { resource: this.name, cause: signal?.reason };
+    if (signal?.aborted || timeoutMs === undefined)
+      return new TaskAbortedError(`the wait for lock '${this.name}' was aborted`, options);
+    return new TaskTimeoutError(`lock '${this.name}' was not free within ${timeoutMs} ms`, options);
+  }
+
+  /**
+   * Calls `fn` while it holds the lock, and gives it back however that ends. Where neither a context nor a task nor `ctx.owner` says who calls, each call is an owner of its own: calls side
+   * by side wait for each other.
+   *
+   * @returns what `fn` returned. Rejects with what it threw, and as {@link ContextMutex.acquire} does.
+   */
+  async runExclusive<R>(fn: () => R | PromiseLike<R>, ctx: LockContext = NO_CONTEXT): Promise<R> {
+    func(fn, 'runExclusive(): the first argument');
+    checkOptions(ctx, CONTEXT_CHECKS, 'runExclusive()');
+    if (ctx.owner === undefined && !this.#owners.hasContext && !this.#core.space.isClosed) {
+      return this.#owners.run((owner) => this.#runAs(fn, ctx, owner.address));
+    }
+    return this.#runAs(fn, ctx, this.#ownerOf(ctx));
+  }
+
+  async #runAs<R>(fn: () => R | PromiseLike<R>, ctx: LockContext, owner: number): Promise<R> {
+    const guard = await this.#acquireFor(ctx, owner);
+    try {
+      return await fn();
+    } finally {
+      guard.release();
+    }
+  }
+
+  // ---- looking -------------------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * The same lock, told to an observer: it hears of what is done through the handle that this returns. Handles without observers pay nothing.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no observer.
+   */
+  withObserver(observer: LockObserver): ContextMutex {
+    if (typeof observer !== 'object' || observer === null)
+      throw new InvalidTypeError(`withObserver() takes a LockObserver, not ${describe(observer)}`);
+    return new ContextMutex(this.#core, this.#options, [...this.#observers, observer]);
+  }
+
+  /** Does anybody hold it? May be otherwise by the time you read it. */
+  get isLocked(): boolean {
+    return this.#holder() !== 0;
+  }
+
+  /** Did a holder end while it held the lock, and nobody has put that right? True also while somebody holds it to do so. */
+  get isAbandoned(): boolean {
+    return (Atomics.load(this.#core.space.kernel.i32, this.#address >>> 2) & WORD_ABANDONED) !== 0;
+  }
+
+  /** What can be known of the lock now. */
+  snapshot(): LockSnapshot {
+    const { space } = this.#core;
+    const { u32, f64 } = space.kernel;
+    const holder = this.#holder();
+    const classId = u32[(this.#address + LOCK_CLASS) >>> 2]!;
+    const hasKey = (u32[(this.#address + LOCK_FLAGS) >>> 2]! & LOCK_FLAG_ORDER_KEY) !== 0;
+    return {
+      id: this.#address,
+      name: this.name,
+      ...(classId === 0 ? {} : { class: space.nameOf(classId) }),
+      ...(hasKey ? { order: f64[(this.#address + LOCK_ORDER) >>> 3]! } : {}),
+      isLocked: holder !== 0,
+      isAbandoned: this.isAbandoned,
+      ...(holder === 0 ? {} : { owner: space.ownerLabel(holder) }),
+      waiters: waitersOf(space, this.#address),
+      acquisitions: u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2]!,
+    };
+  }
+}
+
+function limitsOf({ signal, timeoutMs }: LockContext, tries: boolean): WaitLimits {
+  return {
+    signal,
+    timeoutMs: timeoutMs === undefined || timeoutMs > FOREVER_MS ? undefined : timeoutMs,
+    tries,
+  };
+}
+
+class MutexGuard implements Guard {
+  readonly isAbandoned: boolean;
+  #unlock: (() => void) | undefined;
+
+  constructor(unlock: () => void, isAbandoned: boolean) {
+    this.#unlock = unlock;
+    this.isAbandoned = isAbandoned;
+  }
+
+  release(): void {
+    const unlock = this.#unlock;
+    this.#unlock = undefined;
+    unlock?.();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+  }
+}

@@ -1,0 +1,358 @@
+import {
+  CHECK_OFF,
+  CHECK_REPORT,
+  EDGE_LOCK,
+  EDGE_TASK,
+  LOCK_TEXT,
+  META_FUNCTION_MASK,
+  OWNER_BORN,
+  OWNER_EPOCH,
+  OWNER_FLAG_BREAKABLE,
+  OWNER_FLAG_CLASS_SHIFT,
+  OWNER_FLAGS,
+  OWNER_HELD,
+  OWNER_KIND,
+  OWNER_KIND_AWAIT,
+  OWNER_KIND_FLOW,
+  OWNER_KIND_TASK,
+  OWNER_KIND_THREAD,
+  OWNER_SHARED,
+  OWNER_TEXT,
+  OWNER_WAITING,
+  SLOT_META,
+  SPAN_SIZE,
+  STACKS_OFF,
+  STEP_EDGE,
+  STEP_EPOCH,
+  STEP_OWNER,
+  STEP_SIZE,
+  STEP_TARGET,
+  WAIT_SLOT_BIT,
+} from '../../build/generated/layout.ts';
+import { DeadlockError, type DeadlockParty } from '../errors.ts';
+import { QOS_LEVELS } from '../qos.ts';
+import { describeCycle } from './deadlock-text.ts';
+import type { DeadlockResolver } from './resolver.ts';
+import type { LockSpace } from './space.ts';
+import type { Deadlock } from './types.ts';
+
+/** A deadlock with what it takes to abort one of its waits. Can be posted to another thread. */
+export interface FoundDeadlock extends Deadlock {
+  /** Epoch of each party's wait. */
+  readonly epochs: readonly number[];
+  /** One of the owners is a whole thread that awaits a call. Another of its flows may unlock, so this is for people to judge. */
+  readonly isDoubtful: boolean;
+}
+
+/** Frames on top of a stack that are heddle's own. */
+const OWN_FRAME =
+  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|join|joinSlow|sleepUntil) /;
+/** Where a task is called from: what follows is heddle's. */
+const CALL_FRAME = /^at SlotCodec\.invoke /;
+const FRAMES_MOST = 6;
+const DOUBT =
+  '\n  nobody gave up: another flow of that thread may unlock; with rt.withOwner(fn) around each flow heddle would know';
+
+/** Waits of one thread's owners: published for others, and checked for deadlocks. */
+export class Detector {
+  readonly #space: LockSpace;
+  readonly #resolver: DeadlockResolver;
+  #scratch = 0;
+  #scratchSpans = 0;
+
+  constructor(space: LockSpace, resolver: DeadlockResolver) {
+    this.#space = space;
+    this.#resolver = resolver;
+  }
+
+  // ---- publishing ----------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Says that an owner waits for a lock, or for a slot with WAIT_SLOT_BIT. Returns the record that says so: the owner's, or one of its own when the
+   * owner waits already in another flow. `at`: where, to tell others.
+   */
+  begin(owner: number, target: number, flags: number, blocks: boolean, at?: Error): number {
+    const { kernel, agent } = this.#space;
+    let record = owner;
+    if (kernel.u32[(owner + OWNER_WAITING) >>> 2] !== 0) {
+      const flow = kernel.calls.claimOwner(agent, OWNER_KIND_FLOW, owner, 0, 0) >>> 0;
+      // With the memory full the wait is not seen by others.
+      if (flow === 0) return 0;
+      record = flow;
+    }
+    // First, so that whoever sees the wait sees it too.
+    if (at !== undefined) kernel.u32[(record + OWNER_TEXT) >>> 2] = this.#text(record, at);
+    kernel.calls.beginWait(record, target, flags, blocks ? 1 : 0);
+    return record;
+  }
+
+  /** The wait of that record is over. */
+  end(record: number): void {
+    if (record === 0) return;
+    const { kernel, agent } = this.#space;
+    kernel.calls.endWait(record);
+    const text = kernel.u32[(record + OWNER_TEXT) >>> 2]!;
+    if (text !== 0) {
+      kernel.u32[(record + OWNER_TEXT) >>> 2] = 0;
+      this.#space.freeText(text);
+    }
+    if (kernel.u32[(record + OWNER_KIND) >>> 2] === OWNER_KIND_FLOW) kernel.calls.freeOwner(agent, record);
+  }
+
+  /** An owner blocks its thread in a join of the task in `slot`. Returns what ends that. */
+  joins(owner: number, slot: number): (() => void) | undefined {
+    const record = this.begin(owner, slot | WAIT_SLOT_BIT, 0, true, this.captureStack(owner, true));
+    if (record === 0) return undefined;
+    this.#look(record);
+    return () => this.end(record);
+  }
+
+  /** An owner awaits the task in `slot`, beside whatever else it awaits. Returns what ends that. */
+  awaits(owner: number, slot: number): (() => void) | undefined {
+    const { kernel, agent } = this.#space;
+    const node = kernel.calls.claimOwner(agent, OWNER_KIND_AWAIT, slot, 0, 0) >>> 0;
+    if (node === 0) return undefined;
+    kernel.calls.addAwait(owner, node);
+    this.#look(owner);
+    return () => {
+      kernel.calls.removeAwait(owner, node);
+      kernel.calls.freeOwner(agent, node);
+    };
+  }
+
+  /** After an edge to a task was published: if it closes a cycle, one of the waits for locks in it is given up. */
+  #look(record: number): void {
+    const mode = this.#space.waitsModeOfRuntime;
+    if (mode === CHECK_OFF) return;
+    const deadlock = this.find(record);
+    if (deadlock === undefined) return;
+    if (mode === CHECK_REPORT) this.#report(deadlock);
+    else this.decide(deadlock);
+  }
+
+  /** Where we are, if the owner may become part of a deadlock by this wait: it holds something, or others may wait for its task or thread. */
+  captureStack(owner: number, blocks: boolean): Error | undefined {
+    if (this.#space.stacks === STACKS_OFF) return undefined;
+    const { u32 } = this.#space.kernel;
+    const matters =
+      blocks || u32[(owner + OWNER_HELD) >>> 2] !== 0 || u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_TASK;
+    return matters ? new Error() : undefined;
+  }
+
+  /** Who the owner is and where it waits, for other threads. */
+  #text(record: number, at: Error): number {
+    return this.#space.writeText(`${this.#space.ownerLabel(record)}\n${cleanStack(at)}`);
+  }
+
+  // ---- checking --------------------------------------------------------------------------------------------------------------------------------
+
+  /** After a wait was published: does it close a cycle? Returns the error of the owner when its wait is the one to be given up. */
+  check(record: number, lock: number): DeadlockError | undefined {
+    const mode = this.#space.waitsMode(lock);
+    if (record === 0 || mode === CHECK_OFF) return undefined;
+    const deadlock = this.find(record);
+    if (deadlock === undefined) return undefined;
+    if (mode === CHECK_REPORT) {
+      this.#report(deadlock);
+      return undefined;
+    }
+    return this.decide(deadlock);
+  }
+
+  /** Lets the strategy decide, and does what it says to owners of other waits. Returns the error when it is the requester's wait. */
+  decide(deadlock: FoundDeadlock): DeadlockError | undefined {
+    const { host } = this.#space;
+    if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return undefined;
+    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
+    if (victim === undefined) {
+      this.#report(deadlock);
+      return undefined;
+    }
+    if (victim === 0) return this.#errorOf(deadlock);
+    this.abort(deadlock, victim);
+    return undefined;
+  }
+
+  /** A worker found a deadlock and asks whose wait it costs; the worker waits meanwhile, like all others in it. */
+  decideForWorker(deadlock: FoundDeadlock): void {
+    const victim = this.#resolver.victimOf(deadlock);
+    if (victim === undefined) this.#report(deadlock);
+    else this.abort(deadlock, victim);
+  }
+
+  /** Aborts the wait of party `index` of a cycle. */
+  abort(deadlock: FoundDeadlock, index: number): void {
+    const { calls } = this.#space.kernel;
+    calls.abortWait(calls.ownerAt(deadlock.cycle[index]!.owner), deadlock.epochs[index]!);
+  }
+
+  #report(deadlock: Deadlock): void {
+    this.#space.host.report({
+      kind: 'deadlock',
+      message: deadlock.message,
+      locks: deadlock.locks,
+      error: this.#errorOf(deadlock),
+      owner: deadlock.cycle[0]!.label,
+    });
+  }
+
+  #errorOf(deadlock: Deadlock): DeadlockError {
+    const resource = deadlock.cycle[0]!.lock;
+    return new DeadlockError(deadlock.message, deadlock.cycle, resource === undefined ? {} : { resource });
+  }
+
+  /** The error of an owner whose wait was aborted by another thread: it stands in the cycle still, so it finds it from its own side. */
+  errorOfVictim(record: number, lock: number): DeadlockError {
+    const found = this.#search(record, true);
+    if (found !== undefined) return this.#errorOf(found);
+    const name = this.#space.nameAt(lock);
+    const label = this.#space.ownerLabel(record);
+    return new DeadlockError(
+      `${label} gave up its wait for lock '${name}', which was part of a deadlock`,
+      [],
+      { resource: name },
+    );
+  }
+
+  /** An owner asks for a lock that it has. */
+  errorOfSelf(owner: number, lock: number, hint: string): DeadlockError {
+    const name = this.#space.nameAt(lock);
+    const label = this.#space.ownerLabel(owner);
+    const party = { ...this.#party(owner, lock, false, lock), stack: cleanStack(new Error()) };
+    return new DeadlockError(
+      `cannot lock '${name}': ${label} holds it already, and it is not reentrant${hint}`,
+      [party],
+      { resource: name },
+    );
+  }
+
+  /** An owner is about to block the thread for a lock whose holder needs the same thread to unlock it. */
+  errorOfThread(owner: number, holder: number, lock: number): DeadlockError {
+    const name = this.#space.nameAt(lock);
+    const waiting = { ...this.#party(owner, lock, false, 0), stack: cleanStack(new Error()) };
+    const holding: DeadlockParty = {
+      ...this.#party(holder, 0, false, lock),
+      waitsFor: 'its thread, which would be blocked',
+      wait: 'thread',
+    };
+    return new DeadlockError(
+      `cannot block for lock '${name}': ${holding.label} holds it, and runs in the thread that would be blocked; await lock() instead`,
+      [waiting, holding],
+      { resource: name },
+    );
+  }
+
+  /** The cycle that a wait has closed, if it has closed one and nobody else deals with it. */
+  find(record: number): FoundDeadlock | undefined {
+    return this.#search(record, false);
+  }
+
+  #search(record: number, aborted: boolean): FoundDeadlock | undefined {
+    const { calls, u32 } = this.#space.kernel;
+    let steps: number;
+    if (aborted) calls.forgetAbort(record);
+    do {
+      if (this.#scratch === 0 && !this.#growScratch()) return undefined;
+      steps = calls.findCycle(record, this.#scratch, this.#scratchSpans * SPAN_SIZE, aborted ? 0 : 1);
+    } while (steps < 0 && this.#growScratch());
+    if (steps <= 0) return undefined;
+    const cycle: DeadlockParty[] = [];
+    const epochs: number[] = [];
+    let isDoubtful = false;
+    const last = (this.#scratch + (steps - 1) * STEP_SIZE) >>> 2;
+    // What the first holds is what the last waits for.
+    let wanted = u32[last + STEP_EDGE / 4] === EDGE_LOCK ? u32[last + STEP_TARGET / 4]! : 0;
+    for (let i = 0; i < steps; i++) {
+      const step = (this.#scratch + i * STEP_SIZE) >>> 2;
+      const owner = calls.ownerAt(u32[step + STEP_OWNER / 4]!) >>> 0;
+      const edge = u32[step + STEP_EDGE / 4]!;
+      const target = u32[step + STEP_TARGET / 4]!;
+      cycle.push(this.#partyOf(owner, edge, target, wanted));
+      epochs.push(u32[step + STEP_EPOCH / 4]!);
+      wanted = edge === EDGE_LOCK ? target : 0;
+      isDoubtful ||= edge === EDGE_TASK && u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_THREAD;
+    }
+    const locks = cycle.flatMap((party) => (party.lock === undefined ? [] : [party.lock]));
+    const hint = isDoubtful ? DOUBT : '';
+    return {
+      cycle,
+      epochs,
+      isDoubtful,
+      requester: cycle[0]!.owner,
+      locks,
+      message: describeCycle(cycle) + hint,
+    };
+  }
+
+  #partyOf(owner: number, edge: number, target: number, wanted: number): DeadlockParty {
+    if (edge === EDGE_LOCK) return this.#party(owner, target, true, wanted);
+    const party = this.#party(owner, 0, true, wanted);
+    if (edge === EDGE_TASK)
+      return { ...party, waitsFor: this.#taskOf(target & ~WAIT_SLOT_BIT), wait: 'task' };
+    return { ...party, waitsFor: 'its thread, which is blocked', wait: 'thread' };
+  }
+
+  #taskOf(slot: number): string {
+    const id = this.#space.kernel.u32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK;
+    const name = this.#space.taskNameOf(slot, id);
+    return name === undefined ? `task ${id}` : `task '${name}'`;
+  }
+
+  /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0. */
+  #party(owner: number, lock: number, waits: boolean, wanted: number): DeadlockParty {
+    const space = this.#space;
+    const { u8, u32, f64 } = space.kernel;
+    const flags = u8[owner + OWNER_FLAGS]!;
+    const qos = QOS_LEVELS[(flags >>> OWNER_FLAG_CLASS_SHIFT) - 1];
+    const text = u32[(owner + OWNER_TEXT) >>> 2]!;
+    const stack =
+      waits && text !== 0 ? space.readText(text).split('\n').slice(1).join('\n') : cleanStack(new Error());
+    const taken = wanted === 0 ? 0 : u32[(wanted + LOCK_TEXT) >>> 2]!;
+    const names = space.namesHeldBy(owner);
+    const wantedName = wanted === 0 ? undefined : space.nameAt(wanted);
+    if (wantedName !== undefined && !names.includes(wantedName)) names.unshift(wantedName);
+    return {
+      owner: space.kernel.calls.ownerId(owner),
+      label: space.ownerLabel(owner),
+      holds: names,
+      waitsFor: lock === 0 ? 'nothing' : `lock '${space.nameAt(lock)}'`,
+      wait: 'lock',
+      ...(lock === 0 ? {} : { lock: space.nameAt(lock) }),
+      breakable: (flags & OWNER_FLAG_BREAKABLE) !== 0,
+      bornMs: f64[(owner + OWNER_BORN) >>> 3]!,
+      ...(qos === undefined ? {} : { qos }),
+      ...(stack === '' ? {} : { stack }),
+      ...(taken === 0 ? {} : { heldSince: space.readText(taken) }),
+    };
+  }
+
+  /** Doubles the scratch memory of the search. False when the memory is full. */
+  #growScratch(): boolean {
+    const { calls } = this.#space.kernel;
+    const spans = Math.max(1, this.#scratchSpans * 2);
+    const scratch = calls.claimSpans(spans, this.#space.agentId || OWNER_SHARED) >>> 0;
+    if (scratch === 0) return false;
+    if (this.#scratch !== 0) calls.releaseSpans(this.#scratch, this.#scratchSpans);
+    this.#scratch = scratch;
+    this.#scratchSpans = spans;
+    return true;
+  }
+
+  /** Epoch of a wait, to abort it. */
+  epochOf(record: number): number {
+    return this.#space.kernel.u32[(record + OWNER_EPOCH) >>> 2]!;
+  }
+}
+
+/** The frames of whoever called heddle, without its own. */
+export function cleanStack(error: Error): string {
+  const frames = (error.stack ?? '')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim());
+  const first = frames.findIndex((frame) => !OWN_FRAME.test(frame));
+  if (first < 0) return '';
+  const own = frames.slice(first, first + FRAMES_MOST);
+  const last = own.findIndex((frame) => CALL_FRAME.test(frame));
+  return (last < 0 ? own : own.slice(0, last)).join('\n');
+}

@@ -1,0 +1,124 @@
+import {
+  LOCK_DEPTH,
+  LOCK_HOLD_MS,
+  LOCK_RELEASED,
+  LOCK_SINCE,
+  LOCK_TEXT,
+  OWNER_WORD,
+  STACKS_ALL,
+  WORD_OWNER_MASK,
+} from '../../build/generated/layout.ts';
+import { cleanStack } from './detector.ts';
+import type { LockCore } from './lock-core.ts';
+import type { LockSpace } from './space.ts';
+import type { LockObserver, LockViolation } from './types.ts';
+
+/** What is written down about each hold of a lock, where somebody asked for it. */
+export class HoldRecord {
+  readonly #core: LockCore;
+  readonly #observers: readonly LockObserver[];
+  readonly #holdMs: number;
+  /** Does the runtime's thread look for locks that are held too long? Otherwise this thread does. */
+  readonly #isWatched: boolean;
+  /** Where it was taken is kept in the shared memory. */
+  readonly #keepsStack: boolean;
+  #stopTimer: (() => void) | undefined;
+
+  private constructor(core: LockCore, observers: readonly LockObserver[], holdMs: number) {
+    this.#core = core;
+    this.#observers = observers;
+    this.#holdMs = holdMs;
+    this.#keepsStack = holdMs > 0 || core.space.stacks === STACKS_ALL;
+    this.#isWatched = holdMs > 0 && core.space.host.watch(holdMs);
+  }
+
+  /** Undefined when there is nothing to write down. */
+  static for(core: LockCore, observers: readonly LockObserver[]): HoldRecord | undefined {
+    const { space, address } = core;
+    const holdMs = space.kernel.u32[(address + LOCK_HOLD_MS) >>> 2]!;
+    if (observers.length === 0 && holdMs === 0 && space.stacks !== STACKS_ALL) return undefined;
+    return new HoldRecord(core, observers, holdMs);
+  }
+
+  /** The owner has just taken the lock. */
+  begin(owner: number): void {
+    const { space, address } = this.#core;
+    const { u32, f64 } = space.kernel;
+    // Again: what was written down stays true.
+    if (u32[(address + LOCK_DEPTH) >>> 2] !== 0) return;
+    const stack = cleanStack(new Error());
+    if (this.#keepsStack) {
+      const text = space.writeText(stack);
+      f64[(address + LOCK_SINCE) >>> 3] = space.host.clock.now();
+      u32[(address + LOCK_TEXT) >>> 2] = text;
+    }
+    if (this.#holdMs > 0 && !this.#isWatched) this.#watchHere(owner);
+    for (const observer of this.#observers) {
+      try {
+        observer.lockAcquired(address, stack);
+      } catch {
+        // An observer changes nothing.
+      }
+    }
+  }
+
+  #watchHere(owner: number): void {
+    const { space, address } = this.#core;
+    this.#stopTimer = space.host.timer(() => {
+      this.#stopTimer = undefined;
+      reportHold(space, address, owner, this.#holdMs);
+    }, this.#holdMs);
+  }
+
+  /** Unlocks. False when the owner does not hold it. */
+  end(owner: number): boolean {
+    const { space, address } = this.#core;
+    const { calls, i32, u32, f64 } = space.kernel;
+    const holder = Atomics.load(i32, address >>> 2) & WORD_OWNER_MASK;
+    if (holder === 0 || holder !== u32[(owner + OWNER_WORD) >>> 2]) return false;
+    const isLast = u32[(address + LOCK_DEPTH) >>> 2] === 0;
+    if (isLast && this.#keepsStack) {
+      this.#stopTimer?.();
+      this.#stopTimer = undefined;
+      // Nobody else could look: this thread did not come to its timer.
+      const since = f64[(address + LOCK_SINCE) >>> 3]!;
+      if (this.#holdMs > 0 && !this.#isWatched && since > 0 && space.host.clock.now() - since > this.#holdMs)
+        reportHold(space, address, owner, this.#holdMs);
+      space.dropText(address);
+      f64[(address + LOCK_SINCE) >>> 3] = 0;
+    }
+    if (calls.unlock(address, owner) !== LOCK_RELEASED) return false;
+    if (!isLast) return true;
+    for (const observer of this.#observers) {
+      try {
+        observer.lockReleased(address);
+      } catch {
+        // An observer changes nothing.
+      }
+    }
+    return true;
+  }
+}
+
+/** Reports a lock that is held too long, once for each hold: its time is negative from then on. */
+export function reportHold(space: LockSpace, lock: number, owner: number, holdMs: number): void {
+  const { u32, f64 } = space.kernel;
+  const since = f64[(lock + LOCK_SINCE) >>> 3]!;
+  if (!(since > 0)) return;
+  f64[(lock + LOCK_SINCE) >>> 3] = -since;
+  const name = space.nameAt(lock);
+  const label = space.ownerLabel(owner);
+  const text = u32[(lock + LOCK_TEXT) >>> 2]!;
+  const stack = text === 0 ? '' : space.readText(text);
+  const heldMs = Math.round(space.host.clock.now() - since);
+  const violation: LockViolation = {
+    kind: 'hold-time',
+    message:
+      `${label} has held lock '${name}' for ${heldMs} ms; its maxHoldTimeMs is ${holdMs}` +
+      (stack === '' ? '' : `\n  taken ${stack.split('\n').join('\n        ')}`),
+    locks: [name],
+    owner: label,
+    ...(stack === '' ? {} : { stack }),
+  };
+  space.host.report(violation);
+}

@@ -1,0 +1,211 @@
+import {
+  type LOCK_ABANDONED,
+  LOCK_CLOSED,
+  type LOCK_OWN,
+  LOCK_TAKEN,
+  OWNER_FLAG_BREAKABLE,
+  OWNER_FLAG_TRY,
+  WORD_HANDOFF,
+  WORD_OWNER_MASK,
+  WORD_OWNER_SHIFT,
+} from '../../build/generated/layout.ts';
+import type { DeadlockError } from '../errors.ts';
+import type { LockSpace } from './space.ts';
+
+/** A waiter that is older than this has the lock kept for it. */
+export const HANDOFF_MS = 1;
+
+/** How a wait ended: with the lock, without it, or an answer of the kernel that is an error. */
+export type WaitResult =
+  | typeof LOCK_TAKEN
+  | typeof LOCK_ABANDONED
+  | typeof LOCK_OWN
+  | typeof LOCK_CLOSED
+  | typeof CANCELLED;
+export const CANCELLED = 0;
+
+/** How long to wait, and until when. */
+export interface WaitLimits {
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
+  /** It only tries: it starts no report of a deadlock. */
+  readonly tries: boolean;
+}
+
+interface Waiter {
+  readonly owner: number;
+  readonly since: number;
+  readonly flags: number;
+  resolve: (result: WaitResult) => void;
+  reject: (error: unknown) => void;
+  /** The record that says so to other threads: the owner's, or one of its own where the owner waits already. 0: the memory is full. */
+  record: number;
+  stopTimer: (() => void) | undefined;
+  stopSignal: (() => void) | undefined;
+}
+
+/**
+ * One lock in one thread: the waiters of its event loop, in order of arrival. Only the first of them takes part in the lock's protocol
+ * (assembly/mutex.ts): it sets the contended bit and sleeps on the word with `Atomics.waitAsync`. While the holder is of this very thread
+ * nobody sleeps: its unlock looks here (drive), so flows of one thread pass a lock on without waking anybody.
+ *
+ * A waitAsync cannot be taken back. It stays good for the next waiter; when there is none, everybody is woken, so that no wake-up goes to it.
+ */
+export class LockCore {
+  readonly space: LockSpace;
+  readonly address: number;
+  readonly name: string;
+  readonly #queue: Waiter[] = [];
+  readonly #onWake = (): void => this.#woken();
+  /** There is a waitAsync that was not notified yet. */
+  #armed = false;
+
+  constructor(space: LockSpace, address: number, name: string) {
+    this.space = space;
+    this.address = address;
+    this.name = name;
+  }
+
+  /** Waiters of this thread's event loop. */
+  get waiterCount(): number {
+    return this.#queue.length;
+  }
+
+  /** Waits in the event loop. */
+  wait(owner: number, limits: WaitLimits): Promise<WaitResult> {
+    const { space } = this;
+    const breakable = limits.signal !== undefined || limits.timeoutMs !== undefined;
+    const waiter: Waiter = {
+      owner,
+      since: space.host.clock.now(),
+      flags: (breakable ? OWNER_FLAG_BREAKABLE : 0) | (limits.tries ? OWNER_FLAG_TRY : 0),
+      resolve: undefined as never,
+      reject: undefined as never,
+      record: 0,
+      stopTimer: undefined,
+      stopSignal: undefined,
+    };
+    const promise = new Promise<WaitResult>((resolve, reject) => {
+      waiter.resolve = resolve;
+      waiter.reject = reject;
+    });
+    this.#queue.push(waiter);
+    this.#publish(waiter, space.detector.captureStack(owner, false));
+    space.enter(this);
+    if (this.#queue.length === 1) this.drive();
+    if (this.#queue.includes(waiter)) this.#guardWait(waiter, limits);
+    return promise;
+  }
+
+  /** The wait lasts: what may end it early. */
+  #guardWait(waiter: Waiter, { signal, timeoutMs, tries }: WaitLimits): void {
+    const { host, detector } = this.space;
+    const cancel = (): void => this.#remove(waiter, () => waiter.resolve(CANCELLED));
+    if (timeoutMs !== undefined) waiter.stopTimer = host.timer(cancel, timeoutMs);
+    const signals = [signal, host.taskSignal()].filter((each) => each !== undefined);
+    if (signals.some((each) => each.aborted)) {
+      cancel();
+      return;
+    }
+    for (const each of signals) each.addEventListener('abort', cancel, { once: true });
+    waiter.stopSignal = () => {
+      for (const each of signals) each.removeEventListener('abort', cancel);
+    };
+    if (tries) return;
+    const error = detector.check(waiter.record, this.address);
+    if (error !== undefined) this.#remove(waiter, () => waiter.reject(error));
+  }
+
+  #publish(waiter: Waiter, at: Error | undefined): void {
+    const { detector } = this.space;
+    waiter.record = detector.begin(waiter.owner, this.address, waiter.flags, false, at);
+  }
+
+  /** Lets the first waiter have a look, and those behind it as far as they get the lock. Called whenever the lock may have become free. */
+  drive(): void {
+    const { space, address } = this;
+    const { calls, i32 } = space.kernel;
+    while (this.#queue.length > 0) {
+      const head = this.#queue[0]!;
+      if (this.#isHeldHere()) return;
+      let answer = calls.prepareWait(address, head.owner);
+      // A reservation is undone by recovery only for a wait that its owner has published.
+      const isSeen = head.record === head.owner;
+      if (answer >= 0 && isSeen && space.host.clock.now() - head.since >= HANDOFF_MS) {
+        calls.requestHandoff(address, head.owner);
+        answer = calls.prepareWait(address, head.owner);
+      }
+      if (answer < 0) {
+        // It goes without the lock: a wake-up that it was given goes to the next.
+        if (answer !== LOCK_TAKEN) calls.leaveWait(address, head.owner);
+        this.#dequeue(head);
+        head.resolve(answer as WaitResult);
+        continue;
+      }
+      if (this.#armed) return;
+      const wait = Atomics.waitAsync(i32, address >>> 2, answer);
+      if (!wait.async) continue;
+      this.#armed = true;
+      void wait.value.then(this.#onWake);
+      return;
+    }
+  }
+
+  #woken(): void {
+    this.#armed = false;
+    if (this.#queue.length > 0) this.drive();
+    else this.space.kernel.calls.passWake(this.address);
+  }
+
+  /** Is the holder an owner of this thread, who will look here when it unlocks? */
+  #isHeldHere(): boolean {
+    const { space } = this;
+    const { calls, i32 } = space.kernel;
+    const word = Atomics.load(i32, this.address >>> 2);
+    if ((word & WORD_OWNER_MASK) === 0 || (word & WORD_HANDOFF) !== 0) return false;
+    return space.isOwn(calls.ownerAt(word >>> WORD_OWNER_SHIFT) >>> 0);
+  }
+
+  /** Takes a waiter out of the queue, whatever becomes of it. */
+  #dequeue(waiter: Waiter): void {
+    const { space } = this;
+    this.#queue.splice(this.#queue.indexOf(waiter), 1);
+    waiter.stopTimer?.();
+    waiter.stopSignal?.();
+    // Nobody waits here any more: nobody's wake-up may end here. Before the record says so, as that is what recovery goes by.
+    if (this.#queue.length === 0 && this.#armed) space.kernel.calls.bump(this.address);
+    space.detector.end(waiter.record);
+    space.leave(this);
+  }
+
+  /** A waiter goes without the lock. */
+  #remove(waiter: Waiter, settle: () => void): void {
+    if (!this.#queue.includes(waiter)) return;
+    const wasFirst = this.#queue[0] === waiter;
+    if (wasFirst) this.space.kernel.calls.leaveWait(this.address, waiter.owner);
+    this.#dequeue(waiter);
+    settle();
+    if (wasFirst) this.drive();
+  }
+
+  /** Another thread has aborted a wait of this one. */
+  checkAborted(): void {
+    const { detector, kernel } = this.space;
+    for (const waiter of [...this.#queue]) {
+      if (waiter.record === 0 || kernel.calls.isAborted(waiter.record) === 0) continue;
+      const error: DeadlockError = detector.errorOfVictim(waiter.record, this.address);
+      this.#remove(waiter, () => waiter.reject(error));
+    }
+  }
+
+  /** An owner has ended: its waits are nobody's. */
+  dropOwner(owner: number): void {
+    for (const waiter of [...this.#queue])
+      if (waiter.owner === owner) this.#remove(waiter, () => waiter.resolve(CANCELLED));
+  }
+
+  /** The runtime is gone. */
+  close(): void {
+    for (const waiter of [...this.#queue]) this.#remove(waiter, () => waiter.resolve(LOCK_CLOSED));
+  }
+}

@@ -1,0 +1,323 @@
+import {
+  CHECK_THROW,
+  CONTEXT_AGAINST_GRAPH,
+  CONTEXT_AGAINST_HELD,
+  CONTEXT_ANSWERS,
+  CONTEXT_KEY_HELD,
+  CONTEXT_RULE_HELD,
+  GRAPH_OF_CLASSES,
+  GRAPH_OF_LOCKS,
+  LOCK_ID,
+  ORDER_AGAINST_BIT,
+  ORDER_CYCLE_BIT,
+  ORDER_FRESH_BIT,
+  ORDER_KEY_BIT,
+  ORDER_NEW_BIT,
+  ORDER_OVERFLOW_BIT,
+  ORDER_RULE_BIT,
+  OWNER_HELD,
+  STACKS_ALL,
+} from '../../build/generated/layout.ts';
+import { LockOrderError, type LockOrderFault, type LockOrderStep, MemoryFullError } from '../errors.ts';
+import type { OrderChecks } from './order-port.ts';
+import { declaredRules } from './order-rules.ts';
+import { describeFault } from './order-text.ts';
+import { type OrderCycle, type OrderEdge, type OrderGranularity, OrderView } from './order-view.ts';
+import type { LockSpace } from './space.ts';
+
+/** What the owner is doing when a fault is found. */
+interface Now {
+  readonly taken: number;
+  readonly owner: string;
+  readonly stack: string | undefined;
+}
+
+/** Checks of lock order in one thread: asks the kernel, and makes reports and errors of what it says. */
+export class OrderChecker implements OrderChecks {
+  readonly #space: LockSpace;
+  readonly #encoder = new TextEncoder();
+  #context = 0;
+  #view: OrderView | undefined;
+  #hasReportedOverflow = false;
+
+  constructor(space: LockSpace) {
+    this.#space = space;
+  }
+
+  /** Address of this thread's context in the graph; 0 when the memory is full. */
+  get context(): number {
+    if (this.#context === 0) this.#context = this.#space.kernel.calls.openOrder(this.#space.agentId) >>> 0;
+    return this.#context;
+  }
+
+  /** The graph as it is. */
+  get view(): OrderView {
+    this.#view ??= new OrderView(this.#space.kernel, this.context);
+    return this.#view;
+  }
+
+  before(owner: number, lock: number): void {
+    const { kernel } = this.#space;
+    if (this.#context === 0 && this.context === 0) {
+      this.#overflowed(lock);
+      return;
+    }
+    const isStrict = this.#space.orderMode(lock) === CHECK_THROW;
+    const bits = kernel.calls.checkOwner(this.#context, owner, lock, isStrict ? 1 : 0);
+    if (bits !== 0) this.#found(bits, owner, lock, isStrict);
+  }
+
+  /** Learns that `owner` took `lock` under what it holds, without a fault being thrown. */
+  record(owner: number, lock: number, stack: string | undefined): void {
+    const { kernel } = this.#space;
+    if (this.context === 0) {
+      this.#overflowed(lock);
+      return;
+    }
+    const bits = kernel.calls.checkOwner(this.context, owner, lock, 0);
+    if (bits !== 0) this.#found(bits, owner, lock, false, stack);
+  }
+
+  /** What is wrong with `owner` taking `lock` under what it holds, if anything. Learns nothing. */
+  validate(owner: number, lock: number): LockOrderError | undefined {
+    const { kernel } = this.#space;
+    const { context } = this;
+    if (context === 0 || kernel.u32[(owner + OWNER_HELD) >>> 2] === 0) return undefined;
+    const now: Now = { taken: this.#idOf(lock), owner: this.#space.ownerLabel(owner), stack: undefined };
+    const bits = kernel.calls.validateOwner(context, owner, lock);
+    if ((bits & ORDER_RULE_BIT) !== 0) return this.#ruleError(now);
+    if ((bits & ORDER_KEY_BIT) !== 0) return this.#keyError(now);
+    if ((bits & ORDER_AGAINST_BIT) === 0) return undefined;
+    const graph = kernel.u32[(context + CONTEXT_AGAINST_GRAPH) >>> 2]!;
+    return this.#wouldCloseError(graph, kernel.u32[(context + CONTEXT_AGAINST_HELD) >>> 2]!, now);
+  }
+
+  #idOf(lock: number): number {
+    return this.#space.kernel.u32[(lock + LOCK_ID) >>> 2]!;
+  }
+
+  /** The kernel has something to say of an acquisition. */
+  #found(bits: number, owner: number, lock: number, isStrict: boolean, given?: string): void {
+    const label = this.#space.ownerLabel(owner);
+    const isFault = (bits & ~(ORDER_NEW_BIT | ORDER_OVERFLOW_BIT)) !== 0;
+    const keepsStack = this.#space.stacks === STACKS_ALL;
+    const stack = given ?? (keepsStack || isFault ? callerOf(new Error()) : undefined);
+    const now: Now = { taken: this.#idOf(lock), owner: label, stack };
+    // Read before anything else asks the kernel: its answer stands until then.
+    const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.takeCycles(), this.view) : [];
+    if ((bits & ORDER_NEW_BIT) !== 0) this.#sign(now, keepsStack || given !== undefined);
+    const errors: LockOrderError[] = [];
+    if ((bits & ORDER_RULE_BIT) !== 0 && (isStrict || (bits & ORDER_FRESH_BIT) !== 0))
+      errors.push(this.#ruleError(now));
+    if ((bits & ORDER_KEY_BIT) !== 0 && (isStrict || (bits & ORDER_FRESH_BIT) !== 0))
+      errors.push(this.#keyError(now));
+    for (const cycle of cycles) errors.push(this.#cycleError(cycle, now));
+    if ((bits & ORDER_OVERFLOW_BIT) !== 0) this.#overflowed(lock);
+    const grave = isStrict ? (errors.find(isGrave) ?? this.#again(bits, owner, now)) : undefined;
+    for (const error of errors) if (error !== grave) this.#report(error, now);
+    if (grave === undefined) return;
+    if (grave.fault.kind === 'cycle') this.#space.kernel.calls.refuseOrder(this.#context, now.taken);
+    throw grave;
+  }
+
+  /** In mode throw an acquisition that closes a known cycle is refused each time. */
+  #again(bits: number, owner: number, now: Now): LockOrderError | undefined {
+    if ((bits & ORDER_AGAINST_BIT) === 0) return undefined;
+    const { calls, u32 } = this.#space.kernel;
+    const context = this.#context;
+    const count = calls.listHeld(context, owner, calls.heldCount(owner));
+    const start = (context + CONTEXT_ANSWERS) >>> 2;
+    const held = u32.slice(start, start + count);
+    const { view } = this;
+    const pairs = [...held].flatMap((id) => [
+      [GRAPH_OF_LOCKS, id, now.taken] as const,
+      [GRAPH_OF_CLASSES, view.classOf(id) || id, view.classOf(now.taken) || now.taken] as const,
+    ]);
+    for (const [graph, from, to] of pairs) {
+      if (graph === GRAPH_OF_CLASSES && (!view.hasClasses || from === to)) continue;
+      const granularity: OrderGranularity = graph === GRAPH_OF_LOCKS ? 'lock' : 'class';
+      const edge = calls.edgeBetween(context, graph, from, to);
+      if (edge === 0 || !view.edge(granularity, edge).isBack) continue;
+      if (calls.explainOrder(context, graph, from, to) === 0) continue;
+      const error = this.#cycleError(view.takeCycles()[0]!, now);
+      if (isGrave(error)) return error;
+    }
+    return undefined;
+  }
+
+  /** Writes down who was seen first, with the edges that this acquisition made. */
+  #sign(now: Now, keepsStack: boolean): void {
+    const { kernel, agent } = this.#space;
+    const text = keepsStack && now.stack ? `${now.owner}\n${now.stack}` : now.owner;
+    const bytes = this.#encoder.encode(text);
+    const at = kernel.calls.allocate(agent, bytes.length) >>> 0;
+    // Without memory for it the edge stays unsigned; that it is known is what matters.
+    if (at === 0) return;
+    kernel.u8.set(bytes, at);
+    const kept = kernel.calls.internOrderText(at, bytes.length);
+    kernel.calls.release(agent, at);
+    if (kept !== 0) kernel.calls.keepStack(this.#context, now.taken, kept);
+  }
+
+  /** Reports what a thread that is gone had begun and recovery found; see assembly/order-recovery.ts. */
+  collectFrom(agentId: number): void {
+    const { calls } = this.#space.kernel;
+    const gone = calls.orderOf(agentId) >>> 0;
+    if (gone === 0) return;
+    const view = new OrderView(this.#space.kernel, gone);
+    for (const cycle of withoutShadows(view.takeCycles(), view)) {
+      const now: Now = { taken: 0, owner: 'a thread that has ended', stack: undefined };
+      this.#report(this.#cycleError(cycle, now), now);
+    }
+    calls.closeOrder(gone);
+  }
+
+  // ---- errors and reports --------------------------------------------------------------------------------------------------------------------
+
+  #name(id: number): string {
+    return this.view.nameOf(id) ?? this.#space.nameOf(id);
+  }
+
+  #step(edge: OrderEdge, isNow: boolean, now: Now): LockOrderStep {
+    const [owner, ...lines] = edge.stack.split('\n');
+    const stack = isNow ? now.stack : lines.length > 0 ? lines.join('\n') : undefined;
+    const who = isNow ? now.owner : owner || undefined;
+    return {
+      held: this.#name(edge.from),
+      taken: this.#name(edge.to),
+      ...(who === undefined ? {} : { owner: who }),
+      ...(stack === undefined ? {} : { stack }),
+      count: edge.weight,
+      isNow,
+    };
+  }
+
+  #cycleError({ granularity, severity, edges }: OrderCycle, now: Now): LockOrderError {
+    const taken = granularity === 'lock' ? now.taken : this.view.classOf(now.taken) || now.taken;
+    const steps = edges.map((edge, i) => this.#step(edge, i === 0 && edge.to === taken, now));
+    return this.#error({ kind: 'cycle', severity, granularity, steps, rules: [] }, this.#name(edges[0]!.to));
+  }
+
+  /** The order would be closed by an edge that does not exist: its other edges are on the way from the lock back to the held one. */
+  #wouldCloseError(graph: number, held: number, now: Now): LockOrderError {
+    const granularity: OrderGranularity = graph === GRAPH_OF_LOCKS ? 'lock' : 'class';
+    const node = (id: number): number => (granularity === 'lock' ? id : this.view.classOf(id) || id);
+    const back = shortestPath(this.view.edges(granularity), node(now.taken), node(held));
+    const first: LockOrderStep = {
+      held: this.#name(node(held)),
+      taken: this.#name(node(now.taken)),
+      owner: now.owner,
+      count: 0,
+      isNow: true,
+    };
+    const steps = [first, ...back.map((edge) => this.#step(edge, false, now))];
+    const severity = granularity === 'lock' ? 'certain' : 'possible';
+    return this.#error({ kind: 'cycle', severity, granularity, steps, rules: [] }, first.taken);
+  }
+
+  #ruleError(now: Now): LockOrderError {
+    const held = this.#space.kernel.u32[(this.#context + CONTEXT_RULE_HELD) >>> 2]!;
+    const names = (id: number): string[] =>
+      [id, this.view.classOf(id)].filter((each) => each !== 0).map((each) => this.#name(each));
+    const rules = declaredRules(this.#space.kernel).rulesFor(names(now.taken), names(held));
+    return this.#declaredError('rule', held, now, rules);
+  }
+
+  #keyError(now: Now): LockOrderError {
+    const held = this.#space.kernel.u32[(this.#context + CONTEXT_KEY_HELD) >>> 2]!;
+    return this.#declaredError('key', held, now, []);
+  }
+
+  #declaredError(kind: 'rule' | 'key', held: number, now: Now, rules: string[]): LockOrderError {
+    const step: LockOrderStep = {
+      held: this.#name(held),
+      taken: this.#name(now.taken),
+      owner: now.owner,
+      ...(now.stack === undefined ? {} : { stack: now.stack }),
+      count: 1,
+      isNow: true,
+    };
+    return this.#error(
+      { kind, severity: 'certain', granularity: 'lock', steps: [step], rules },
+      this.#name(now.taken),
+    );
+  }
+
+  #error(fault: LockOrderFault, resource: string): LockOrderError {
+    return new LockOrderError(describeFault(fault), fault, { resource });
+  }
+
+  #report(error: LockOrderError, now: Now): void {
+    const { steps } = error.fault;
+    this.#space.host.report({
+      kind: 'order',
+      message: error.message,
+      locks: [...new Set(steps.flatMap(({ held, taken }) => [held, taken]))],
+      error,
+      owner: now.owner,
+      ...(now.stack === undefined ? {} : { stack: now.stack }),
+    });
+  }
+
+  /** Not silently: what does not fit is said, once for each thread. */
+  #overflowed(lock: number): void {
+    if (this.#hasReportedOverflow) return;
+    this.#hasReportedOverflow = true;
+    const name = this.#space.nameAt(lock);
+    const message = `lock order: there is no room for more of the order graph, so faults that include '${name}' may be missed; raise memoryBytes`;
+    const error = new MemoryFullError(message, { resource: name });
+    this.#space.host.report({ kind: 'order', message, locks: [name], error });
+  }
+}
+
+/** The frames of whoever called heddle, at most six. */
+function callerOf({ stack = '' }: Error): string {
+  const frames = stack.split('\n').filter((line) => /^\s*at |@/.test(line));
+  const own = frames.findLastIndex((line, i) => i < OWN_FRAMES_MOST && OWN_FRAME.test(line));
+  return frames
+    .slice(own + 1, own + 7)
+    .map((line) => line.trim())
+    .join('\n');
+}
+
+const OWN_FRAME = /OrderChecker|ContextMutex|LockManager|#found|#checkOrder|#lockSyncSlow|#lockSlow/;
+const OWN_FRAMES_MOST = 9;
+
+/** Worth refusing the lock for: what is gated, or one owner's alone, cannot stop anybody as things are. */
+function isGrave({ fault }: LockOrderError): boolean {
+  return fault.severity === 'certain' || fault.severity === 'possible';
+}
+
+/** Without the cycles of classes that are those of locks over again. */
+function withoutShadows(cycles: readonly OrderCycle[], view: OrderView): OrderCycle[] {
+  const ring = (ids: readonly number[]): string => {
+    const least = ids.indexOf(Math.min(...ids));
+    return [...ids.slice(least), ...ids.slice(0, least)].join(' ');
+  };
+  const known = new Set(
+    cycles
+      .filter(({ granularity }) => granularity === 'lock')
+      .map(({ edges }) => ring(edges.map(({ from }) => view.classOf(from) || from))),
+  );
+  return cycles.filter(
+    ({ granularity, edges }) => granularity === 'lock' || !known.has(ring(edges.map(({ from }) => from))),
+  );
+}
+
+/** Breadth first; the edges of the way, in order. */
+function shortestPath(edges: readonly OrderEdge[], from: number, to: number): OrderEdge[] {
+  const out = new Map<number, OrderEdge[]>();
+  for (const edge of edges) {
+    const list = out.get(edge.from);
+    if (list === undefined) out.set(edge.from, [edge]);
+    else list.push(edge);
+  }
+  const reached = new Map<number, OrderEdge | undefined>([[from, undefined]]);
+  for (const [id] of reached) {
+    if (id === to) break;
+    for (const edge of out.get(id) ?? []) if (!reached.has(edge.to)) reached.set(edge.to, edge);
+  }
+  const path: OrderEdge[] = [];
+  for (let edge = reached.get(to); edge !== undefined; edge = reached.get(edge.from)) path.unshift(edge);
+  return path;
+}

@@ -1,0 +1,10 @@
+/** Checks of lock order, as locks call them. Addresses are those of the kernel. */
+export interface OrderChecks {
+  /**
+   * Looks at every lock that `owner` holds -> `lock`, before `lock` is taken. Called only when the owner holds something and the order mode of
+   * `lock` is not off.
+   *
+   * @throws {HeddleError} ERR_LOCK_ORDER in mode `'throw'`.
+   */
+  before(owner: number, lock: number): void;
+}

@@ -1,0 +1,138 @@
+import {
+  HEADER_LOCK_STRATEGY,
+  STRATEGY_LOWEST_QOS,
+  STRATEGY_NAMED,
+  STRATEGY_REPORT,
+  STRATEGY_REQUESTER,
+  STRATEGY_YOUNGEST,
+} from '../../build/generated/layout.ts';
+import { InvalidTypeError } from '../errors.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { describe } from '../options.ts';
+import { QOS_LEVELS } from '../qos.ts';
+import type { Deadlock, ResolutionAction, ResolutionStrategy } from './types.ts';
+
+/** Waits that can be aborted are those for locks. Every cycle has one: tasks alone wait for each other like the branches of a tree. */
+const abortable = (deadlock: Deadlock): Deadlock['cycle'] =>
+  deadlock.cycle.filter((party) => party.wait === 'lock');
+
+/** The one who closed the cycle; where that is no wait for a lock, the first such wait after it. */
+const abortRequester: ResolutionStrategy = (deadlock) => ({ abort: abortable(deadlock)[0]!.owner });
+
+/** The owner that began last: it has done the least. */
+const abortYoungest: ResolutionStrategy = (deadlock) => ({
+  abort: abortable(deadlock).reduce((youngest, party) => (party.bornMs > youngest.bornMs ? party : youngest))
+    .owner,
+});
+
+const rank = (qos: string | undefined): number =>
+  (QOS_LEVELS as readonly (string | undefined)[]).indexOf(qos ?? 'Burstable');
+
+/** The owner of the lowest class; among equals the requester, or the first after it. Owners that are no tasks count as Burstable. */
+const abortLowestQos: ResolutionStrategy = (deadlock) => ({
+  abort: abortable(deadlock).reduce((lowest, party) => (rank(party.qos) > rank(lowest.qos) ? party : lowest))
+    .owner,
+});
+
+const reportOnly: ResolutionStrategy = () => ({ report: true });
+
+const BUILT_IN: readonly (readonly [name: string, code: number, strategy: ResolutionStrategy])[] = [
+  ['abort-requester', STRATEGY_REQUESTER, abortRequester],
+  ['abort-youngest', STRATEGY_YOUNGEST, abortYoungest],
+  ['abort-lowest-qos', STRATEGY_LOWEST_QOS, abortLowestQos],
+  ['report-only', STRATEGY_REPORT, reportOnly],
+];
+
+/** Number of a strategy in the shared memory. */
+export function strategyNumber(name: string): number {
+  return BUILT_IN.find(([known]) => known === name)?.[1] ?? STRATEGY_NAMED;
+}
+
+/**
+ * Decides whose wait a deadlock costs. The strategies that are built in are known in every thread: `abort-requester` (default) gives up the wait that closed
+ * the cycle, `abort-youngest` that of the owner which began last, `abort-lowest-qos` that of the task of the lowest class, `report-only` none. One
+ * registered by name runs in the thread that made the runtime; workers ask it.
+ */
+export class DeadlockResolver {
+  readonly #kernel: Kernel;
+  readonly #isRuntime: boolean;
+  readonly #strategies = new Map<string, ResolutionStrategy>();
+  #name: string | undefined;
+
+  /** @internal `isRuntime`: of the thread that made the runtime. */
+  constructor(kernel: Kernel, isRuntime: boolean, strategy?: string) {
+    this.#kernel = kernel;
+    this.#isRuntime = isRuntime;
+    this.#name = strategy;
+    for (const [name, , fn] of BUILT_IN) this.#strategies.set(name, fn);
+  }
+
+  /** Name of the strategy in use, in all threads. */
+  get strategy(): string {
+    const code = this.#code();
+    return BUILT_IN.find(([, known]) => known === code)?.[0] ?? this.#name ?? 'abort-requester';
+  }
+
+  /**
+   * Uses another strategy from now on, in all threads.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT when no strategy has that name.
+   */
+  set strategy(name: string) {
+    if (!this.#strategies.has(name)) {
+      throw new InvalidTypeError(
+        `no strategy for deadlocks is named ${describe(name)}; there are ${[...this.#strategies.keys()].join(', ')}`,
+      );
+    }
+    this.#name = name;
+    Atomics.store(this.#kernel.i32, HEADER_LOCK_STRATEGY >>> 2, strategyNumber(name));
+  }
+
+  /**
+   * Makes a strategy known, or replaces one of that name. It is used once it is set as {@link DeadlockResolver.strategy}.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a name that is built in, or what is no function.
+   */
+  registerStrategy(name: string, strategy: ResolutionStrategy): void {
+    if (typeof name !== 'string' || BUILT_IN.some(([known]) => known === name)) {
+      throw new InvalidTypeError(
+        `registerStrategy() takes a name that is not built in, not ${describe(name)}`,
+      );
+    }
+    if (typeof strategy !== 'function')
+      throw new InvalidTypeError(`registerStrategy() takes a function, not ${describe(strategy)}`);
+    this.#strategies.set(name, strategy);
+  }
+
+  /** What the strategy in use says about a deadlock. One that throws or answers nonsense is `abort-requester`. */
+  resolve(deadlock: Deadlock): ResolutionAction {
+    const strategy = this.#strategies.get(this.strategy) ?? abortRequester;
+    let action: ResolutionAction | undefined;
+    try {
+      action = strategy(deadlock);
+    } catch {
+      return abortRequester(deadlock);
+    }
+    if (typeof action !== 'object' || action === null) return abortRequester(deadlock);
+    if ('report' in action) return action;
+    return abortable(deadlock).some((party) => party.owner === action.abort)
+      ? action
+      : abortRequester(deadlock);
+  }
+
+  /** @internal Place in the cycle of the party whose wait is to be aborted; undefined: nobody's. */
+  victimOf(deadlock: Deadlock): number | undefined {
+    if (abortable(deadlock).length === 0) return undefined;
+    const action = this.resolve(deadlock);
+    return 'abort' in action ? deadlock.cycle.findIndex((party) => party.owner === action.abort) : undefined;
+  }
+
+  /** @internal Is the strategy one that only the runtime's thread knows? */
+  get asksRuntime(): boolean {
+    return !this.#isRuntime && this.#code() === STRATEGY_NAMED;
+  }
+
+  #code(): number {
+    return Atomics.load(this.#kernel.i32, HEADER_LOCK_STRATEGY >>> 2);
+  }
+}

@@ -1,0 +1,361 @@
+import {
+  AGENT_BIT,
+  AGENT_KIND,
+  AGENT_LOCK_BELL,
+  AGENT_POOL,
+  AGENT_SIZE,
+  AGENT_THREAD,
+  AGENTS,
+  CHECK_INHERIT,
+  CHECK_MASK,
+  CHECK_OFF,
+  HEADER_LOCK_MODES,
+  KIND_SUBMITTER,
+  KIND_WORKER,
+  LOCK_FLAG_CLASS,
+  LOCK_FLAGS,
+  LOCK_ID,
+  LOCK_NAME,
+  LOCK_NEXT,
+  LOCK_ORDER_MODE_SHIFT,
+  LOCK_SIZE,
+  LOCK_TEXT,
+  LOCK_WAITS_MODE_SHIFT,
+  META_FUNCTION_MASK,
+  MODES_STACKS_SHIFT,
+  MODES_WAITS_SHIFT,
+  OWNER_AGENT,
+  OWNER_HELD,
+  OWNER_KIND,
+  OWNER_KIND_CONTEXT,
+  OWNER_KIND_EXPLICIT,
+  OWNER_KIND_FLOW,
+  OWNER_KIND_TASK,
+  OWNER_SLOT,
+  OWNER_TEXT,
+  SLOT_META,
+  SLOT_STATE,
+  STACKS_MASK,
+  STATE_AGENT_MASK,
+  STATE_AGENT_SHIFT,
+} from '../../build/generated/layout.ts';
+import type { Clock } from '../clock.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { AsyncStore } from '../platform/port.ts';
+import { Detector, type FoundDeadlock } from './detector.ts';
+import { LockCore } from './lock-core.ts';
+import { openByName } from './open-lock.ts';
+import type { OrderChecks } from './order-port.ts';
+import { Owners, type TaskHost } from './owners.ts';
+import type { DeadlockResolver } from './resolver.ts';
+import type { LockViolation, MutexOptions } from './types.ts';
+
+/** What the locks of a runtime need of the thread that they are used in. */
+export interface LockHost {
+  readonly kernel: Kernel;
+  /** Address of the thread's record. */
+  readonly agent: number;
+  readonly clock: Clock;
+  readonly tasks?: TaskHost;
+  newStore(): AsyncStore | undefined;
+  /** Keeps the thread alive between `ref` and `unref`. */
+  readonly keepAlive: { ref(): void; unref(): void };
+  timer(callback: () => void, ms: number): () => void;
+  /** May this thread block? Not the main thread of a browser. */
+  readonly mayBlock: boolean;
+  /** May another thread run while this one spins? */
+  readonly maySpin: boolean;
+  /** Who the thread is, in reports. */
+  readonly label: string;
+  /** Name of task `id` of the pool at that address, as far as it is known here. */
+  taskName(pool: number, id: number): { readonly task: string; readonly pool: string } | undefined;
+  /** Fires when the task that calls is cancelled. */
+  taskSignal(): AbortSignal | undefined;
+  /** Was the task that runs cancelled? */
+  isTaskCancelled(): boolean;
+  report(violation: LockViolation): void;
+  /** Lets the runtime's thread decide about a deadlock. False when this thread has no way to ask it. */
+  ask(deadlock: FoundDeadlock): boolean;
+  /** A lock with `maxHoldTimeMs` was opened here. False when nobody but this thread looks for locks that are held too long. */
+  watch(holdMs: number): boolean;
+}
+
+/** The locks of a runtime as one thread has them. */
+export class LockSpace {
+  readonly host: LockHost;
+  readonly kernel: Kernel;
+  readonly agent: number;
+  readonly agentId: number;
+  readonly owners: Owners;
+  readonly detector: Detector;
+  /** Set by the runtime when the order of locks is checked. */
+  order: OrderChecks | undefined;
+  readonly #cores = new Map<string, LockCore>();
+  readonly #byAddress = new Map<number, LockCore>();
+  /** Cores with waiters. */
+  readonly #busy = new Set<LockCore>();
+  readonly #names = new Map<number, string>();
+  readonly #encoder = new TextEncoder();
+  readonly #decoder = new TextDecoder();
+  readonly #onBell = (): void => this.#rung();
+  #bellArmed = false;
+  #waiters = 0;
+  isClosed = false;
+  /** Was a lock opened in this thread? */
+  isUsed = false;
+
+  constructor(host: LockHost, resolver: DeadlockResolver) {
+    this.host = host;
+    this.kernel = host.kernel;
+    this.agent = host.agent;
+    this.agentId = (host.agent - AGENTS) / AGENT_SIZE;
+    this.owners = new Owners(host.kernel, host.agent, host.clock, host.tasks, () => host.newStore(), {
+      namesHeldBy: (owner) => {
+        for (const lock of this.locksHeldBy(owner)) this.dropText(lock);
+        return this.namesHeldBy(owner);
+      },
+      dropWaits: (owner) => {
+        for (const core of [...this.#busy]) core.dropOwner(owner);
+      },
+      onLeftHeld: (names, label) => {
+        for (const core of [...this.#busy]) core.drive();
+        const list = names.map((name) => `'${name}'`).join(', ');
+        this.host.report({
+          kind: 'left-held',
+          message: `${label} ended while it held ${names.length === 1 ? 'lock' : 'locks'} ${list}; unlock in a finally block, or use a guard`,
+          locks: names,
+          owner: label,
+        });
+      },
+    });
+    this.detector = new Detector(this, resolver);
+  }
+
+  /** The lock of this name, as this thread has it. */
+  open(name: string, options: MutexOptions): LockCore {
+    const address = openByName(this, name, options);
+    this.isUsed = true;
+    let core = this.#byAddress.get(address);
+    if (core === undefined) {
+      core = new LockCore(this, address, name);
+      this.#byAddress.set(address, core);
+      this.#cores.set(name, core);
+    }
+    return core;
+  }
+
+  // ---- modes -------------------------------------------------------------------------------------------------------------------------------
+
+  /** CHECK_* for the waits of a lock. */
+  waitsMode(lock: number): number {
+    return this.#mode(lock, LOCK_WAITS_MODE_SHIFT, MODES_WAITS_SHIFT);
+  }
+
+  /** CHECK_* for the order of a lock. */
+  orderMode(lock: number): number {
+    return this.#mode(lock, LOCK_ORDER_MODE_SHIFT, 0);
+  }
+
+  /** CHECK_* for waits that are for no lock. */
+  get waitsModeOfRuntime(): number {
+    return (this.kernel.u32[HEADER_LOCK_MODES >>> 2]! >>> MODES_WAITS_SHIFT) & CHECK_MASK || CHECK_OFF;
+  }
+
+  #mode(lock: number, ofLock: number, ofRuntime: number): number {
+    const { u32 } = this.kernel;
+    const own = (u32[(lock + LOCK_FLAGS) >>> 2]! >>> ofLock) & CHECK_MASK;
+    if (own !== CHECK_INHERIT) return own;
+    return (u32[HEADER_LOCK_MODES >>> 2]! >>> ofRuntime) & CHECK_MASK || CHECK_OFF;
+  }
+
+  /** Which stacks are kept: bits of STACKS_*. */
+  get stacks(): number {
+    return (this.kernel.u32[HEADER_LOCK_MODES >>> 2]! >>> MODES_STACKS_SHIFT) & STACKS_MASK;
+  }
+
+  // ---- texts in shared memory ------------------------------------------------------------------------------------------------------------------
+
+  /** Keeps a text where other threads find it. Returns its address, or 0 when the memory is full: the text is then left away. */
+  writeText(text: string): number {
+    const bytes = this.#encoder.encode(text);
+    const at = this.kernel.calls.allocate(this.agent, 4 + bytes.length) >>> 0;
+    if (at === 0) return 0;
+    this.kernel.u32[at >>> 2] = bytes.length;
+    this.kernel.u8.set(bytes, at + 4);
+    return at;
+  }
+
+  /** The text of where a lock was taken goes, if it has one. Its holder calls. */
+  dropText(lock: number): void {
+    const text = this.kernel.u32[(lock + LOCK_TEXT) >>> 2]!;
+    if (text === 0) return;
+    this.kernel.u32[(lock + LOCK_TEXT) >>> 2] = 0;
+    this.freeText(text);
+  }
+
+  freeText(at: number): void {
+    this.kernel.calls.release(this.agent, at);
+  }
+
+  /** A text of any thread. It may be given back while it is read, so what comes may be nonsense, never a fault. */
+  readText(at: number): string {
+    const { u8, u32 } = this.kernel;
+    const length = Math.min(u32[at >>> 2]!, 2 ** 16, u8.length - at - 4);
+    return this.#decoder.decode(u8.slice(at + 4, at + 4 + length));
+  }
+
+  // ---- names -----------------------------------------------------------------------------------------------------------------------------------
+
+  /** Name of a lock or class by its address. */
+  nameAt(lock: number): string {
+    let name = this.#names.get(lock);
+    if (name === undefined) {
+      name = this.readText(this.kernel.u32[(lock + LOCK_NAME) >>> 2]!);
+      this.#names.set(lock, name);
+    }
+    return name;
+  }
+
+  /** Name of a lock or class by its number. */
+  nameOf(id: number): string {
+    return this.nameAt(this.kernel.calls.lockAt(id) >>> 0);
+  }
+
+  /** Is this the address of a lock of the runtime, and not of a class? */
+  isLock(address: number): boolean {
+    const { calls, u32 } = this.kernel;
+    if (!Number.isInteger(address) || address <= 0 || address % LOCK_SIZE !== 0) return false;
+    if (address + LOCK_SIZE > this.kernel.u8.length) return false;
+    const id = u32[(address + LOCK_ID) >>> 2]!;
+    return id !== 0 && id <= calls.lockCount() && calls.lockAt(id) >>> 0 === address && !this.isClass(id);
+  }
+
+  /** Is this the number of a class, and not of a lock? */
+  isClass(id: number): boolean {
+    const { calls, u32 } = this.kernel;
+    return (u32[((calls.lockAt(id) >>> 0) + LOCK_FLAGS) >>> 2]! & LOCK_FLAG_CLASS) !== 0;
+  }
+
+  /** The numbers of all locks and classes. */
+  *lockIds(): Generator<number> {
+    const { calls } = this.kernel;
+    const count = calls.lockCount();
+    for (let id = 1; id <= count; id++) if (calls.lockAt(id) !== 0) yield id;
+  }
+
+  /** Names of the locks that an owner holds, newest first. */
+  namesHeldBy(owner: number): string[] {
+    return this.locksHeldBy(owner).map((lock) => this.nameAt(lock));
+  }
+
+  /** Addresses of the locks that an owner holds, newest first. Of another thread's owner: as it was while we looked. */
+  locksHeldBy(owner: number): number[] {
+    const { u32 } = this.kernel;
+    const locks: number[] = [];
+    for (
+      let lock = u32[(owner + OWNER_HELD) >>> 2]!;
+      lock !== 0 && locks.length < 1000;
+      lock = u32[(lock + LOCK_NEXT) >>> 2]!
+    )
+      locks.push(lock);
+    return locks;
+  }
+
+  /** Who an owner is, for people. */
+  ownerLabel(owner: number): string {
+    const { u32 } = this.kernel;
+    if (u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_FLOW)
+      return this.ownerLabel(u32[(owner + OWNER_SLOT) >>> 2]!);
+    const own = this.owners.labelOf(owner);
+    const agent = AGENTS + this.kernel.u8[owner + OWNER_AGENT]! * AGENT_SIZE;
+    if (own !== undefined) return agent === this.agent ? `${own} of ${this.host.label}` : own;
+    const text = u32[(owner + OWNER_TEXT) >>> 2]!;
+    if (text !== 0 && agent !== this.agent) return this.readText(text).split('\n', 1)[0]!;
+    const kind = u32[(owner + OWNER_KIND) >>> 2]!;
+    const thread = this.#threadLabel(agent);
+    if (kind === OWNER_KIND_TASK) return this.#taskLabel(u32[(owner + OWNER_SLOT) >>> 2]!, agent, thread);
+    if (kind === OWNER_KIND_CONTEXT) return `a context of ${thread}`;
+    if (kind === OWNER_KIND_EXPLICIT) return `an owner of ${thread}`;
+    return thread;
+  }
+
+  #threadLabel(agent: number): string {
+    const { u32 } = this.kernel;
+    if (agent === this.agent) return this.host.label;
+    const kind = u32[(agent + AGENT_KIND) >>> 2]!;
+    if (kind === KIND_SUBMITTER) return 'the main thread';
+    return kind === KIND_WORKER
+      ? `worker ${u32[(agent + AGENT_BIT) >>> 2]!}`
+      : `thread ${u32[(agent + AGENT_THREAD) >>> 2]!}`;
+  }
+
+  #taskLabel(slot: number, agent: number, thread: string): string {
+    const { u32 } = this.kernel;
+    const id = u32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK;
+    const name = this.host.taskName(u32[(agent + AGENT_POOL) >>> 2]!, id);
+    if (name === undefined) return `task ${id} on ${thread}`;
+    return `task '${name.task}' on worker ${u32[(agent + AGENT_BIT) >>> 2]!} of pool '${name.pool}'`;
+  }
+
+  /** Name of the task in a slot that runs, as far as it is known here. */
+  taskNameOf(slot: number, id: number): string | undefined {
+    const { u32 } = this.kernel;
+    const claimant = (u32[(slot + SLOT_STATE) >>> 2]! >>> STATE_AGENT_SHIFT) & STATE_AGENT_MASK;
+    return this.host.taskName(u32[(AGENTS + claimant * AGENT_SIZE + AGENT_POOL) >>> 2]!, id)?.task;
+  }
+
+  // ---- waiting ----------------------------------------------------------------------------------------------------------------------------------
+
+  /** A waiter more in this thread's event loop. */
+  enter(core: LockCore): void {
+    this.#busy.add(core);
+    if (this.#waiters++ === 0) this.host.keepAlive.ref();
+    this.#armBell();
+  }
+
+  /** A waiter less. */
+  leave(core: LockCore): void {
+    if (core.waiterCount === 0) this.#busy.delete(core);
+    if (--this.#waiters === 0) this.host.keepAlive.unref();
+  }
+
+  /** Other threads ring when they have aborted a wait of this one. The wait on the bell stays for good, and keeps nothing alive. */
+  #armBell(): void {
+    if (this.#bellArmed || this.isClosed) return;
+    const { i32 } = this.kernel;
+    const bell = (this.agent + AGENT_LOCK_BELL) >>> 2;
+    const value = Atomics.load(i32, bell);
+    const wait = Atomics.waitAsync(i32, bell, value);
+    if (!wait.async) {
+      this.#rung();
+      return;
+    }
+    this.#bellArmed = true;
+    void wait.value.then(this.#onBell);
+  }
+
+  #rung(): void {
+    this.#bellArmed = false;
+    if (this.isClosed) return;
+    if (this.#waiters > 0) this.#armBell();
+    for (const core of [...this.#busy]) core.checkAborted();
+  }
+
+  /** Does an owner belong to this thread? */
+  isOwn(owner: number): boolean {
+    return this.kernel.u8[owner + OWNER_AGENT] === this.agentId;
+  }
+
+  /** Every lock that this thread has opened. */
+  get cores(): IterableIterator<LockCore> {
+    return this.#cores.values();
+  }
+
+  /** The runtime is gone: who waits is told, who comes is refused. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const core of [...this.#busy]) core.close();
+    this.owners.close();
+  }
+}

@@ -1,0 +1,32 @@
+import type { LockViolation } from './types.ts';
+
+type Listener = (violation: LockViolation) => void;
+
+/** Passes reports on to who listens; to the host's warnings when nobody does. */
+export class Violations {
+  readonly #listeners = new Set<Listener>();
+  readonly #warn: (violation: LockViolation) => void;
+
+  constructor(warn: (violation: LockViolation) => void) {
+    this.#warn = warn;
+  }
+
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  report(violation: LockViolation): void {
+    if (this.#listeners.size === 0) this.#warn(violation);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(violation);
+      } catch (error) {
+        this.#warn({
+          ...violation,
+          message: `a listener for lock violations threw ${String(error)} at: ${violation.message}`,
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import {
+  MODES_STACKS_SHIFT,
+  MODES_WAITS_SHIFT,
+  OWNER_HELD,
+  STACKS_ALL,
+  STACKS_OFF,
+  STACKS_WAITS,
+} from '../../build/generated/layout.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { HoldWatch } from '../locks/hold-watch.ts';
+import { LockManager } from '../locks/lock-manager.ts';
+import { type LockMessage, reviveViolation } from '../locks/messages.ts';
+import { modeNumber } from '../locks/open-lock.ts';
+import { OrderChecker } from '../locks/order-checks.ts';
+import { DeadlockResolver, strategyNumber } from '../locks/resolver.ts';
+import { LockSpace } from '../locks/space.ts';
+import type { LocksOptions } from '../locks/types.ts';
+import { Violations } from '../locks/violations.ts';
+import { array, checkOptions, integer, object, oneOf, string } from '../options.ts';
+import type { Agent, AgentLocks } from './agent.ts';
+
+const MODES = ['throw', 'report', 'off'] as const;
+const STACKS = { waits: STACKS_WAITS, all: STACKS_ALL, off: STACKS_OFF } as const;
+const DEFAULT_MAX_LOCKS = 65_536;
+const MAX_LOCKS = 2 ** 20;
+
+/** Checks the option `locks` of createRuntime(). */
+export function locksCheck(value: unknown, what: string): void {
+  object(value, what);
+  checkOptions(
+    value as LocksOptions,
+    {
+      order: oneOf(...MODES),
+      waits: oneOf(...MODES),
+      maxLocks: integer(1, MAX_LOCKS),
+      stacks: oneOf(...Object.keys(STACKS)),
+      strategy: string,
+      rules: array,
+    },
+    what,
+  );
+}
+
+/** Writes what the runtime allows and checks into fresh memory. */
+export function configureLocks(kernel: Kernel, options: LocksOptions): void {
+  const modes =
+    modeNumber(options.order ?? 'report') |
+    (modeNumber(options.waits ?? 'throw') << MODES_WAITS_SHIFT) |
+    (STACKS[options.stacks ?? 'waits'] << MODES_STACKS_SHIFT);
+  const strategy = strategyNumber(options.strategy ?? 'abort-requester');
+  kernel.calls.configureLocks(options.maxLocks ?? DEFAULT_MAX_LOCKS, modes, strategy);
+}
+
+/** The locks of a runtime in the thread that made it, which also hears what workers tell. */
+export class RuntimeLocks implements AgentLocks {
+  readonly space: LockSpace;
+  readonly manager: LockManager;
+  readonly #violations: Violations;
+  readonly #watch: HoldWatch;
+  readonly #order: OrderChecker;
+
+  constructor(
+    agent: Agent,
+    options: LocksOptions,
+    taskName: (pool: number, id: number) => { readonly task: string; readonly pool: string } | undefined,
+  ) {
+    const { kernel, platform } = agent;
+    this.#violations = new Violations(({ kind, message }) =>
+      platform.warn(`heddle locks (${kind})`, message),
+    );
+    const resolver = new DeadlockResolver(kernel, true, options.strategy);
+    this.space = new LockSpace(
+      {
+        kernel,
+        agent: agent.address,
+        clock: agent.clock,
+        newStore: () => platform.newAsyncStore(),
+        keepAlive: platform.keepAlive(),
+        timer: (callback, ms) => platform.timer(callback, ms),
+        mayBlock: platform.mayBlock(),
+        maySpin: platform.parallelism() > 1,
+        label: 'the main thread',
+        taskName,
+        taskSignal: () => undefined,
+        isTaskCancelled: () => false,
+        report: (violation) => this.#violations.report(violation),
+        ask: () => false,
+        watch: (holdMs) => {
+          this.#watch.require(holdMs);
+          return true;
+        },
+      },
+      resolver,
+    );
+    this.#watch = new HoldWatch(this.space, (callback, ms) => platform.timer(callback, ms));
+    this.#order = new OrderChecker(this.space);
+    this.space.order = this.#order;
+    this.manager = new LockManager(this.space, this.#order, resolver, this.#violations);
+    if (options.rules !== undefined) this.manager.declareRules(options.rules);
+    agent.locks = this;
+  }
+
+  /** Address of the owner that calls, if it holds a lock; else 0. Costs next to nothing where no lock was opened. */
+  holder(): number {
+    if (!this.space.isUsed) return 0;
+    const owner = this.space.owners.known();
+    return owner !== 0 && this.space.kernel.u32[(owner + OWNER_HELD) >>> 2] !== 0 ? owner : 0;
+  }
+
+  /** What a worker tells. */
+  receive(message: LockMessage): void {
+    if (message.kind === 'violation') this.#violations.report(reviveViolation(message.violation));
+    else if (message.kind === 'watch') this.#watch.require(message.holdMs);
+    else if (message.kind === 'gone') this.#order.collectFrom(message.agentId);
+    else this.space.detector.decideForWorker(message.deadlock);
+  }
+
+  close(): void {
+    this.#watch.stop();
+    this.space.close();
+  }
+}
