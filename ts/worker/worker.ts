@@ -618,12 +618,13 @@ export class Worker {
       this.#wake?.();
     };
     const succeed = (result: unknown): void => {
+      if (run.owner !== 0) this.locks.endTask(run);
       if (run.done) return;
       this.#async.delete(run);
-      if (run.owner !== 0) this.locks.endTask(run);
       conclude(false, result);
     };
     const fail = (error: unknown): void => {
+      if (run.owner !== 0) this.locks.endTask(run);
       if (!run.done) this.#abandon(run, () => conclude(true, error));
     };
     // A thenable may be a fork, which looks for its task when it is asked.
@@ -641,12 +642,10 @@ export class Worker {
     }, fail);
   }
 
-  /** Ends an async task that failed or was given up. Its outcome goes home when no other worker runs any of its forks. */
+  /** Ends an async task that failed or was given up, whose locks were seen to. Its outcome goes home when no other worker runs any of its forks. */
   #abandon(run: TaskRun, conclude: () => void): void {
     run.done = true;
     this.#async.delete(run);
-    // First: what it forked may wait for a lock that it holds.
-    if (run.owner !== 0) this.locks.endTask(run);
     const forks = dropLeft(this, run);
     if (forks.length === 0) conclude();
     else this.#endings.add({ forks, conclude });
@@ -724,6 +723,7 @@ export class Worker {
 
   /** A cancelled async task that did not stop: its slot goes home, what it still does is nobody's. */
   #giveUp(run: TaskRun): void {
+    if (run.owner !== 0) this.locks.outliveTask(run);
     this.#abandon(run, () => {
       this.#failed++;
       // The call has been settled; a fork may still be awaited by a task that goes on.
