@@ -529,8 +529,7 @@ export class Worker {
     this.running = outerFrame;
     this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
-    this.classBits = outerBits;
-    if (outerBits >= 0) this.#enterClass(outerBits);
+    this.#backToClass(outerBits);
     this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
     if (!failed && isThenable(value)) {
       this.#becomeAsync(frame, id, value, run);
@@ -550,6 +549,12 @@ export class Worker {
     if (bits === this.classBits) return;
     this.classBits = bits;
     this.deque = this.kernel.calls.dequeOf(this.lane, bits >>> META_CLASS_SHIFT, 0);
+  }
+
+  /** A task ended: what comes next forks for the task below it, which may be of another class, or for nobody (-1). */
+  #backToClass(bits: number): void {
+    if (bits >= 0) this.#enterClass(bits);
+    else this.classBits = -1;
   }
 
   #executeAsync(slot: number, meta: number, id: number, args: readonly unknown[] | undefined): void {
@@ -581,8 +586,7 @@ export class Worker {
     this.running = outerFrame;
     this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
-    this.classBits = outerBits;
-    if (outerBits >= 0) this.#enterClass(outerBits);
+    this.#backToClass(outerBits);
     if (!failed && isThenable(value)) {
       this.#modes[id] = ASYNC;
       this.#follow(run, value, id, start);
@@ -647,8 +651,13 @@ export class Worker {
     run.done = true;
     this.#async.delete(run);
     const forks = dropLeft(this, run);
-    if (forks.length === 0) conclude();
-    else this.#endings.add({ forks, conclude });
+    if (forks.length === 0) {
+      conclude();
+      return;
+    }
+    this.#endings.add({ forks, conclude });
+    // It counts no longer: there may be room for another task.
+    this.#wake?.();
   }
 
   /**
