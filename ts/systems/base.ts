@@ -1,10 +1,21 @@
-import { HeddleError, InvalidTypeError, TaskAbortedError, TaskTimeoutError } from '../errors.ts';
+import { HeddleError, TaskAbortedError, TaskTimeoutError } from '../errors.ts';
 import type { ContextMutex } from '../locks/context-mutex.ts';
 import { type HierarchyRule, RuleSet } from '../locks/order-rules.ts';
 import type { LockViolation } from '../locks/types.ts';
-import { abortSignal, anything, checkOptions, describe, func, number } from '../options.ts';
+import {
+  abortSignal,
+  anything,
+  array,
+  type Checks,
+  checkOptions,
+  func,
+  number,
+  object,
+  oneOf,
+  string,
+} from '../options.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
-import type { QoSLevel } from '../qos.ts';
+import { QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { ClusterCoordinator, Context } from './cluster.ts';
 import { DeadlockStrategies } from './deadlock-strategies.ts';
 import { validateByNames } from './lock-order.ts';
@@ -63,13 +74,13 @@ export interface SystemsOptions {
 }
 
 /** The checks of {@link SystemsOptions}, for the options of subclasses. */
-export const SYSTEMS_CHECKS = {
-  qosClass: oneOfLevels,
-  rules: anything,
-  deadlockStrategy: anything,
-  limits: anything,
-  parts: anything,
-} as const;
+export const SYSTEMS_CHECKS: Checks<SystemsOptions> = {
+  qosClass: oneOf(...QOS_LEVELS),
+  rules: array,
+  deadlockStrategy: string,
+  limits: object,
+  parts: object,
+};
 
 /** What is in force where nothing is said. */
 const DEFAULT_NUMA: NUMAPolicy = {
@@ -295,13 +306,6 @@ export abstract class BaseSystems implements SystemsProvider {
       if (this.#hosts.size === 0) this.watch(false);
     };
   }
-}
-
-function oneOfLevels(value: unknown, what: string): void {
-  if (value === 'Guaranteed' || value === 'Burstable' || value === 'BestEffort') return;
-  throw new InvalidTypeError(
-    `${what} must be one of Guaranteed, Burstable, BestEffort, not ${describe(value)}`,
-  );
 }
 
 function listen<L>(listeners: Set<L>, listener: L, what: string): () => void {
