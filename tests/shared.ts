@@ -9,7 +9,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
  * so, when it is not there. A test that is skipped for it says `(needs ...)` in its name.
  */
 export function sharedPath(path: string): string | undefined {
-  const full = join(process.env['HEDDLE_SHARED'] ?? join(ROOT, '..', 'shared'), path);
+  const full = join(process.env.HEDDLE_SHARED ?? join(ROOT, '..', 'shared'), path);
   if (existsSync(full)) return full;
   console.warn(`Tests are skipped: they need ${full}; HEDDLE_SHARED says where the folder is`);
   return undefined;
