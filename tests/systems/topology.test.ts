@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InvalidRangeError, InvalidTypeError, NodeSystems, type TopologyHints } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import { formatIdList, parseIdList, parseIdMap } from '../../ts/systems/id-lists.ts';
-import { machine, tree, write } from './trees.ts';
+import { cgroup2, machine, tree, write } from './trees.ts';
 
 const NODE = 'sys/devices/system/node';
 const CPU = 'sys/devices/system/cpu';
@@ -183,6 +183,40 @@ describe('topology from sysfs', () => {
     expect(before.caches).toEqual([]);
     expect((await systems.getTopologyHints()).source).toBe('os');
     expect(systems.getContainerContext().workers).toBeGreaterThanOrEqual(1);
+  });
+
+  it('tells what has become less, each thing once', () => {
+    const root = tree({
+      ...machine({ 0: [0, 1, 2, 3] }),
+      ...cgroup2('/a', { '/a/cpuset.cpus.effective': '0-3' }),
+    });
+    const systems = NodeSystems.detect({ root });
+    const heard: string[] = [];
+    systems.onDegradation(({ what, reason }) => heard.push(`${what} ${reason}`));
+    const change = (files: Readonly<Record<string, string>>): readonly string[] => {
+      write(root, files);
+      systems.checkLimits();
+      return heard.splice(0);
+    };
+    expect(change({})).toEqual([]);
+    expect(change({ 'sys/fs/cgroup/a/cpuset.cpus.effective': '0-2' })).toEqual([
+      'cpuset has shrunk from 0-3 to 0-2: threads share what is left; 3 workers would do',
+    ]);
+    expect(change({})).toEqual([]);
+    expect(change({ 'sys/fs/cgroup/a/cpu.max': '150000 100000' })).toEqual([
+      'cpu quota has shrunk from none to 1.5 CPUs: 2 workers would do',
+    ]);
+    expect(change({ 'sys/fs/cgroup/a/cpu.max': '250000 100000' })).toEqual([]);
+    expect(
+      change({ 'sys/fs/cgroup/a/cpuset.cpus.effective': '5-6', 'sys/fs/cgroup/a/cpu.max': 'broken' }),
+    ).toEqual([]);
+    expect(systems.defaultWorkers()).toBe(4);
+    expect(
+      change({ 'sys/fs/cgroup/a/cpuset.cpus.effective': '2', 'sys/fs/cgroup/a/cpu.max': '50000 100000' }),
+    ).toEqual([
+      'cpuset has shrunk from 0-3 to 2: threads share what is left; 1 worker would do',
+      'cpu quota has shrunk from none to 0.5 CPUs: 1 worker would do',
+    ]);
   });
 
   it('refuses ids of no node', async () => {
