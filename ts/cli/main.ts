@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -22,9 +23,11 @@ const program: Command = new Command('heddle')
   .exitOverride();
 
 let exitCode = 0;
-addMapCommand(program, (code) => {
+const setExitCode = (code: number): void => {
   exitCode = code;
-});
+};
+addMapCommand(program, setExitCode);
+addLocksCommand(program, setExitCode);
 
 try {
   await program.parseAsync();

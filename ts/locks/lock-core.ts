@@ -59,6 +59,8 @@ export class LockCore {
   readonly #onWake = (): void => this.#woken();
   /** There is a waitAsync that was not notified yet. */
   #armed = false;
+  /** Handles of this thread that were not forgotten. */
+  handles = 0;
 
   constructor(space: LockSpace, address: number, name: string) {
     this.space = space;
