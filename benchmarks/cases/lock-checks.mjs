@@ -26,7 +26,7 @@ export const lockChecks = {
   metrics: [],
   listUnit: 'ns',
   rounds: { quick: 1, full: 5 },
-  timeoutMs: 60_000,
+  timeoutMs: 120_000,
   ownProcess: true,
   isolate: true,
   variants: (mode) => [{ key: 'checks', label: '', params: { pairs: mode === 'quick' ? 50_000 : 200_000 } }],

@@ -87,6 +87,8 @@ export class ContextMutex {
   #isPlain: boolean;
   /** Nor is blocking refused. */
   #isPlainSync: boolean;
+  /** Nor is there an order to be checked. */
+  #isBare: boolean;
   /** How often this handle was given out; 0 once it was forgotten. */
   #opens = 1;
 
@@ -106,6 +108,7 @@ export class ContextMutex {
     this.#isPlain = this.#record === undefined;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
     this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
+    this.#isBare = this.#isPlainSync && this.#order === undefined;
   }
 
   /** @internal The handle is given out once more. */
@@ -133,7 +136,7 @@ export class ContextMutex {
     if (this.#opens === 0 || space.isClosed) return false;
     if (this.#opens === 1 && core.handles === 1) {
       const holder = this.#holder();
-      if (core.waiterCount > 0 || (holder !== 0 && space.isOwn(holder))) {
+      if (core.waiting > 0 || (holder !== 0 && space.isOwn(holder))) {
         throw new InvalidTypeError(
           `cannot forget lock '${this.name}': this thread holds it, or waits for it; unlock it first`,
           { resource: this.name },
@@ -143,6 +146,7 @@ export class ContextMutex {
     if (--this.#opens > 0) return false;
     this.#isPlain = false;
     this.#isPlainSync = false;
+    this.#isBare = false;
     return --core.handles === 0 && space.release(core);
   }
 
@@ -227,10 +231,14 @@ export class ContextMutex {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT on the main thread of a browser, which must not block.
    */
   lockSync(ctx?: LockContext): boolean {
-    if (ctx === undefined && this.#isPlainSync) {
+    if (ctx === undefined) {
+      // Owner 0 takes nothing: the slow way looks who calls.
       const owner = this.#active.address;
-      if (
-        (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
+      if (this.#isBare) {
+        if (this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN) return true;
+      } else if (
+        this.#isPlainSync &&
+        this.#u32[(owner + OWNER_HELD) >>> 2] === 0 &&
         this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
       ) {
         return true;
@@ -272,6 +280,7 @@ export class ContextMutex {
   }
 
   async #wait(ctx: LockContext, owner: number, tries: boolean): Promise<boolean> {
+    this.#assertKept();
     if (!tries) this.#checkOrder(owner);
     const limits = limitsOf(ctx, tries);
     let started = -1;
@@ -368,7 +377,7 @@ export class ContextMutex {
       this.#isPlain &&
       this.#calls.unlock(this.#address, this.#active.address) === LOCK_RELEASED
     ) {
-      if (this.#core.waiterCount !== 0) this.#core.drive();
+      if (this.#core.waiting !== 0) this.#core.drive();
       return;
     }
     this.#unlock(ctx?.owner === undefined ? this.#owners.current() : ctx.owner.address);
@@ -381,7 +390,7 @@ export class ContextMutex {
     } else if (!this.#record.end(owner)) {
       throw this.#notOwner(owner);
     }
-    if (this.#core.waiterCount !== 0) this.#core.drive();
+    if (this.#core.waiting !== 0) this.#core.drive();
   }
 
   #notOwner(owner: number): HeddleError {

@@ -374,7 +374,7 @@ export class LockSpace {
 
   /** A waiter less. */
   leave(core: LockCore): void {
-    if (core.waiterCount === 0) this.#busy.delete(core);
+    if (core.waiting === 0) this.#busy.delete(core);
     if (--this.#waiters === 0) this.host.keepAlive.unref();
   }
 
