@@ -67,6 +67,7 @@ import {
 } from './layout';
 import { claimSpans, releaseSpans } from './spans';
 import { LOCK_FLAG_CLASS, LOCK_FLAG_FREE, LOCKS_BUSY, LOCKS_FULL, LOCKS_NO_MEMORY } from './status';
+// model: import { relax } from './schedule';
 
 /** A bucket whose lock is gone, and which a walk goes past. */
 const REMOVED: u64 = 0xffffffff;
@@ -234,8 +235,10 @@ function openAtGate(
 function enterGate(agent: usize): bool {
   const self = load<u32>(agent + AGENT_ID);
   // mutant NO_GATE: return true;
-  for (let i: u32 = 0; i < GATE_SPINS; i++)
+  for (let i: u32 = 0; i < GATE_SPINS; i++) {
     if (load32(HEADER_LOCK_GATE) == 0 && cas32(HEADER_LOCK_GATE, 0, self)) return true;
+    // model: relax();
+  }
   return false;
 }
 
