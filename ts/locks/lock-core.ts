@@ -59,6 +59,10 @@ export class LockCore {
   readonly #onWake = (): void => this.#woken();
   /** There is a waitAsync that was not notified yet. */
   #armed = false;
+  /** Waiters of this thread's event loop; read by every unlock. */
+  waiting = 0;
+  /** Handles of this thread that were not forgotten. */
+  handles = 0;
 
   constructor(space: LockSpace, address: number, name: string) {
     this.space = space;
@@ -66,10 +70,6 @@ export class LockCore {
     this.name = name;
   }
 
-  /** Waiters of this thread's event loop. */
-  get waiterCount(): number {
-    return this.#queue.length;
-  }
 
   /** Waits in the event loop. */
   wait(owner: number, limits: WaitLimits): Promise<WaitResult> {
@@ -89,7 +89,7 @@ export class LockCore {
       waiter.resolve = resolve;
       waiter.reject = reject;
     });
-    this.#queue.push(waiter);
+    this.waiting = this.#queue.push(waiter);
     this.#publish(waiter, space.detector.captureStack(owner, false));
     space.enter(this);
     if (this.#queue.length === 1) this.drive();
@@ -170,6 +170,7 @@ export class LockCore {
   #dequeue(waiter: Waiter): void {
     const { space } = this;
     this.#queue.splice(this.#queue.indexOf(waiter), 1);
+    this.waiting = this.#queue.length;
     waiter.stopTimer?.();
     waiter.stopSignal?.();
     // Nobody waits here any more: nobody's wake-up may end here. Before the record says so, as that is what recovery goes by.
