@@ -54,6 +54,8 @@ export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
 export const HEADER_LOCK_GATE: u32 = HEADER + 384;
 /** The first number that was given back, or 0; LOCK_NEXT of its record has the next. At the gate. */
 export const HEADER_LOCK_FREE: u32 = HEADER + 388;
+/** Written and never read: for a note that nobody needs. */
+export const HEADER_NOWHERE: u32 = HEADER + 392;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
