@@ -48,24 +48,11 @@ export {
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
-export {
-  beginClasses,
-  checkOrder,
-  describeLock,
-  edgeBetween,
-  explainOrder,
-  forgetLock,
-  internOrderText,
-  keepStack,
-  refuseOrder,
-  resetOrder,
-  validateOrder,
-} from './order';
-export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
+export { addReach, placeWorker, sealPlacement } from './placement';
+export { anyQueued, anyQueuedFor, queueDepth } from './queued';
 export { isReferenced, reap, recover } from './recovery';
 export {
-  anyQueued,
   enterIdle,
   enterJoin,
   exitIdle,
@@ -76,7 +63,6 @@ export {
   helpOwn,
   hungry,
   leaveJoin,
-  queueDepth,
   search,
   startSearch,
   statusOf,
@@ -84,6 +70,7 @@ export {
   submit,
   take,
   takeBack,
+  takeOut,
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';

@@ -8,6 +8,7 @@ import { dequeModels } from './deque.ts';
 import { mutexModels } from './mutex.ts';
 import { orderModels } from './order.ts';
 import { parkingModels } from './parking.ts';
+import { placementModels } from './placement.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
 import { slotModels } from './slots.ts';
@@ -16,6 +17,7 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...dequeModels,
   ...completionModels,
   ...parkingModels,
+  ...placementModels,
   ...slotModels,
   ...cellModels,
   ...arenaModels,
