@@ -361,6 +361,313 @@ export const BLOCK_CLASSES: u32 = BLOCK_MAX_LOG2 - BLOCK_MIN_LOG2 + 1;
 export const BLOCK_LARGE: u32 = 0xff;
 export const BLOCK_SPANS_SHIFT: u32 = 8;
 
+// ---- lock order (order*.ts): a root span, made by the first thread that needs it --------------------------------------------------------
+
+/** Address of the root, or 0. */
+export const HEADER_ORDER: u32 = HEADER + 448;
+export const OWNER_ORDER: u32 = 0x2003;
+
+/*
+ *   0                   epoch contexts resets ...   words below
+ *   ROOT_SIGHT_HEADS    heads of interned sights    u32 each
+ *   ROOT_TEXT_HEADS     heads of interned texts
+ *   ROOT_SIGHT_PAGES    pages of sights
+ *   ROOT_INFO_PAGES     pages of lock names
+ *   ROOT_INSTANCES      graph of locks              GRAPH_SIZE
+ *   ROOT_CLASSES        graph of classes            GRAPH_SIZE
+ */
+/** Grace periods: bumped when something was taken out of reach (order-memory.ts). Starts at 1. */
+export const ROOT_EPOCH: u32 = 0;
+/** First context; they are linked by CONTEXT_NEXT and never leave the list. */
+export const ROOT_CONTEXTS: u32 = 4;
+export const ROOT_CONTEXT_COUNT: u32 = 8;
+/** Part of every key of every seen chain: a bump forgets them all. */
+export const ROOT_RESETS: u32 = 12;
+/** 1 from the first lock with a class on: then the graph of classes is kept as well. */
+export const ROOT_CLASSED: u32 = 16;
+/** Edges that were seen and not kept: the memory or a table was full. */
+export const ROOT_OVERFLOWS: u32 = 20;
+/** Compiled rules (order-rules.ts), or 0; and how often they were declared. */
+export const ROOT_RULES: u32 = 24;
+export const ROOT_RULES_VERSION: u32 = 28;
+/** Runs of spans that wait for their grace period, linked by RUN_NEXT. */
+export const ROOT_RETIRED: u32 = 32;
+/** First page of the cycles that were reported. */
+export const ROOT_CYCLES: u32 = 36;
+export const ROOT_SIGHT_NEXT: u32 = 40;
+/** Next free byte for texts, or 0. */
+export const ROOT_TEXT: u32 = 44;
+/** Searches for cycles that stopped before they had seen all: there are more than were reported. */
+export const ROOT_TRUNCATED: u32 = 48;
+/** Highest lock id with a name or an edge. */
+export const ROOT_HIGH: u32 = 52;
+/** Part of every known cycle: a bump makes all of them new. */
+export const ROOT_LIVES: u32 = 60;
+/** Numbers given to owners: OWNER_CACHE has an owner's, which no other ever gets. */
+export const ROOT_OWNERS: u32 = 56;
+export const ROOT_SIGHT_HEADS: u32 = 128;
+export const SIGHT_HEADS: u32 = 512; // model: 1
+export const ROOT_TEXT_HEADS: u32 = ROOT_SIGHT_HEADS + SIGHT_HEADS * 4;
+export const TEXT_HEADS: u32 = 1024; // model: 1
+export const ROOT_SIGHT_PAGES: u32 = ROOT_TEXT_HEADS + TEXT_HEADS * 4;
+export const SIGHT_PAGES: u32 = 1024; // model: 2
+export const ROOT_INFO_PAGES: u32 = ROOT_SIGHT_PAGES + SIGHT_PAGES * 4;
+export const INFO_PAGES: u32 = 2048; // model: 1
+export const ROOT_INSTANCES: u32 = (ROOT_INFO_PAGES + INFO_PAGES * 4 + LINE - 1) & ~(LINE - 1);
+
+/*
+ * A graph:
+ *   line 0   order lock           i64: version << 12 | context that holds it
+ *   line 1   loose back-high root
+ *   line 2   placed, edge-next
+ *   line 3   table
+ *   line 4   free list            i64: tag << 32 | first edge
+ *   line 5   holder only          stamp plan plan-count stale limbo limbo-epoch
+ *   line 6   queue head, tail, lost
+ *   GRAPH_BACK_LIST      edges that close cycles
+ *   GRAPH_NODE_PAGES     pages of nodes
+ *   GRAPH_EDGE_PAGES     pages of edges
+ */
+export const GRAPH_LOCK: u32 = 0;
+/** Edges outside the order; each was searched for by who made it. Too high after a death, never too low. */
+export const GRAPH_LOOSE: u32 = 64;
+/** Those of them that closed a cycle are listed, as far as there is room: one more than the highest place in use. */
+export const GRAPH_BACK_HIGH: u32 = 68;
+/** Address of the root. */
+export const GRAPH_ROOT: u32 = 72;
+/** Nodes that have a place. */
+export const GRAPH_PLACED: u32 = 128;
+export const GRAPH_EDGE_NEXT: u32 = 132;
+export const GRAPH_TABLE: u32 = 192;
+export const GRAPH_FREE: u32 = 256;
+export const GRAPH_STAMP: u32 = 320;
+/** Places that are about to be given out: pairs { node, 0, place u64 }, and how many; 0 when none (order-places.ts). */
+export const GRAPH_PLAN: u32 = 324;
+export const GRAPH_PLAN_COUNT: u32 = 328;
+/** Removed nodes whose edges still stand in lists. */
+export const GRAPH_STALE: u32 = 332;
+/** Edges that stand in no list, and the epoch from which on they may be used again. */
+export const GRAPH_LIMBO: u32 = 336;
+export const GRAPH_LIMBO_EPOCH: u32 = 340;
+/** Loose edges that wait to be arranged: a ring of a span, or 0; who holds the order lock takes from its head. */
+export const GRAPH_QUEUE: u32 = 384;
+export const GRAPH_QUEUE_HEAD: u32 = 388;
+export const GRAPH_QUEUE_TAIL: u32 = 392;
+export const QUEUE_SIZE: u32 = 16384; // model: 4
+/** Not 0: some did not fit into the queue. They are found by looking at all edges. */
+export const GRAPH_LOST: u32 = 396;
+export const GRAPH_BACK_LIST: u32 = 448;
+export const BACK_LISTED: u32 = 768; // model: 2
+export const GRAPH_NODE_PAGES: u32 = GRAPH_BACK_LIST + BACK_LISTED * 4;
+export const NODE_PAGES: u32 = 2048; // model: 1
+export const GRAPH_EDGE_PAGES: u32 = GRAPH_NODE_PAGES + NODE_PAGES * 4;
+export const EDGE_PAGES: u32 = 2048; // model: 3
+export const GRAPH_SIZE: u32 = (GRAPH_EDGE_PAGES + EDGE_PAGES * 4 + LINE - 1) & ~(LINE - 1);
+export const ROOT_CLASSES: u32 = ROOT_INSTANCES + GRAPH_SIZE;
+export const ROOT_SPANS: u32 = (ROOT_CLASSES + GRAPH_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
+
+/** A node: its place in the order, its lists of edges. The holder of the order lock alone uses the mark. */
+export const NODE_SIZE: u32 = 32;
+export const NODES_PER_PAGE_LOG2: u32 = 11; // model: 4
+export const NODE_ID_BITS: u32 = 22;
+export const NODE_ID_MASK: u32 = (1 << NODE_ID_BITS) - 1;
+/** u64; 0 until the node has its first edge. */
+export const NODE_PLACE: u32 = 0;
+export const NODE_OUT: u32 = 8;
+export const NODE_IN: u32 = 12;
+export const NODE_MARK: u32 = 16;
+/** Generation (10 bits), generation of which everything older was purged (10 bits), NODE_*_BIT. */
+export const NODE_LIFE: u32 = 20;
+/** Id of the lock's class, or 0. */
+export const NODE_CLASS: u32 = 24;
+export const NODE_GENERATION_MASK: u32 = 0x3ff;
+export const NODE_PURGED_SHIFT: u32 = 10;
+export const NODE_STALE_BIT: u32 = 1 << 20;
+export const NODE_KEYED_BIT: u32 = 1 << 21;
+
+/*
+ * An edge, in two parts: walks touch the first only. A page of edges is two spans of the one and a span of the other.
+ *
+ *        0        4        8        12      16            128 KiB  +4       +8
+ *        +--------+--------+--------+--------+            +--------+--------+
+ *        | to     |next out| from   |next in |            | weight | sight  |
+ *        +--------+--------+--------+--------+            +--------+--------+
+ *
+ * FROM and TO are references: generation << 22 | id. Both are 0 while the edge is free.
+ */
+export const EDGE_SIZE: u32 = 16;
+/** Where the second parts of a page begin, and how large one is. */
+export const EDGE_NOTES: u32 = 2 * SPAN_SIZE;
+export const NOTE_SIZE: u32 = 8;
+export const EDGES_PER_PAGE_LOG2: u32 = 13; // model: 6
+export const EDGE_PAGE_SPANS: u32 = 3;
+/** Edges that a context takes at once from GRAPH_EDGE_NEXT. */
+export const EDGE_BATCH: u32 = 64; // model: 4
+export const EDGE_TO: u32 = 0;
+export const EDGE_NEXT_OUT: u32 = 4;
+export const EDGE_FROM: u32 = 8;
+export const EDGE_NEXT_IN: u32 = 12;
+/** Times that it was seen. */
+export const NOTE_WEIGHT: u32 = 0;
+/** Sight (24 bits) and EDGE_*_BIT; of a dead edge, the next dead one instead of the sight. */
+export const NOTE_SIGHT: u32 = 4;
+export const EDGE_SIGHT_MASK: u32 = 0xffffff;
+/** Outside the order. */
+export const EDGE_LOOSE_BIT: u32 = 1 << 24;
+/** Closed a cycle: taking it again is a violation again. */
+export const EDGE_BACK_BIT: u32 = 1 << 25;
+/** Part of a cycle that was reported. */
+export const EDGE_CYCLIC_BIT: u32 = 1 << 26;
+/** Closed a cycle and was refused: nobody ever took it, so it is part of no other cycle. Until somebody does. */
+export const EDGE_REFUSED_BIT: u32 = 1 << 28;
+/** There was no memory for the search that it needs: whoever meets it tries again. */
+export const EDGE_UNSEARCHED_BIT: u32 = 1 << 29;
+/** Of a node that is gone, or on the free list. */
+export const EDGE_DEAD_BIT: u32 = 1 << 27;
+
+/** Set of edges by FROM and TO: slots of { tag (8 bits), edge (24 bits) }. */
+export const TABLE_SIZE: u32 = 0;
+export const TABLE_USED: u32 = 4;
+/** Table that takes this one's place, or 0. */
+export const TABLE_NEXT: u32 = 8;
+export const TABLE_CLAIMED: u32 = 12;
+export const TABLE_MOVED: u32 = 16;
+export const TABLE_SLOTS: u32 = 64;
+export const TABLE_INITIAL_SPANS: u32 = 1;
+/** Slots that one insertion moves, once in EDGE_BATCH insertions. */
+export const TABLE_CHUNK: u32 = 1024; // model: 64
+/** An empty slot that stays empty: look in the next table. */
+export const TABLE_SEALED: u32 = 0xffffffff;
+
+/** In the header of a run of spans that was retired. */
+export const RUN_SPANS: u32 = 48;
+export const RUN_NEXT: u32 = 52;
+export const RUN_EPOCH: u32 = 56;
+
+/** How an edge was first seen; shared by all edges that were seen alike. 0 stands for: by several owners, under no other lock. */
+export const SIGHT_SIZE: u32 = 32;
+export const SIGHTS_PER_PAGE_LOG2: u32 = 11; // model: 4
+/** OWNER_MANY, or who. */
+export const SIGHT_OWNER: u32 = 0;
+/** Text of the stack, or 0. */
+export const SIGHT_STACK: u32 = 4;
+/** References of other locks that were held every time, outermost first; 0 ends them. */
+export const SIGHT_GATES: u32 = 8;
+export const SIGHT_GATE_COUNT: u32 = 4;
+export const SIGHT_HASH: u32 = 24;
+export const SIGHT_NEXT: u32 = 28;
+export const OWNER_MANY: u32 = 0;
+
+/** An interned text: hash, next in its chain, then as names are everywhere { bytes, UTF-8 }. */
+export const TEXT_HASH: u32 = 0;
+export const TEXT_NEXT: u32 = 4;
+export const TEXT_LENGTH: u32 = 8;
+export const TEXT_BYTES: u32 = 12;
+export const TEXT_MOST: u32 = 8192;
+
+/** What only rules and pictures need of a lock: its name, its rank under the rules of a version, its key. */
+export const INFO_SIZE: u32 = 32;
+export const INFOS_PER_PAGE_LOG2: u32 = 11; // model: 4
+/** Address of { bytes u32, UTF-8 }. */
+export const INFO_NAME: u32 = 0;
+export const INFO_RANK: u32 = 4;
+export const INFO_VERSION: u32 = 8;
+/** f64, with NODE_KEYED_BIT. */
+export const INFO_KEY: u32 = 16;
+
+/*
+ * A context: what one thread needs to look at the order. A span.
+ *   line 0   state next agent index            line 1   active epoch
+ *   line 2   its own: pending, batches, scratch
+ *   192      answer words, then what one call hands to another
+ *   CONTEXT_HASHES     hashes of slots that are moved together, u64 each
+ *   CONTEXT_HELD       held locks of the acquisition that is looked at
+ *   CONTEXT_ANSWERS    answer: cycles
+ *   CONTEXT_CHAINS     seen chains: { key u64, owner u32, count (8 bits) << 24 | edge }
+ */
+export const CONTEXT_STATE: u32 = 0;
+export const CONTEXT_NEXT: u32 = 4;
+export const CONTEXT_AGENT: u32 = 8;
+export const CONTEXT_INDEX: u32 = 12;
+/** ROOT_EPOCH when it began what it is in, or 0. */
+export const CONTEXT_ACTIVE: u32 = 64;
+/** Edge that it is linking, and the graph; for recovery. */
+export const CONTEXT_PENDING: u32 = 128;
+export const CONTEXT_PENDING_GRAPH: u32 = 132;
+/** Two batches { next, end }: of locks, of classes. */
+export const CONTEXT_BATCHES: u32 = 136;
+/** Runs { address, spans }: of the order's lists, of marks, of the answer when it is long. */
+export const CONTEXT_SCRATCH: u32 = 152;
+export const CONTEXT_MARKS: u32 = 160;
+export const CONTEXT_LONG: u32 = 168;
+export const CONTEXT_STAMP: u32 = 176;
+/** Words of the answer, its address, and the room there. */
+export const CONTEXT_ANSWERED: u32 = 192;
+export const CONTEXT_ANSWER: u32 = 196;
+export const CONTEXT_ANSWER_ROOM: u32 = 200;
+/** Where the answer will end with the report that is being made, or 0. */
+export const CONTEXT_TENTATIVE: u32 = 280;
+/** The held locks against which a rule, and the order of keys, was broken; 0 for none. */
+export const CONTEXT_RULE_HELD: u32 = 204;
+export const CONTEXT_KEY_HELD: u32 = 208;
+/** How many of CONTEXT_HELD. */
+export const CONTEXT_HELD_COUNT: u32 = 212;
+/** Edge that the last learn() ended with. */
+export const CONTEXT_EDGE: u32 = 216;
+/** Where the last findEdge() would have its edge: the slot or 0, what is there, and the table. */
+export const CONTEXT_SLOT: u32 = 220;
+export const CONTEXT_SLOT_NOW: u32 = 224;
+export const CONTEXT_TABLE: u32 = 228;
+/** Takes what is read only to have it near. */
+export const CONTEXT_TOUCHED: u32 = 232;
+/** Answer of validateOrder(): in which graph (GRAPH_OF_*) the order would be broken, and under which lock. */
+export const CONTEXT_AGAINST_GRAPH: u32 = 236;
+export const CONTEXT_AGAINST_HELD: u32 = 240;
+/** 1 while an acquisition is looked at that will be refused if it is against the order. */
+export const CONTEXT_STRICT: u32 = 244;
+/** The last owner whose first sight of an edge was under no other lock, and that sight. */
+export const CONTEXT_PLAIN_OWNER: u32 = 248;
+export const CONTEXT_PLAIN_SIGHT: u32 = 252;
+/** The sight that is looked for: its first six words. */
+export const CONTEXT_SIGHT: u32 = 256;
+export const CONTEXT_HASHES: u32 = 320;
+export const HASHED_AT_ONCE: u32 = 64; // model: 4
+export const CONTEXT_HELD: u32 = CONTEXT_HASHES + HASHED_AT_ONCE * 8;
+export const CONTEXT_HELD_MOST: u32 = 768; // model: 4
+export const CONTEXT_ANSWERS: u32 = CONTEXT_HELD + CONTEXT_HELD_MOST * 4;
+export const CONTEXT_ANSWER_WORDS: u32 = 7168; // model: 32
+export const CONTEXT_CHAINS: u32 = CONTEXT_ANSWERS + CONTEXT_ANSWER_WORDS * 4;
+export const CHAIN_SIZE: u32 = 16;
+export const CHAINS: u32 = 2048; // model: 4
+export const CONTEXT_SPANS: u32 = (CONTEXT_CHAINS + CHAINS * CHAIN_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
+/** Whose look it was, or 0: anybody's. */
+export const CHAIN_OWNER: u32 = 8;
+/** How often it was seen again since it last added that to its edges, and the edge from the newest held lock. */
+export const CHAIN_COUNTED: u32 = 12;
+export const CHAIN_COUNT_SHIFT: u32 = 24;
+export const CHAIN_EDGE_MASK: u32 = 0xffffff;
+/** A chain that was seen again so many times adds them to all its edges. */
+export const CHAIN_FLUSH: u32 = 64;
+
+/** Reported cycles: pages of hashes. */
+export const CYCLES_NEXT: u32 = 0;
+export const CYCLES_USED: u32 = 4;
+export const CYCLES_SLOTS: u32 = 64;
+export const CYCLES_PER_PAGE: u32 = (SPAN_SIZE - CYCLES_SLOTS) / 8;
+
+/** Compiled rules: names, and for every pair whether one comes before the other. */
+export const RULES_RANKS: u32 = 0;
+/** Entries of the table of names. */
+export const RULES_NAMES_SIZE: u32 = 4;
+/** Bytes of a row of bits. */
+export const RULES_ROW: u32 = 8;
+/** Address of { bytes u32, UTF-8 }: the rules as JSON, for messages. */
+export const RULES_TEXT: u32 = 12;
+/** Table { hash u64, rank u32, 0 } at +64; then the matrix, a row of bits for each rank. */
+export const RULES_TABLE: u32 = 64;
+export const RULES_ENTRY: u32 = 16;
+export const RULES_MOST: u32 = 4096;
+
 // ---- locks and their owners (lock-table.ts, mutex.ts, owners.ts, waits.ts) -------------------------------------------------------------------------
 
 /*
