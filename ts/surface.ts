@@ -19,6 +19,7 @@ export {
   MemoryFullError,
   NotIsolatedError,
   NotOwnerError,
+  PlacementError,
   PoolClosedError,
   QueueFullError,
   TaskAbortedError,

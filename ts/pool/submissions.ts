@@ -8,6 +8,7 @@ import {
   META_CLASS_SHIFT,
   META_COUNT_SHIFT,
   META_FUNCTION_MASK,
+  META_PLACED_BIT,
   META_PORT_BIT,
   META_RANGE_BIT,
   SLOT_CANCEL,
@@ -19,6 +20,7 @@ import {
   SLOT_LINK,
   SLOT_META,
   SLOT_OWNER,
+  SLOT_QUEUED,
   SLOT_QUEUED_AT,
   SLOT_RUNNING,
   SLOT_STATE,
@@ -60,6 +62,8 @@ interface Extra {
   attempt: number;
   settled: boolean;
   slot: number;
+  /** Queue of its NUMA node, 0 for none. */
+  queue: number;
   stopTimer: (() => void) | undefined;
   stopSignal: (() => void) | undefined;
   stopGrace: (() => void) | undefined;
@@ -87,6 +91,8 @@ export interface SubmissionHost {
   onSettled(): void;
   /** A call was queued that was accepted some time ago: the workers may have ended meanwhile. */
   onQueuedLate(): void;
+  /** @throws {PlacementError} when no worker may take from this queue any more. */
+  assertManned(queue: number): void;
   /** Exit facts of the worker that was this agent, for the error of its tasks. */
   exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined;
 }
@@ -109,6 +115,7 @@ const SETTLED: Extra = Object.freeze({
   attempt: 1,
   settled: true,
   slot: 0,
+  queue: 0,
   stopTimer: undefined,
   stopSignal: undefined,
   stopGrace: undefined,
@@ -244,7 +251,7 @@ export class Submissions implements Drainable {
         this.#unqueued.shift();
         this.#takeBack(slot);
         this.#home(slot);
-      } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, 0, slot) !== 0) {
+      } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, this.#queueOf(slot), slot) !== 0) {
         this.#unqueued.shift();
         this.#host.onQueuedLate();
       } else if (this.#out > this.#unqueued.length) {
@@ -263,6 +270,29 @@ export class Submissions implements Drainable {
     i32[(slot + SLOT_STATE) >>> 2] = (i32[(slot + SLOT_STATE) >>> 2]! & ~STATE_STATUS_MASK) | SLOT_FREE;
   }
 
+  /** Queue that a slot, not sent home yet, belongs to. */
+  #queueOf(slot: number): number {
+    const { i32 } = this.#agent.kernel;
+    return (i32[(slot + SLOT_META) >>> 2]! & META_PLACED_BIT) === 0 ? 0 : i32[(slot + SLOT_LINK) >>> 2]!;
+  }
+
+  /** Rejects the calls that are queued for a NUMA node whose tasks nobody may run any more, and those that wait to be queued there. */
+  rejectUnmanned(isManned: (queue: number) => boolean, error: (queue: number) => unknown): void {
+    const { kernel, slots } = this.#agent;
+    for (const slot of slots.all()) {
+      if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane) continue;
+      const extra = this.#extras[slots.ordinal(slot)];
+      if (extra === undefined || extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
+      if (kernel.calls.statusOf(slot) === SLOT_QUEUED)
+        this.#cancelExtra(extra, CANCEL_CLOSED, () => error(extra.queue));
+    }
+    for (const { extra } of [...this.#waiting]) {
+      if (extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
+      this.#settleExtra(extra, () => error(extra.queue));
+      this.#stopWaiting(extra);
+    }
+  }
+
   #queueMemoryFull(): MemoryFullError {
     return new MemoryFullError(
       `cannot queue a task of pool '${this.#host.poolName}': the shared memory is full; raise memoryBytes`,
@@ -275,6 +305,7 @@ export class Submissions implements Drainable {
     args: readonly unknown[],
     options: RunOptions,
     range: boolean,
+    queue = 0,
   ): Promise<unknown> {
     this.#now = this.#agent.clock.now();
     const name = this.#host.taskNames[functionId]!;
@@ -291,6 +322,7 @@ export class Submissions implements Drainable {
       attempt: 1,
       settled: false,
       slot: 0,
+      queue,
       stopTimer: undefined,
       stopSignal: undefined,
       stopGrace: undefined,
@@ -349,12 +381,16 @@ export class Submissions implements Drainable {
     if (count === NEEDS_PORT) meta |= META_PORT_BIT;
     else meta |= count << META_COUNT_SHIFT;
     if (extra.range) meta |= META_RANGE_BIT;
+    if (extra.queue !== 0) {
+      meta |= META_PLACED_BIT;
+      this.#agent.kernel.i32[(slot + SLOT_LINK) >>> 2] = extra.queue;
+    }
     const ordinal = slots.ordinal(slot);
     this.#resolves[ordinal] = extra.resolve;
     this.#extras[ordinal] = extra;
     extra.slot = slot;
     this.#fill(slot, meta);
-    this.#enqueue(slot, classNumber, 0);
+    this.#enqueue(slot, classNumber, extra.queue);
     return true;
   }
 
@@ -636,6 +672,7 @@ export class Submissions implements Drainable {
       // A call that was cancelled or closed meanwhile has been taken out.
       if (!this.#inBackoff.delete(extra)) return;
       try {
+        this.#host.assertManned(extra.queue);
         if (this.#write(extra, functionId, classNumber)) this.#host.onQueuedLate();
         else this.#wait(extra, functionId, classNumber);
       } catch (error) {

@@ -32,6 +32,7 @@ import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
 import { toHistogram } from './metrics.ts';
+import { numaCheck, Placement, policyOf } from './placement.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
@@ -113,6 +114,8 @@ const POOL_CHECKS = {
   stdout: boolean,
   stderr: boolean,
   worker: func,
+  numa: numaCheck,
+  threadPriority: boolean,
 };
 
 const RUN_CHECKS = {
@@ -161,6 +164,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #host: SubmissionHost;
   readonly #portValues: PortValues;
   readonly #retry: RetryPolicy;
+  readonly #placement: Placement | undefined;
   readonly #ids = new Map<string, number>();
   readonly #onClosed: (() => void)[] = [];
   #names: readonly string[] = [];
@@ -186,15 +190,17 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** @internal Use `runtime.createPool` or {@link TaskPool.create}. */
-  constructor(agent: Agent, epoch: number, options: PoolOptions) {
+  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement) {
     super();
     const { kernel, platform } = agent;
     this.name = options.name ?? 'pool';
     this.#agent = agent;
     const tasksUrl = platform.moduleUrl(options.tasks);
-    this.#pool = kernel.calls.openPool(1);
+    this.#placement = placement;
+    this.#pool = kernel.calls.openPool(placement?.queueCount ?? 1);
     if (this.#pool === 0)
       throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot open a pool: the runtime has 32 already');
+    placement?.install(kernel, this.#pool);
     const lane = kernel.calls.joinAsSubmitter(agent.address, this.#pool);
     if (lane === 0) {
       kernel.calls.closePool(this.#pool);
@@ -230,6 +236,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       onSettled: () => this.#onSettled(),
       onQueuedLate: () => {
         if (this.#submissions.outstanding >= this.#crew.crowdedAt) this.#crew.wantMore();
+        this.#crew.manQueues();
+      },
+      assertManned: (queue) => {
+        const { maxThreads } = this.#crew;
+        if (queue !== 0 && !placement!.isManned(queue, maxThreads)) throw placement!.unmanned(queue, maxThreads);
       },
       exitOf: (agentId) => this.#crew.exitOf(agentId),
     };
@@ -242,6 +253,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       name: this.name,
       options,
       tasksUrl,
+      placement,
       traceCapacity: options.trace === true ? 65536 : options.trace ? options.trace.capacity : 0,
       attach: (agentId, port) => this.#portValues.attach(agentId, port),
       detach: (agentId) =>
@@ -339,13 +351,30 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
-      const run = (): Promise<unknown> => this.#submissions.runWith(id, args, options ?? {}, range);
+      const run = (): Promise<unknown> => this.#runPlaced(id, args, options ?? {}, range);
       // A task that may run again has another slot then, so it is left out.
       const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
       return holder === 0 ? run() : this.#runHolding(holder, run);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** Into the queue of its node, whose workers may have to be started first. */
+  #runPlaced(
+    id: number,
+    args: readonly unknown[],
+    options: RunOptions,
+    range: boolean,
+  ): Promise<unknown> {
+    const placement = this.#placement;
+    if (placement === undefined || options.numaNode === undefined)
+      return this.#submissions.runWith(id, args, options, range);
+    const queue = placement.queueFor(options.numaNode, this.#crew.maxThreads);
+    const qos = options.qos ?? placement.classFor(options.numaNode);
+    const result = this.#submissions.runWith(id, args, qos === undefined ? options : { ...options, qos }, range, queue);
+    this.#crew.man(queue, this.#submissions.outstanding);
+    return result;
   }
 
   #unknownTask(name: unknown): InvalidTypeError {
@@ -551,6 +580,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#crew.minThreads = threads;
     this.#crew.maxThreads = threads;
     this.#updateCapacity();
+    this.#rejectUnmanned();
     this.#crew.adjust();
     await this.#crew.until(
       () => this.#state !== 'open' || this.#crew.minThreads !== threads || this.#crew.readyCount === threads,
@@ -580,7 +610,19 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (config.abortGraceMs !== undefined) this.#host.abortGraceMs = config.abortGraceMs;
     if (config.qos !== undefined) this.#host.defaultClass = classOf(config.qos);
     this.#updateCapacity();
+    this.#rejectUnmanned();
     this.#crew.adjust();
+  }
+
+  /** After the number of workers was changed: what no worker may run any more fails rather than wait for ever. */
+  #rejectUnmanned(): void {
+    const placement = this.#placement;
+    if (placement === undefined) return;
+    const { maxThreads } = this.#crew;
+    this.#submissions.rejectUnmanned(
+      (queue) => placement.isManned(queue, maxThreads),
+      (queue) => placement.unmanned(queue, maxThreads),
+    );
   }
 
   /**
@@ -686,6 +728,17 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 }
 
+/** Where the workers of a pool stand, if they are to be placed and there is more than one node. */
+async function placementOf({ systems }: Agent, { numa }: PoolOptions): Promise<Placement | undefined> {
+  if (numa === false) return undefined;
+  let policy = systems.getNUMAPolicy();
+  if (typeof numa === 'object') policy = policyOf(numa);
+  else if (numa === undefined && !policy.required && policy.preferredNodes.length === 0 && policy.allowedDistance === 0)
+    return undefined;
+  const placement = new Placement(await systems.getTopologyHints(), policy);
+  return placement.nodeIds.length === 1 ? undefined : placement;
+}
+
 /** Opens a pool on a runtime's agent; used by the runtime. */
 export async function openTaskPool<M>(
   agent: Agent,
@@ -701,5 +754,5 @@ export async function openTaskPool<M>(
       `createPool(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
     );
   }
-  return new TaskPool<M>(agent, epoch, options).open();
+  return new TaskPool<M>(agent, epoch, options, await placementOf(agent, options)).open();
 }
