@@ -7,6 +7,7 @@ import {
   AGENT_TICK,
   AGENT_TRACE,
   COUNTER_BORN_MS,
+  COUNTER_BUSY_MS,
   KIND_WORKER,
   MAX_WORKERS,
   OWNER_SHARED,
@@ -15,6 +16,7 @@ import {
   TRACE_CAPACITY,
   WORKER_BOOTING,
   WORKER_REVOKED,
+  WORKER_RUNNING,
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
@@ -156,6 +158,29 @@ export class Crew {
     let count = 0;
     for (const member of this.#members.values()) if (member.state === 'ready') count++;
     return count;
+  }
+
+  /** Places of the workers that take tasks, rising. */
+  ids(): number[] {
+    const ready = [...this.#members.values()].filter(({ state }) => state === 'ready');
+    return ready.map(({ id }) => id).sort((a, b) => a - b);
+  }
+
+  /** Address of the agent of worker `id`, or 0. */
+  agentOf(id: number): number {
+    return this.#members.get(id)?.agent ?? 0;
+  }
+
+  /** How busy worker `id` has been since it began; undefined when it is gone. */
+  loadOf(id: number): { now: number; busyMs: number; isRunning: boolean } | undefined {
+    const agent = this.agentOf(id);
+    if (agent === 0) return undefined;
+    const { kernel, clock } = this.#host.agent;
+    return {
+      now: clock.now(),
+      busyMs: kernel.f64[(agent + COUNTER_BUSY_MS) >>> 3]!,
+      isRunning: kernel.i32[(agent + AGENT_ACTIVITY) >>> 2] === WORKER_RUNNING,
+    };
   }
 
   /** Could another worker be started? */

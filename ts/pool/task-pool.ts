@@ -26,6 +26,7 @@ import {
 } from '../options.ts';
 import { classOf, QOS_LEVELS } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
+import type { ClusterCoordinator, PressureLevel, WorkStealer } from '../systems/cluster.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
@@ -36,6 +37,7 @@ import { numaCheck, Placement, policyOf } from './placement.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
+import { PoolStealer, type StealerHost } from './stealers.ts';
 import { closedError, type SubmissionHost, Submissions } from './submissions.ts';
 import type {
   AnyTasks,
@@ -142,6 +144,19 @@ const MAP_CHECKS = {
 
 type State = 'open' | 'closing' | 'closed';
 
+/** A pool as a coordinator of its process sees it. */
+export interface PoolStanding {
+  readonly isOpen: boolean;
+  /** Calls beyond those that can run at once. */
+  readonly queued: number;
+  /** Further calls that could run at once. */
+  readonly spare: number;
+  /** URL of the task module. */
+  readonly module: string;
+  /** Of the runtime. */
+  readonly memory: WebAssembly.Memory;
+}
+
 let createStandalone: (options: StandaloneOptions) => Promise<unknown>;
 
 /** Tells {@link TaskPool.create} how to make a runtime on this platform: called once by the package's entry. */
@@ -165,6 +180,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #portValues: PortValues;
   readonly #retry: RetryPolicy;
   readonly #placement: Placement | undefined;
+  readonly #tasksUrl: string;
+  readonly #stealers = new Map<number, PoolStealer>();
+  readonly #stealerHost: StealerHost;
+  #coordinator: ClusterCoordinator | undefined;
+  #pressure: PressureLevel = 'nominal';
   readonly #ids = new Map<string, number>();
   readonly #onClosed: (() => void)[] = [];
   #names: readonly string[] = [];
@@ -196,6 +216,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.name = options.name ?? 'pool';
     this.#agent = agent;
     const tasksUrl = platform.moduleUrl(options.tasks);
+    this.#tasksUrl = tasksUrl;
     this.#placement = placement;
     this.#pool = kernel.calls.openPool(placement?.queueCount ?? 1);
     if (this.#pool === 0)
@@ -240,7 +261,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       },
       assertManned: (queue) => {
         const { maxThreads } = this.#crew;
-        if (queue !== 0 && !placement!.isManned(queue, maxThreads)) throw placement!.unmanned(queue, maxThreads);
+        if (queue !== 0 && !placement!.isManned(queue, maxThreads))
+          throw placement!.unmanned(queue, maxThreads);
       },
       exitOf: (agentId) => this.#crew.exitOf(agentId),
     };
@@ -269,6 +291,23 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         if (fatal) this.#submissions.rejectAll(() => error);
       },
     });
+    this.#stealerHost = {
+      takeOut: (id, classes, leaseMs) =>
+        this.#state === 'closed' || this.#crew.agentOf(id) === 0
+          ? undefined
+          : this.#submissions.takeOut(
+              id,
+              classes,
+              leaseMs,
+              (queue) => (queue === 0 ? undefined : placement?.nodeIds[queue - 1]),
+              () => import(/* @vite-ignore */ /* webpackIgnore: true */ tasksUrl),
+            ),
+      numaNodeOf: (id) => placement?.nodeOf(id),
+      loadOf: (id) => this.#crew.loadOf(id),
+      containerContext: () => agent.systems.getContainerContext(),
+      numaPolicy: () => placement?.policy ?? agent.systems.getNUMAPolicy(),
+      clusterCoordinator: () => this.#coordinator ?? agent.systems.getClusterCoordinator(),
+    };
     this.#updateCapacity();
     agent.pump.add(this.#submissions);
   }
@@ -332,6 +371,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const slot = this.#submissions.lastSlot;
     if (slot === 0) return promise;
     const call = new LinkedCall(this.#agent.locks!.space, holder, slot);
+    this.#submissions.keep(slot);
     this.#submissions.beforeSettling(slot, () => call.end());
     return call.follow(promise);
   }
@@ -361,18 +401,19 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** Into the queue of its node, whose workers may have to be started first. */
-  #runPlaced(
-    id: number,
-    args: readonly unknown[],
-    options: RunOptions,
-    range: boolean,
-  ): Promise<unknown> {
+  #runPlaced(id: number, args: readonly unknown[], options: RunOptions, range: boolean): Promise<unknown> {
     const placement = this.#placement;
     if (placement === undefined || options.numaNode === undefined)
       return this.#submissions.runWith(id, args, options, range);
     const queue = placement.queueFor(options.numaNode, this.#crew.maxThreads);
     const qos = options.qos ?? placement.classFor(options.numaNode);
-    const result = this.#submissions.runWith(id, args, qos === undefined ? options : { ...options, qos }, range, queue);
+    const result = this.#submissions.runWith(
+      id,
+      args,
+      qos === undefined ? options : { ...options, qos },
+      range,
+      queue,
+    );
     this.#crew.man(queue, this.#submissions.outstanding);
     return result;
   }
@@ -387,6 +428,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** More calls are open than workers: grow, tell, and say whether the queue is full. */
   #isFull(outstanding: number): boolean {
     const queued = outstanding - this.#capacity;
+    if (this.#coordinator !== undefined) this.#tellPressure(queued + 1);
     if (queued >= this.#maxQueue) return true;
     if (this.#crew.mayGrow) this.#crew.wantMore();
     if (queued >= this.#highWaterMark && !this.#needsDrain) {
@@ -531,6 +573,58 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    */
   diagnostics(): Promise<WorkerDiagnostics[]> {
     return this.#crew.diagnostics();
+  }
+
+  // ---- helping each other ------------------------------------------------------------------------------------------------------------------
+
+  /** The workers, as others steal from them: one for each that runs now. */
+  stealers(): readonly WorkStealer[] {
+    return this.#crew.ids().map((id) => {
+      let stealer = this.#stealers.get(id);
+      if (stealer === undefined) {
+        stealer = new PoolStealer(this.#stealerHost, id);
+        this.#stealers.set(id, stealer);
+      }
+      return stealer;
+    });
+  }
+
+  /**
+   * Lets the pool take part in a cluster of pools that help each other: the coordinator may take tasks that are queued here and give this pool those of others.
+   * Until then nobody does. The last one that is registered counts.
+   *
+   * @throws {PoolClosedError} ERR_POOL_CLOSED
+   */
+  registerClusterCoordinator(coordinator: ClusterCoordinator): void {
+    if (typeof coordinator?.registerPool !== 'function')
+      throw new InvalidTypeError(
+        `registerClusterCoordinator() takes a ClusterCoordinator, not ${describe(coordinator)}`,
+      );
+    if (this.#state !== 'open') throw closedError(this.name);
+    this.#coordinator = coordinator;
+    this.#pressure = 'nominal';
+    coordinator.registerPool(this as never);
+  }
+
+  /** @internal What a coordinator of this process needs to know. */
+  get standing(): PoolStanding {
+    const { outstanding } = this.#submissions;
+    return {
+      isOpen: this.#state === 'open',
+      queued: Math.max(0, outstanding - this.#capacity),
+      spare: this.#state === 'open' ? Math.max(0, this.#capacity - outstanding) : 0,
+      module: this.#tasksUrl,
+      memory: this.#agent.kernel.memory,
+    };
+  }
+
+  /** Tells the coordinator when it changes how hard the pool is pressed. */
+  #tellPressure(queued: number): void {
+    const level: PressureLevel =
+      queued <= 0 ? 'nominal' : queued >= this.#highWaterMark ? 'critical' : 'serious';
+    if (level === this.#pressure) return;
+    this.#pressure = level;
+    this.#coordinator?.reportPressure(this.#agent.systems.getNUMACoordinator().currentNode(), level);
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------------------------------
@@ -707,6 +801,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   #onSettled(): void {
     const { outstanding } = this.#submissions;
+    if (this.#coordinator !== undefined) this.#tellPressure(outstanding - this.#capacity);
     if (this.#needsDrain && outstanding - this.#capacity <= this.#highWaterMark / 2) {
       this.#needsDrain = false;
       this.emit('drain');
@@ -733,7 +828,12 @@ async function placementOf({ systems }: Agent, { numa }: PoolOptions): Promise<P
   if (numa === false) return undefined;
   let policy = systems.getNUMAPolicy();
   if (typeof numa === 'object') policy = policyOf(numa);
-  else if (numa === undefined && !policy.required && policy.preferredNodes.length === 0 && policy.allowedDistance === 0)
+  else if (
+    numa === undefined &&
+    !policy.required &&
+    policy.preferredNodes.length === 0 &&
+    policy.allowedDistance === 0
+  )
     return undefined;
   const placement = new Placement(await systems.getTopologyHints(), policy);
   return placement.nodeIds.length === 1 ? undefined : placement;

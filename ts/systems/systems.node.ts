@@ -42,7 +42,10 @@ export class NodeSystems extends BaseSystems {
   /** Use {@link NodeSystems.detect}. */
   private constructor(options: NodeSystemsOptions) {
     const { root = '/' } = options;
-    const parts = root === '/' ? { numa: new ProcessNodes(() => this.topology(), threadId, pinThread), ...options.parts } : options.parts;
+    const parts =
+      root === '/'
+        ? { numa: new ProcessNodes(() => this.topology(), threadId, pinThread), ...options.parts }
+        : options.parts;
     super(parts === undefined ? options : { ...options, parts });
     this.#isHere = root === '/';
     this.#files = filesBelow(root);

@@ -50,7 +50,15 @@ async function openCalls(): Promise<Calls | undefined> {
     calls = {
       setAffinity: c.func('int sched_setaffinity(int pid, size_t size, const uint8_t *mask)'),
       setMempolicy: c.func('syscall', 'long', ['long', 'long', 'const uint8_t *', 'long']),
-      mbind: c.func('syscall', 'long', ['long', 'uint8_t *', 'long', 'long', 'const uint8_t *', 'long', 'long']),
+      mbind: c.func('syscall', 'long', [
+        'long',
+        'uint8_t *',
+        'long',
+        'long',
+        'const uint8_t *',
+        'long',
+        'long',
+      ]),
       errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
     } as Calls;
   } catch (error) {
