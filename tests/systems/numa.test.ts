@@ -187,6 +187,7 @@ describe('placement of tasks', () => {
     Atomics.notify(words, 0);
     await Promise.all(held);
     await scaled;
+    await until(() => pool.metrics().threads === 1);
     expect((await calls[first]!).ok).toBe(true);
     expect(nodesOf(pool)).toEqual([first]);
   });

@@ -13,6 +13,9 @@ const CONTEXT_CHECKS = {
   owner: anything,
 };
 
+/** So many tasks that have to stay are looked at for one that need not. */
+const REFUSED_MOST = 16;
+
 type Pool = TaskPool<never>;
 type AnyPool = TaskPool<any>;
 
@@ -130,13 +133,12 @@ export class LocalCoordinator implements ClusterCoordinator {
     const refused: StolenTask[] = [];
     let found: StolenTask | undefined;
     for (const stealer of needy.stealers()) {
-      const task = stealer.trySteal();
-      if (task === undefined) continue;
-      if (task.numaNode === undefined && (isSameMemory || task.shareable)) {
-        found = task;
-        break;
+      while (found === undefined && refused.length < REFUSED_MOST) {
+        const task = stealer.trySteal();
+        if (task === undefined) break;
+        if (task.numaNode === undefined && (isSameMemory || task.shareable)) found = task;
+        else refused.push(task);
       }
-      refused.push(task);
     }
     for (const task of refused) task.giveBack();
     return found;
