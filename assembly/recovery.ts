@@ -36,6 +36,7 @@ import {
   HEADER_NOWHERE,
   HEADER_RECOVERIES,
   LANE_AGENT,
+  LANE_QUEUES,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -68,6 +69,7 @@ import {
 import { recoverLocks } from './lock-recovery';
 import { recoverOrder } from './order-recovery';
 import { bit, wakeAll } from './parking';
+import { queueOf } from './placement';
 import { sendHome } from './scheduler';
 import { claimant, conclude, concludeCancelled, freeSlotSpan, markLost, poolOf, slotAt } from './slots';
 import { releaseAllOf, spanLimit, spanOwner } from './spans';
@@ -168,7 +170,11 @@ function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
   if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED, 0)) sendHome(slot);
   if (now != SLOT_QUEUED || rescue == 0 || poolOf(slot) != pool) return;
   const qosClass = (meta >> META_CLASS_SHIFT) & META_CLASS_MASK;
-  if (push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID))) return;
+  // If the slot has moved on since the look at its state, this may be any number, and its entry is one too many.
+  const queue = queueOf(slot);
+  if (queue >= load<u32>(rescue + LANE_QUEUES)) return;
+  // mutant RESCUED_ANYWHERE: { push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID)); return; }
+  if (push(dequeOf(rescue, qosClass, queue), entry, OWNER_POOL + load<u32>(pool + POOL_ID))) return;
   // No room in a full memory: the task fails rather than be lost.
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) != SLOT_QUEUED) return;

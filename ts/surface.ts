@@ -19,6 +19,7 @@ export {
   MemoryFullError,
   NotIsolatedError,
   NotOwnerError,
+  PlacementError,
   PoolClosedError,
   QueueFullError,
   TaskAbortedError,
@@ -89,6 +90,7 @@ export type {
   StolenTask,
   WorkStealer,
 } from './systems/cluster.ts';
+export { LocalCoordinator } from './systems/local-coordinator.ts';
 export type {
   AppliedPolicy,
   ConcurrencyInstrumenter,

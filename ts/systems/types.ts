@@ -164,22 +164,22 @@ export interface ContainerContext {
 // ---- NUMA --------------------------------------------------------------------------------------------------------------------------
 
 /**
- * Where a task goes when no worker of a preferred node is free: `'nearest'`: the nearest node first; `'any'`: whoever is free; `'none'`: it waits for a
- * preferred node. None of them goes beyond `allowedDistance`.
+ * What workers take besides what belongs to their own node and to none: `'nearest'`: what belongs to others, from near to far; `'any'`: the same in any order;
+ * `'none'`: nothing. None of them goes beyond `allowedDistance`.
  */
 export type FallbackStrategy = 'nearest' | 'any' | 'none';
 
-/** Where tasks are to run, with the keys of the policy document. */
+/** Where workers stand and tasks run, with the keys of the policy document (docs/numa.md). */
 export interface NUMAAffinitySpec {
-  /** Tasks run on the preferred nodes or not at all; `fallbackStrategy` then counts as `'none'`. Default: false. */
+  /** Workers stand on the preferred nodes only, tasks stay on their own: `fallbackStrategy` counts as `'none'`. Default: false. */
   readonly required?: boolean;
-  /** Node ids, the best first. Empty: the node of whoever submits. Default: empty. */
+  /** Ids of the nodes where workers stand first, the best first. Empty: all nodes, by their CPUs. Default: empty. */
   readonly preferredNodes?: readonly number[];
-  /** Greatest distance from a preferred node; 10 is the node itself. 0: any distance. Never broken. Default: 0. */
+  /** Greatest distance of a task from its node, and of a worker from a preferred one; 10 is the node itself. 0: any distance. Never broken. Default: 0. */
   readonly allowedDistance?: number;
   /** Default: `'nearest'`. */
   readonly fallbackStrategy?: FallbackStrategy;
-  /** Class of tasks that run on another than a preferred node. Default: their own. */
+  /** Class of tasks that belong to another than a preferred node and name none. Default: the pool's. */
   readonly qosOverride?: QoSLevel;
 }
 
