@@ -19,6 +19,8 @@ export {
   MemoryFullError,
   NotIsolatedError,
   NotOwnerError,
+  type PolicyFault,
+  PolicyInvalidError,
   PoolClosedError,
   QueueFullError,
   TaskAbortedError,
@@ -48,6 +50,18 @@ export type {
   ResolutionStrategy,
 } from './locks/types.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
+export { lockPolicyCRDManifest } from './policy/crd.ts';
+export { parseLockPolicy } from './policy/document.ts';
+export { type FromSchema, lockPolicySchema } from './policy/schema.ts';
+export type {
+  FallbackStrategy,
+  LockPolicyCRD,
+  LockPolicyResource,
+  NUMAAffinitySpec,
+  PolicyMetadata,
+  RetryPolicySpec,
+} from './policy/types.ts';
+export { LockPolicyValidator, type PolicyValidatorOptions } from './policy/validator.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
@@ -76,3 +90,12 @@ export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
+export type { AppliedPolicy, LockPolicy } from './systems/provider.ts';
+export type {
+  CRDValidator,
+  NUMAPolicy,
+  ResourceLimit,
+  RetryConfig,
+  ValidationFault,
+  ValidationResult,
+} from './systems/types.ts';

@@ -8,6 +8,7 @@ import { SlotTable } from '../kernel/slot-table.ts';
 import type { LockMessage } from '../locks/messages.ts';
 import type { LockSpace } from '../locks/space.ts';
 import type { Platform } from '../platform/port.ts';
+import type { ResourceBudget } from '../policy/resource-budget.ts';
 import { Pump } from './pump.ts';
 
 /** A submitting thread's part in the runtime: its record, its slots, its way of getting outcomes. */
@@ -22,6 +23,8 @@ export interface Agent {
   readonly pump: Pump;
   /** The locks of this thread; takes also what workers tell about theirs. Set by the runtime. */
   locks: AgentLocks | undefined;
+  /** What the runtime may use, where that is limited. Set by the runtime. */
+  budget: ResourceBudget | undefined;
 }
 
 /** What pools need of locks. */
@@ -55,5 +58,6 @@ export function createAgent(kernel: Kernel, platform: Platform, clock: Clock): A
     codec,
     pump: new Pump(kernel, address, platform, clock),
     locks: undefined,
+    budget: undefined,
   };
 }

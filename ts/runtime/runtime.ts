@@ -7,8 +7,13 @@ import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
 import { checkOptions, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
+import { PolicyBoard } from '../policy/board.ts';
+import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
+import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
+import type { AppliedPolicy } from '../systems/provider.ts';
+import type { ResourceLimit } from '../systems/types.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
@@ -24,6 +29,12 @@ export interface RuntimeOptions {
   readonly memoryBytes?: number;
   /** What is checked of locks, and how many there may be. */
   readonly locks?: LocksOptions;
+  /**
+   * Limits that are enforced: asking for more is ERR_RESOURCE_LIMIT. `memoryMB`: `memoryBytes`. `maxLocks`: `locks.maxLocks`, and so the locks that are opened.
+   * `maxGoroutines`, `cpuMillicores`: workers of all pools together, each pool with its `maxThreads`; a pool that names none gets what is left. `qosLevel`: the class of
+   * pools that name none. Default: no limits.
+   */
+  readonly limits?: ResourceLimit;
 }
 
 /** What another thread needs to join a runtime; structured-cloneable. */
@@ -43,6 +54,8 @@ export class Runtime implements AsyncDisposable {
   readonly #cells: Cells;
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
+  readonly #policies = new PolicyBoard();
+  readonly #leavePolicies: () => void;
   readonly #pools = new Set<TaskPool<never>>();
   #disposed = false;
 
@@ -59,6 +72,7 @@ export class Runtime implements AsyncDisposable {
       }
       return undefined;
     });
+    this.#leavePolicies = this.#policies.attach({ locks: this.locks, pools: () => this.#pools });
   }
 
   /**
@@ -66,7 +80,7 @@ export class Runtime implements AsyncDisposable {
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for an unknown option or a wrong type, and for a task module that cannot be loaded.
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT for a value out of range.
-   * @throws {HeddleError} ERR_RESOURCE_LIMIT for more than 32 pools or 254 threads, ERR_POOL_CLOSED after `dispose`.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT for more than 32 pools or 254 threads, and beyond `limits`; ERR_POOL_CLOSED after `dispose`.
    */
   async createPool<M = AnyTasks>(options: PoolOptions): Promise<TaskPool<M>> {
     this.#assertOpen('open a pool');
@@ -77,6 +91,7 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
+    this.#policies.poolOpened();
     return pool;
   }
 
@@ -161,6 +176,21 @@ export class Runtime implements AsyncDisposable {
     return this.#locks.manager;
   }
 
+  /**
+   * Follows a policy from now on: rules of the lock order, the longest time that a lock may be held, retries and class of all pools, present and
+   * future. Calls that run and locks that are held go on as they are. Of several policies the latest that says something of a setting counts; their
+   * rules hold together, with those of the program.
+   *
+   * @param policy - the spec, or an object of Kubernetes (`apiVersion`, `kind`, `metadata`, `spec`); {@link parseLockPolicy} reads one from text
+   * @returns what undoes it: `undo()`, or `using`. What the program itself has set since then stays.
+   * @throws {PolicyInvalidError} ERR_POLICY_INVALID with all faults; nothing was changed.
+   * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules; nothing was changed.
+   */
+  applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy {
+    this.#assertOpen('apply a policy');
+    return this.#policies.apply(policy);
+  }
+
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
@@ -189,6 +219,7 @@ export class Runtime implements AsyncDisposable {
   /** Destroys all pools; who waits for a lock in this thread is told ERR_POOL_CLOSED. May be called again. */
   async dispose(): Promise<void> {
     this.#disposed = true;
+    this.#leavePolicies();
     this.#locks.close();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
@@ -212,15 +243,21 @@ export class Runtime implements AsyncDisposable {
 export async function openRuntime(platform: Platform, options: RuntimeOptions = {}): Promise<Runtime> {
   checkOptions(
     options,
-    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck },
+    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck, limits: limitsCheck },
     'createRuntime()',
   );
-  const memory = createMemory(options.memoryBytes ?? platform.defaultMemoryBytes);
+  const budget = options.limits === undefined ? undefined : new ResourceBudget(options.limits);
+  const usual = platform.defaultMemoryBytes;
+  const bytes = budget?.memoryBytes(options.memoryBytes, usual) ?? options.memoryBytes ?? usual;
+  const maxLocks = budget?.maxLocks(options.locks?.maxLocks);
+  const memory = createMemory(bytes);
   const kernel = instantiateKernel(await compileKernel(), memory);
   initialiseMemory(kernel);
-  const locks = options.locks ?? {};
+  const locks = { ...options.locks, ...(maxLocks === undefined ? {} : { maxLocks }) };
   configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  return new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch, locks);
+  const agent = createAgent(kernel, platform, createClock(offset, epoch));
+  agent.budget = budget;
+  return new Runtime(agent, epoch, locks);
 }

@@ -1,4 +1,5 @@
 import type { LockViolation } from '../locks/types.ts';
+import type { FallbackStrategy } from '../policy/types.ts';
 import type { QoSLevel } from '../qos.ts';
 
 /** Something that could not be read, does not hold, or has changed for the worse. What ran before goes on. */
@@ -160,27 +161,7 @@ export interface ContainerContext {
 
 // ---- NUMA --------------------------------------------------------------------------------------------------------------------------
 
-/**
- * Where a task goes when no worker of a preferred node is free: `'nearest'`: the nearest node first; `'any'`: whoever is free; `'none'`: it waits for a
- * preferred node. None of them goes beyond `allowedDistance`.
- */
-export type FallbackStrategy = 'nearest' | 'any' | 'none';
-
-/** Where tasks are to run, with the keys of the policy document. */
-export interface NUMAAffinitySpec {
-  /** Tasks run on the preferred nodes or not at all; `fallbackStrategy` then counts as `'none'`. Default: false. */
-  readonly required?: boolean;
-  /** Node ids, the best first. Empty: the node of whoever submits. Default: empty. */
-  readonly preferredNodes?: readonly number[];
-  /** Greatest distance from a preferred node; 10 is the node itself. 0: any distance. Never broken. Default: 0. */
-  readonly allowedDistance?: number;
-  /** Default: `'nearest'`. */
-  readonly fallbackStrategy?: FallbackStrategy;
-  /** Class of tasks that run on another than a preferred node. Default: their own. */
-  readonly qosOverride?: QoSLevel;
-}
-
-/** A {@link NUMAAffinitySpec} with all defaults filled in. */
+/** A `NUMAAffinitySpec` with all defaults filled in. */
 export interface NUMAPolicy {
   readonly required: boolean;
   readonly preferredNodes: readonly number[];
@@ -258,15 +239,21 @@ export interface ResourceLimit {
 
 /** One fault of a document. */
 export interface ValidationFault {
-  /** Where, such as `spec.numaAffinity.preferredNodes[0]`. */
+  /** Where, such as `spec.numaAffinity.preferredNodes[0]`; empty for the document itself. */
   readonly path: string;
+  /** What is wrong and what is wanted, in words that follow the path. */
   readonly reason: string;
+  /** The path as keys and indices. */
+  readonly keys: readonly (string | number)[];
+  /** Where in the text, counted from 1, where it was read from one. */
+  readonly line?: number;
+  readonly column?: number;
 }
 
 /** What {@link CRDValidator.validate} says. */
 export interface ValidationResult {
   readonly isValid: boolean;
-  /** Empty when it is valid. */
+  /** Every fault, in the order of the document; empty when it is valid. */
   readonly faults: readonly ValidationFault[];
 }
 
