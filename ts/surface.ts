@@ -90,12 +90,49 @@ export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
-export type { AppliedPolicy, LockPolicy } from './systems/provider.ts';
+export {
+  BaseSystems,
+  type SystemsOptions,
+  type SystemsParts,
+} from './systems/base.ts';
 export type {
+  ClusterCoordinator,
+  Context,
+  PressureLevel,
+  StolenTask,
+  WorkStealer,
+} from './systems/cluster.ts';
+export type {
+  AppliedPolicy,
+  ConcurrencyInstrumenter,
+  DeadlockResolution,
+  LockPolicy,
+  SystemsHost,
+  SystemsProvider,
+} from './systems/provider.ts';
+export { BrowserSystems, type BrowserSystemsOptions } from './systems/systems.browser.ts';
+export { StaticSystems, type StaticSystemsOptions } from './systems/systems.static.ts';
+export type {
+  CacheHints,
+  ContainerContext,
+  CoreHints,
+  CpuContext,
   CRDValidator,
+  Degradation,
+  KubernetesContext,
+  LockValidationResult,
+  MemoryContext,
+  NodeHints,
+  NUMACoordinator,
   NUMAPolicy,
+  PackageHints,
+  PinResult,
+  Pressure,
+  PressureReading,
+  QoSSource,
   ResourceLimit,
   RetryConfig,
+  TopologyHints,
   ValidationFault,
   ValidationResult,
 } from './systems/types.ts';

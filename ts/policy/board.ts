@@ -17,7 +17,7 @@ export interface PolicyBoardOptions {
   /** The NUMA nodes that there are; undefined: not known. */
   readonly nodes?: () => readonly { readonly id: number }[] | undefined;
   /** What is in force where no policy says anything. */
-  readonly defaults?: () => LockPolicy;
+  readonly defaults?: LockPolicy;
   /** Told the affinity that policies ask for, whenever that changes; undefined: none does. */
   readonly onAffinity?: (policy: NUMAPolicy | undefined) => void;
   /** Told the class that policies ask for, whenever that changes; undefined: none does. */
@@ -72,17 +72,16 @@ export class PolicyBoard {
     };
     this.#hosts.add(governed);
     this.#govern(governed, true);
-    return () => void this.#hosts.delete(governed);
-  }
-
-  /** A governed runtime has opened a pool. */
-  poolOpened(): void {
-    for (const governed of this.#hosts) this.#governPools(governed, true);
+    const stop = host.onPoolOpened(() => this.#governPools(governed, false));
+    return () => {
+      stop();
+      this.#hosts.delete(governed);
+    };
   }
 
   /** The policy in force, with all defaults filled in. */
   get current(): LockPolicy {
-    return merge(this.#options.defaults?.() ?? defaultLockPolicy(), this.#applied);
+    return merge(this.#options.defaults ?? defaultLockPolicy(), this.#applied);
   }
 
   /**

@@ -7,8 +7,8 @@ import type { LockPolicyCRD } from './types.ts';
 
 /** What a {@link LockPolicyValidator} knows of the machine. */
 export interface PolicyValidatorOptions {
-  /** The NUMA nodes that there are, such as `TopologyHints.nodes`; ids of others are faults. Default: not known, every id passes. */
-  readonly nodes?: readonly { readonly id: number }[];
+  /** The NUMA nodes that there are, such as `TopologyHints.nodes`; ids of others are faults. Default, and undefined: not known, every id passes. */
+  readonly nodes?: () => readonly { readonly id: number }[] | undefined;
 }
 
 /**
@@ -30,7 +30,7 @@ export class LockPolicyValidator implements CRDValidator {
    * @param policy - the parsed document; anything at all. Never throws.
    */
   validate(policy: unknown): ValidationResult {
-    return validatePolicy(policy, this.#options.nodes);
+    return validatePolicy(policy, this.#options.nodes?.());
   }
 }
 

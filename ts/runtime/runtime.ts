@@ -7,12 +7,12 @@ import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
 import { checkOptions, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
-import { PolicyBoard } from '../policy/board.ts';
 import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
-import type { AppliedPolicy } from '../systems/provider.ts';
+import { systemsCheck } from '../systems/check.ts';
+import type { AppliedPolicy, SystemsProvider } from '../systems/provider.ts';
 import type { ResourceLimit } from '../systems/types.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { recoverAttached } from './attach.ts';
@@ -32,9 +32,11 @@ export interface RuntimeOptions {
   /**
    * Limits that are enforced: asking for more is ERR_RESOURCE_LIMIT. `memoryMB`: `memoryBytes`. `maxLocks`: `locks.maxLocks`, and so the locks that are opened.
    * `maxGoroutines`, `cpuMillicores`: workers of all pools together, each pool with its `maxThreads`; a pool that names none gets what is left. `qosLevel`: the class of
-   * pools that name none. Default: no limits.
+   * pools that name none. Default: those of `systems`, which has none unless it was told some.
    */
   readonly limits?: ResourceLimit;
+  /** What the runtime knows of the machine and the container. Default: what is detected, `NodeSystems` or `BrowserSystems`. */
+  readonly systems?: SystemsProvider;
 }
 
 /** What another thread needs to join a runtime; structured-cloneable. */
@@ -54,9 +56,9 @@ export class Runtime implements AsyncDisposable {
   readonly #cells: Cells;
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
-  readonly #policies = new PolicyBoard();
-  readonly #leavePolicies: () => void;
   readonly #pools = new Set<TaskPool<never>>();
+  readonly #poolListeners = new Set<() => void>();
+  readonly #leaveSystems: () => void;
   #disposed = false;
 
   /** @internal Use {@link createRuntime}. */
@@ -72,7 +74,14 @@ export class Runtime implements AsyncDisposable {
       }
       return undefined;
     });
-    this.#leavePolicies = this.#policies.attach({ locks: this.locks, pools: () => this.#pools });
+    this.#leaveSystems = agent.systems.attach({
+      locks: this.#locks.manager,
+      pools: () => this.#pools,
+      onPoolOpened: (listener) => {
+        this.#poolListeners.add(listener);
+        return () => this.#poolListeners.delete(listener);
+      },
+    });
   }
 
   /**
@@ -91,7 +100,7 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
-    this.#policies.poolOpened();
+    for (const listener of this.#poolListeners) listener();
     return pool;
   }
 
@@ -177,7 +186,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   /**
-   * Follows a policy from now on: rules of the lock order, the longest time that a lock may be held, retries and class of all pools, present and
+   * Follows a policy from now on, with all runtimes that share its `systems`: rules of the lock order, the longest time that a lock may be held, retries and class of all pools, present and
    * future. Calls that run and locks that are held go on as they are. Of several policies the latest that says something of a setting counts; their
    * rules hold together, with those of the program.
    *
@@ -188,7 +197,12 @@ export class Runtime implements AsyncDisposable {
    */
   applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy {
     this.#assertOpen('apply a policy');
-    return this.#policies.apply(policy);
+    return this.#agent.systems.applyLockPolicy(policy);
+  }
+
+  /** What the runtime knows of the machine and the container, and tells of failures and violations. */
+  get systems(): SystemsProvider {
+    return this.#agent.systems;
   }
 
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
@@ -219,8 +233,8 @@ export class Runtime implements AsyncDisposable {
   /** Destroys all pools; who waits for a lock in this thread is told ERR_POOL_CLOSED. May be called again. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    this.#leavePolicies();
     this.#locks.close();
+    this.#leaveSystems();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 
@@ -238,18 +252,29 @@ export class Runtime implements AsyncDisposable {
 /**
  * Makes a runtime on a platform.
  *
+ * @param detect - finds out about the system when no option says
  * @throws {NotIsolatedError} ERR_NOT_ISOLATED where there is no shared memory.
  */
-export async function openRuntime(platform: Platform, options: RuntimeOptions = {}): Promise<Runtime> {
+export async function openRuntime(
+  platform: Platform,
+  detect: () => SystemsProvider,
+  options: RuntimeOptions = {},
+): Promise<Runtime> {
   checkOptions(
     options,
-    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck, limits: limitsCheck },
+    {
+      memoryBytes: integer(LEAST_BYTES, MOST_BYTES),
+      locks: locksCheck,
+      limits: limitsCheck,
+      systems: systemsCheck,
+    },
     'createRuntime()',
   );
-  const budget = options.limits === undefined ? undefined : new ResourceBudget(options.limits);
+  const systems = options.systems ?? detect();
+  const budget = new ResourceBudget(options.limits ?? systems.getResourceLimit());
   const usual = platform.defaultMemoryBytes;
-  const bytes = budget?.memoryBytes(options.memoryBytes, usual) ?? options.memoryBytes ?? usual;
-  const maxLocks = budget?.maxLocks(options.locks?.maxLocks);
+  const bytes = budget.memoryBytes(options.memoryBytes, usual);
+  const maxLocks = budget.maxLocks(options.locks?.maxLocks);
   const memory = createMemory(bytes);
   const kernel = instantiateKernel(await compileKernel(), memory);
   initialiseMemory(kernel);
@@ -257,7 +282,7 @@ export async function openRuntime(platform: Platform, options: RuntimeOptions = 
   configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  const agent = createAgent(kernel, platform, createClock(offset, epoch));
+  const agent = createAgent(kernel, platform, systems, createClock(offset, epoch));
   agent.budget = budget;
   return new Runtime(agent, epoch, locks);
 }

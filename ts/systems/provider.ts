@@ -3,7 +3,7 @@ import type { LockManager } from '../locks/lock-manager.ts';
 import type { HierarchyRule } from '../locks/order-rules.ts';
 import type { DeadlockResolver } from '../locks/resolver.ts';
 import type { LockViolation } from '../locks/types.ts';
-import type { LockPolicyCRD } from '../policy/types.ts';
+import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import type { QoSLevel } from '../qos.ts';
 import type { AtomicInt32 } from '../runtime/cells.ts';
@@ -56,6 +56,8 @@ export interface SystemsHost {
   readonly locks: LockManager;
   /** The pools that are open now. */
   pools(): Iterable<TaskPool<never>>;
+  /** Calls back when a pool has been opened. Returns a function that stops it. */
+  onPoolOpened(listener: () => void): () => void;
 }
 
 /** What decides about deadlocks, by the names of strategies: see {@link DeadlockResolver}. */
@@ -135,9 +137,10 @@ export interface SystemsProvider {
   /**
    * Changes the running process: rules, hold time, retries, affinity, class.
    *
-   * @throws {HeddleError} ERR_POLICY_INVALID naming each fault; nothing was changed then.
+   * @param policy - the spec, or an object of Kubernetes
+   * @throws {PolicyInvalidError} ERR_POLICY_INVALID naming each fault; nothing was changed then.
    */
-  applyLockPolicy(policy: LockPolicyCRD): AppliedPolicy;
+  applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy;
 
   // ---- its own life
   /** Worker threads that a pool has by default: see {@link ContainerContext.workers}. */
