@@ -86,11 +86,12 @@ export class ResourceBudget {
   }
 
   /**
-   * Gives a pool its share of the workers: what it asks for, or as many of the usual number as are left.
+   * Gives a pool its share of the workers: what it asks for, or as many of the usual number as are left. Undefined where workers are not limited.
    *
    * @throws {HeddleError} ERR_RESOURCE_LIMIT when that is more than is left.
    */
-  claim(pool: string, least: number, asked: number | undefined, usual: number): WorkerShare {
+  claim(pool: string, least: number, asked: number | undefined, usual: number): WorkerShare | undefined {
+    if (this.#workers >= MOST / 1000) return undefined;
     const budget = this;
     let threads = asked ?? Math.max(least, 1, Math.min(usual, this.#workers - this.#claimed));
     this.#assertLeft(threads, 0, `createPool(): pool '${pool}'`, pool);

@@ -1,5 +1,5 @@
 import { whyNoMatch } from './pattern-words.ts';
-import type { StructuralSchema } from './schema.ts';
+import { lockPolicySchema, type StructuralSchema } from './schema.ts';
 
 /** Keys and indices that lead to a value. */
 export type Keys = readonly (string | number)[];
@@ -13,7 +13,7 @@ export type Report = (keys: Keys, reason: string) => void;
  */
 export function checkStructure(value: unknown, schema: StructuralSchema, keys: Keys, report: Report): void {
   if (!hasType(value, schema.type)) {
-    report(keys, `must be ${typeWords(schema)}, not ${describeValue(value)}${booleanHint(value, schema)}`);
+    report(keys, `must be ${typeWords(schema)}, not ${describeValue(value)}${typeHint(value, schema)}`);
     return;
   }
   for (const reason of bounds(value, schema)) report(keys, reason);
@@ -165,8 +165,11 @@ function typeWords({ type, enum: values }: StructuralSchema): string {
   }
 }
 
-/** Words that YAML 1.1 takes for booleans are strings here. */
-function booleanHint(value: unknown, { type }: StructuralSchema): string {
+/** What is often written in the place of the right type. */
+function typeHint(value: unknown, { type, pattern }: StructuralSchema): string {
+  if (pattern === lockPolicySchema.properties.maxHoldTime.pattern && typeof value === 'number')
+    return `; write a unit, such as "${value}ms"`;
+  // YAML 1.1 takes these words for booleans, and YAML 1.2 does not.
   if (type !== 'boolean' || typeof value !== 'string') return '';
   if (/^(yes|on|y|true)$/i.test(value)) return '; write true';
   return /^(no|off|n|false)$/i.test(value) ? '; write false' : '';

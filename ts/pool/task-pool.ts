@@ -725,20 +725,19 @@ export async function openTaskPool<M>(
       `createPool(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
     );
   }
-  if (agent.budget === undefined) return new TaskPool<M>(agent, epoch, options).open();
-  const name = options.name ?? 'pool';
-  const share = agent.budget.claim(name, minThreads ?? 0, maxThreads, agent.platform.parallelism());
-  const { qosLevel } = agent.budget.limits;
+  const { budget, systems } = agent;
+  const share = budget?.claim(options.name ?? 'pool', minThreads ?? 0, maxThreads, systems.defaultWorkers());
+  const qos = options.qos ?? budget?.limits.qosLevel;
   const limited = {
-    ...(qosLevel === undefined ? {} : { qos: qosLevel }),
     ...options,
-    maxThreads: share.threads,
+    ...(qos === undefined ? {} : { qos }),
+    ...(share === undefined ? {} : { maxThreads: share.threads }),
   };
   let pool: TaskPool<M>;
   try {
     pool = new TaskPool<M>(agent, epoch, limited, share);
   } catch (error) {
-    share.release();
+    share?.release();
     throw error;
   }
   return pool.open();
