@@ -8,8 +8,9 @@ export type Keys = readonly (string | number)[];
 export type Report = (keys: Keys, reason: string) => void;
 
 /**
- * Checks a value against a structural schema, and reports every fault. Where a real API server judges the same, the verdict is the same
- * (tests/policy/api-server.test.ts), but for fields that the schema does not have: a server drops them without a word, and here they are faults.
+ * Checks a value against a structural schema, and reports every fault. It judges as a server of Kubernetes does (apiextensions-apiserver: the types and value validations
+ * of go-openapi, lists as sets and maps, what is null and may not be counts as left out, a float without a fraction is an integer), but for fields that the schema does not have: a server drops
+ * them without a word, and here they are faults.
  */
 export function checkStructure(value: unknown, schema: StructuralSchema, keys: Keys, report: Report): void {
   if (!hasType(value, schema.type)) {
