@@ -86,6 +86,7 @@ export type {
   WorkerMetrics,
 } from './pool/types.ts';
 export type { QoSLevel } from './qos.ts';
+export { type AISchedulerOptions, AIWorkScheduler } from './runtime/ai-scheduler.ts';
 export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';

@@ -7,6 +7,7 @@ import type { AppliedPolicy, LockPolicy, SystemsHost } from '../systems/provider
 import type { NUMAPolicy } from '../systems/types.ts';
 import { Lever } from './lever.ts';
 import { defaultLockPolicy, type ResolvedPolicy, resolvePolicy } from './resolve.ts';
+import { isResource } from './resource.ts';
 import { describeCycle, RuleGraph } from './rule-graph.ts';
 import { validSpec } from './validator.ts';
 
@@ -98,7 +99,7 @@ export class PolicyBoard {
     if (resolved.containerID !== undefined && !isContainer(resolved.containerID, own)) {
       return new Applied(this.current, undefined, otherContainer(resolved.containerID, own));
     }
-    this.#assertRulesFit(resolved);
+    this.#assertRulesFit(resolved, isResource(policy) ? 'spec.rules' : 'rules');
     const before = this.#applied;
     this.#applied = [...before, resolved];
     try {
@@ -117,7 +118,7 @@ export class PolicyBoard {
   }
 
   /** The rules of a policy may go together, and still contradict those of the program or of a policy before it. */
-  #assertRulesFit(policy: ResolvedPolicy): void {
+  #assertRulesFit(policy: ResolvedPolicy, path: string): void {
     if (policy.rules === undefined) return;
     for (const { rules } of this.#hosts) {
       const all = this.#rulesOver(rules.base, [...this.#applied, policy]);
@@ -125,7 +126,7 @@ export class PolicyBoard {
         const last = cycle.steps.reduce((a, b) => (b.rule > a.rule ? b : a));
         const index = policy.rules!.findIndex(({ name }) => name === all[last.rule]!.name);
         return {
-          path: `rules[${index}].order[${last.at}]`,
+          path: `${path}[${index}].order[${last.at}]`,
           reason: `contradicts rules that are in force: ${describeCycle(cycle, (rule) => all[rule]!.name)}`,
         };
       });

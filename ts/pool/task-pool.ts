@@ -465,6 +465,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return this.#names;
   }
 
+  /** Most workers, as it is set now. */
+  get maxThreads(): number {
+    return this.#crew.maxThreads;
+  }
+
   /** Reads what the workers count in shared memory. Costs microseconds, blocks nobody. */
   metrics(): PoolMetrics {
     const tally = this.#crew.tally();

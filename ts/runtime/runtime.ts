@@ -1,11 +1,11 @@
 import { createClock } from '../clock.ts';
-import { HeddleError } from '../errors.ts';
+import { HeddleError, InvalidTypeError } from '../errors.ts';
 import { compileKernel, createMemory, initialiseMemory, instantiateKernel } from '../kernel/kernel.ts';
 import { ContextMutex } from '../locks/context-mutex.ts';
 import type { LockManager } from '../locks/lock-manager.ts';
 import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
-import { checkOptions, integer } from '../options.ts';
+import { checkOptions, describe, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
 import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
@@ -15,6 +15,7 @@ import { systemsCheck } from '../systems/check.ts';
 import type { AppliedPolicy, SystemsProvider } from '../systems/provider.ts';
 import type { ResourceLimit } from '../systems/types.ts';
 import { type Agent, createAgent } from './agent.ts';
+import { type AISchedulerOptions, AIWorkScheduler } from './ai-scheduler.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
 import { configureLocks, locksCheck, RuntimeLocks } from './locks.ts';
@@ -102,6 +103,28 @@ export class Runtime implements AsyncDisposable {
     pool.whenClosed(() => this.#pools.delete(pool as never));
     for (const listener of this.#poolListeners) listener();
     return pool;
+  }
+
+  /**
+   * Opens a pool for numeric work, with all of its workers ready, and a critical section for what they share: see {@link AIWorkScheduler}. Its name is the
+   * pool's, `'ai'` unless `options.name` says otherwise, and that of its lock.
+   *
+   * @throws what {@link Runtime.createPool} and {@link Runtime.mutex} throw.
+   */
+  async aiScheduler<M = AnyTasks>(options: AISchedulerOptions): Promise<AIWorkScheduler<M>> {
+    if (typeof options !== 'object' || options === null)
+      throw new InvalidTypeError(`aiScheduler() takes an options object, not ${describe(options)}`);
+    const { lock, ...poolOptions } = options;
+    const name = options.name ?? 'ai';
+    const mutex = this.mutex(name, lock);
+    const pool = await this.createPool<M>({ name, ...poolOptions });
+    try {
+      await pool.scale(pool.maxThreads);
+    } catch (error) {
+      await pool.destroy();
+      throw error;
+    }
+    return new AIWorkScheduler(pool, mutex);
   }
 
   /**
