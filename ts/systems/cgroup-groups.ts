@@ -78,7 +78,9 @@ function readMemberships(reading: Reading): Membership[] {
     const match = /^(\d+):([^:]*):(\/.*)$/.exec(line);
     if (match === null)
       reading.note('cgroup', `has a line that makes no sense: '${line.slice(0, 60)}'`, path);
-    else memberships.push({ controllers: match[2]! === '' ? [] : match[2]!.split(','), path: match[3]! });
+    else if (match[2] !== '') memberships.push({ controllers: match[2]!.split(','), path: match[3]! });
+    // Only hierarchy 0 is that of version 2.
+    else if (match[1] === '0') memberships.push({ controllers: [], path: match[3]! });
   }
   return memberships;
 }

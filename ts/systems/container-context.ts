@@ -6,6 +6,7 @@ import { formatIdList, intersect, parseIdList } from './id-lists.ts';
 import type { Reading } from './reading.ts';
 import { type Allowed, memTotal } from './sysfs.ts';
 import type { ContainerContext } from './types.ts';
+import { workersFor } from './workers.ts';
 
 /** What is read of the container each time. */
 export interface ContainerSources {
@@ -15,11 +16,6 @@ export interface ContainerSources {
   readonly cpus: readonly number[];
   /** The machine's memory where it is not told. */
   readonly totalBytes: number | undefined;
-}
-
-/** Worker threads that make sense: one for each CPU, and not more than the quota, rounded up, could keep busy. At least 1. */
-export function workersFor(cpus: number, quotaCpus: number | undefined): number {
-  return Math.max(1, Math.min(cpus, Math.ceil(quotaCpus ?? cpus)));
 }
 
 /** What affinity and cpuset leave of the machine. The affinity of a process lies within its cpuset, but recordings may lack either. */

@@ -9,7 +9,7 @@ import { formatIdList } from './id-lists.ts';
 import { Reading, type SystemFiles } from './reading.ts';
 import { readSysfs } from './sysfs.ts';
 import { Topology } from './topology.ts';
-import type { ContainerContext, TopologyHints } from './types.ts';
+import type { ContainerContext, CpuContext, TopologyHints } from './types.ts';
 
 /** Options of {@link NodeSystems.detect}. */
 export interface NodeSystemsOptions extends SystemsOptions {
@@ -34,7 +34,7 @@ export class NodeSystems extends BaseSystems {
   readonly #watchMs: number;
   #topology: TopologyHints;
   #timer: NodeJS.Timeout | undefined;
-  #workers: number;
+  #limits: CpuContext;
 
   /** Use {@link NodeSystems.detect}. */
   private constructor(options: NodeSystemsOptions) {
@@ -46,7 +46,7 @@ export class NodeSystems extends BaseSystems {
     this.#qosClass = options.qosClass;
     this.#watchMs = options.watchMs ?? DEFAULT_WATCH_MS;
     this.#topology = this.readTopology();
-    this.#workers = this.defaultWorkers();
+    this.#limits = this.readContainer().cpu;
   }
 
   /**
@@ -122,19 +122,22 @@ export class NodeSystems extends BaseSystems {
    * runtime is open; what runs goes on in any case, and pools keep their size.
    */
   checkLimits(): void {
-    const before = this.#topology.cpus;
-    const workersBefore = this.#workers;
-    const { cpus } = this.readTopology();
-    this.#workers = this.defaultWorkers();
-    if (before.some((cpu) => !cpus.includes(cpu))) {
+    const before = this.#limits;
+    this.readTopology();
+    // One reading for both: the next one may see what changed in between.
+    const { cpu, workers } = this.readContainer();
+    this.#limits = cpu;
+    const { allowedCpus, quotaCpus = Number.POSITIVE_INFINITY } = cpu;
+    if (before.allowedCpus.some((id) => !allowedCpus.includes(id))) {
       this.degrade({
         what: 'cpuset',
-        reason: `has shrunk from ${formatIdList(before)} to ${formatIdList(cpus)}: threads share what is left; ${this.#workers} workers would do`,
+        reason: `has shrunk from ${formatIdList(before.allowedCpus)} to ${formatIdList(allowedCpus)}: threads share what is left; ${workers === 1 ? '1 worker' : `${workers} workers`} would do`,
       });
-    } else if (this.#workers < workersBefore) {
+    }
+    if (quotaCpus < (before.quotaCpus ?? Number.POSITIVE_INFINITY)) {
       this.degrade({
         what: 'cpu quota',
-        reason: `has shrunk: it allowed ${workersBefore} workers, and allows ${this.#workers} now`,
+        reason: `has shrunk from ${before.quotaCpus ?? 'none'} to ${quotaCpus} CPUs: ${workers === 1 ? '1 worker' : `${workers} workers`} would do`,
       });
     }
   }

@@ -1,7 +1,6 @@
 import { InvalidRangeError, InvalidTypeError } from '../errors.ts';
 import { array, checkOptions, describe, object } from '../options.ts';
 import { BaseSystems, SYSTEMS_CHECKS, type SystemsOptions } from './base.ts';
-import { workersFor } from './container-context.ts';
 import { uncontained } from './systems.browser.ts';
 import { Topology } from './topology.ts';
 import type {
@@ -13,6 +12,7 @@ import type {
   PackageHints,
   TopologyHints,
 } from './types.ts';
+import { workersFor } from './workers.ts';
 
 /** Options of {@link StaticSystems}. */
 export interface StaticSystemsOptions extends SystemsOptions {
