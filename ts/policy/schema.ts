@@ -171,8 +171,3 @@ export type FromSchema<S> = S extends { readonly enum: readonly (infer E)[] }
                 readonly [K in keyof P as K extends RequiredKeys<S> ? never : K]?: FromSchema<P[K]>;
               }
             : never;
-
-/** The compiler says here when the schema above is none. */
-type Checked<S extends StructuralSchema> = S;
-/** @internal */
-export type LockPolicySchema = Checked<typeof lockPolicySchema>;
