@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
 import { addPolicyCommand } from './policy-command.ts';
 import { addTopologyCommand } from './topology-command.ts';
@@ -30,6 +31,7 @@ const setExitCode = (code: number): void => {
 addMapCommand(program, setExitCode);
 addPolicyCommand(program, setExitCode);
 addTopologyCommand(program, setExitCode);
+addLocksCommand(program, setExitCode);
 
 try {
   await program.parseAsync();
