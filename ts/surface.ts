@@ -20,6 +20,8 @@ export {
   NotIsolatedError,
   NotOwnerError,
   PlacementError,
+  type PolicyFault,
+  PolicyInvalidError,
   PoolClosedError,
   QueueFullError,
   TaskAbortedError,
@@ -49,6 +51,18 @@ export type {
   ResolutionStrategy,
 } from './locks/types.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
+export { lockPolicyCRDManifest } from './policy/crd.ts';
+export { parseLockPolicy } from './policy/document.ts';
+export { type FromSchema, lockPolicySchema } from './policy/schema.ts';
+export type {
+  FallbackStrategy,
+  LockPolicyCRD,
+  LockPolicyResource,
+  NUMAAffinitySpec,
+  PolicyMetadata,
+  RetryPolicySpec,
+} from './policy/types.ts';
+export { LockPolicyValidator, type PolicyValidatorOptions } from './policy/validator.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
@@ -73,13 +87,13 @@ export type {
   WorkerMetrics,
 } from './pool/types.ts';
 export type { QoSLevel } from './qos.ts';
+export { type AISchedulerOptions, AIWorkScheduler } from './runtime/ai-scheduler.ts';
 export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
 export {
   BaseSystems,
-  type PolicyEngine,
   type SystemsOptions,
   type SystemsParts,
 } from './systems/base.ts';
@@ -96,8 +110,6 @@ export type {
   ConcurrencyInstrumenter,
   DeadlockResolution,
   LockPolicy,
-  LockPolicyCRD,
-  RetryPolicySpec,
   SystemsHost,
   SystemsProvider,
 } from './systems/provider.ts';
@@ -110,12 +122,10 @@ export type {
   CpuContext,
   CRDValidator,
   Degradation,
-  FallbackStrategy,
   KubernetesContext,
   LockValidationResult,
   MemoryContext,
   NodeHints,
-  NUMAAffinitySpec,
   NUMACoordinator,
   NUMAPolicy,
   PackageHints,

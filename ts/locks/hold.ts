@@ -100,21 +100,44 @@ export class HoldRecord {
   }
 }
 
-/** Reports a lock that is held too long, once for each hold: its time is negative from then on. */
-export function reportHold(space: LockSpace, lock: number, owner: number, holdMs: number): void {
+/**
+ * Reports a lock that is held too long, once for each hold: its time is negative from then on.
+ *
+ * @param isForAll - `holdMs` is the limit for all locks, not this one's
+ */
+export function reportHold(
+  space: LockSpace,
+  lock: number,
+  owner: number,
+  holdMs: number,
+  isForAll = false,
+): void {
   const { u32, f64 } = space.kernel;
   const since = f64[(lock + LOCK_SINCE) >>> 3]!;
   if (!(since > 0)) return;
   f64[(lock + LOCK_SINCE) >>> 3] = -since;
-  const name = space.nameAt(lock);
-  const label = space.ownerLabel(owner);
   const text = u32[(lock + LOCK_TEXT) >>> 2]!;
   const stack = text === 0 ? '' : space.readText(text);
-  const heldMs = Math.round(space.host.clock.now() - since);
+  reportLongHold(space, lock, owner, space.host.clock.now() - since, holdMs, isForAll, stack);
+}
+
+/** Reports a hold of which `heldMs` milliseconds are known; `stack`: where the lock was taken, or empty. */
+export function reportLongHold(
+  space: LockSpace,
+  lock: number,
+  owner: number,
+  heldMs: number,
+  holdMs: number,
+  isForAll: boolean,
+  stack: string,
+): void {
+  const name = space.nameAt(lock);
+  const label = space.ownerLabel(owner);
+  const limit = isForAll ? `the policy's maxHoldTime is ${holdMs} ms` : `its maxHoldTimeMs is ${holdMs}`;
   const violation: LockViolation = {
     kind: 'hold-time',
     message:
-      `${label} has held lock '${name}' for ${heldMs} ms; its maxHoldTimeMs is ${holdMs}` +
+      `${label} has held lock '${name}' for ${isForAll && stack === '' ? 'at least ' : ''}${Math.round(heldMs)} ms; ${limit}` +
       (stack === '' ? '' : `\n  taken ${stack.split('\n').join('\n        ')}`),
     locks: [name],
     owner: label,

@@ -1,6 +1,7 @@
 import { InvalidTypeError, type LockOrderError } from '../errors.ts';
 import { describe, func, string } from '../options.ts';
 import { graphOf } from './hierarchy.ts';
+import type { HoldWatch } from './hold-watch.ts';
 import type { LockGraph } from './lock-graph.ts';
 import type { OrderChecker } from './order-checks.ts';
 import { declaredRules, type HierarchyRule, RuleSet } from './order-rules.ts';
@@ -42,11 +43,19 @@ export class LockManager implements LockHierarchy {
   readonly #space: LockSpace;
   readonly #order: OrderChecker;
   readonly #violations: Violations;
+  readonly #watch: HoldWatch | undefined;
   /** Decides whose wait a deadlock costs. */
   readonly resolver: DeadlockResolver;
 
   /** @internal */
-  constructor(space: LockSpace, order: OrderChecker, resolver: DeadlockResolver, violations: Violations) {
+  constructor(
+    space: LockSpace,
+    order: OrderChecker,
+    resolver: DeadlockResolver,
+    violations: Violations,
+    watch?: HoldWatch,
+  ) {
+    this.#watch = watch;
     this.#space = space;
     this.#order = order;
     this.#violations = violations;
@@ -71,6 +80,16 @@ export class LockManager implements LockHierarchy {
   onViolation(listener: (violation: LockViolation) => void): () => void {
     func(listener, 'onViolation(): the listener');
     return this.#violations.listen(listener);
+  }
+
+  /** @internal Milliseconds after which a hold of any lock is reported, whatever the lock's own limit; 0: no such limit. */
+  get holdCeilingMs(): number {
+    return this.#watch?.ceilingMs ?? 0;
+  }
+
+  /** @internal */
+  set holdCeilingMs(ms: number) {
+    if (this.#watch !== undefined) this.#watch.ceilingMs = ms;
   }
 
   // ---- order ---------------------------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ import {
   oneOf,
   string,
 } from '../options.ts';
-import { classOf, QOS_LEVELS } from '../qos.ts';
+import type { WorkerShare } from '../policy/resource-budget.ts';
+import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { ClusterCoordinator, PressureLevel, WorkStealer } from '../systems/cluster.ts';
 import type { FromWorker } from '../worker/messages.ts';
@@ -47,6 +48,7 @@ import type {
   PoolMetrics,
   PoolOptions,
   RangeBounds,
+  RetryOptions,
   Runnable,
   RunOptions,
   Settled,
@@ -185,6 +187,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #stealerHost: StealerHost;
   #coordinator: ClusterCoordinator | undefined;
   #pressure: PressureLevel = 'nominal';
+  readonly #share: WorkerShare | undefined;
   readonly #ids = new Map<string, number>();
   readonly #onClosed: (() => void)[] = [];
   #names: readonly string[] = [];
@@ -210,8 +213,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** @internal Use `runtime.createPool` or {@link TaskPool.create}. */
-  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement) {
+  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement, share?: WorkerShare) {
     super();
+    this.#share = share;
     const { kernel, platform } = agent;
     this.name = options.name ?? 'pool';
     this.#agent = agent;
@@ -534,6 +538,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return this.#names;
   }
 
+  /** Most workers, as it is set now. */
+  get maxThreads(): number {
+    return this.#crew.maxThreads;
+  }
+
   /** Reads what the workers count in shared memory. Costs microseconds, blocks nobody. */
   metrics(): PoolMetrics {
     const tally = this.#crew.tally();
@@ -669,10 +678,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Brings the pool to exactly `threads` workers and keeps it there. Resolves when they take tasks; surplus workers finish what they run.
    *
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT outside 1..64.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime.
    */
   async scale(threads: number): Promise<void> {
     if (this.#state !== 'open') throw closedError(this.name);
     integer(1, MAX_WORKERS)(threads, 'scale(): threads');
+    this.#share?.resize(threads, 'scale()');
     this.#crew.minThreads = threads;
     this.#crew.maxThreads = threads;
     this.#updateCapacity();
@@ -687,6 +698,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Changes what may change while the pool runs.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT; nothing is changed then.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime; nothing is changed then.
    */
   setConfig(config: Partial<PoolConfig>): void {
     checkOptions(config, CONFIG_CHECKS, 'setConfig()');
@@ -697,6 +709,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         `setConfig(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
       );
     }
+    if (this.#state !== 'closed') this.#share?.resize(maxThreads, 'setConfig()');
     this.#crew.minThreads = minThreads;
     this.#crew.maxThreads = maxThreads;
     if (config.idleTimeout !== undefined) this.#crew.setIdleTimeout(config.idleTimeout);
@@ -773,6 +786,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#released) return;
     this.#released = true;
     this.#state = 'closed';
+    this.#share?.release();
     this.#submissions.drain();
     this.#submissions.abandon();
     this.#agent.pump.remove(this.#submissions);
@@ -782,6 +796,21 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#agent.kernel.calls.closePool(this.#pool);
     for (const idle of this.#idle.splice(0)) idle();
     for (const closed of this.#onClosed) closed();
+  }
+
+  /** @internal When a failed call of an idempotent task runs again; undefined: never. */
+  get retry(): RetryOptions | undefined {
+    return this.#retry.options;
+  }
+
+  /** @internal */
+  set retry(options: RetryOptions | undefined) {
+    this.#retry.options = options;
+  }
+
+  /** @internal Class of calls that name none. */
+  get qos(): QoSLevel {
+    return QOS_LEVELS.find((level) => classOf(level) === this.#host.defaultClass)!;
   }
 
   /** @internal Address of its record. */
@@ -856,5 +885,20 @@ export async function openTaskPool<M>(
       `createPool(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
     );
   }
-  return new TaskPool<M>(agent, epoch, options, await placementOf(agent, options)).open();
+  const { budget, systems } = agent;
+  const share = budget?.claim(options.name ?? 'pool', minThreads ?? 0, maxThreads, systems.defaultWorkers());
+  const qos = options.qos ?? budget?.limits.qosLevel;
+  const limited = {
+    ...options,
+    ...(qos === undefined ? {} : { qos }),
+    ...(share === undefined ? {} : { maxThreads: share.threads }),
+  };
+  let pool: TaskPool<M>;
+  try {
+    pool = new TaskPool<M>(agent, epoch, limited, await placementOf(agent, limited), share);
+  } catch (error) {
+    share?.release();
+    throw error;
+  }
+  return pool.open();
 }

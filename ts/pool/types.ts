@@ -1,6 +1,7 @@
 import type { ResourceLimitsOption } from '../platform/port.ts';
+import type { NUMAAffinitySpec } from '../policy/types.ts';
 import type { QoSLevel } from '../qos.ts';
-import type { NUMAAffinitySpec, PinResult } from '../systems/types.ts';
+import type { PinResult } from '../systems/types.ts';
 
 /** A module of tasks whose types are not known. */
 export type AnyTasks = Record<string, (...args: any[]) => any>;
