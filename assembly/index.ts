@@ -48,20 +48,6 @@ export {
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
-export {
-  beginClasses,
-  checkOrder,
-  describeLock,
-  edgeBetween,
-  explainOrder,
-  forgetLock,
-  internOrderText,
-  keepStack,
-  refuseOrder,
-  resetOrder,
-  validateOrder,
-} from './order';
-export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { isReferenced, reap, recover } from './recovery';
 export {
