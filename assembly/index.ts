@@ -63,6 +63,7 @@ export {
   hungry,
   leaveJoin,
   queueDepth,
+  queueDepthOf,
   search,
   startSearch,
   statusOf,

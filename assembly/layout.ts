@@ -46,10 +46,14 @@ export const HEADER_LOCK_MODES: u32 = HEADER + 196;
 export const HEADER_LOCK_STRATEGY: u32 = HEADER + 200;
 /** The tables of locks and owners, or 0 until somebody opens a lock (lock-table.ts). */
 export const HEADER_LOCK_TABLES: u32 = HEADER + 204;
+/** Where waits for locks and holds of them are counted, or 0 while nobody wants to know; METER_ALL_BIT: of all locks. */
+export const HEADER_LOCK_METERS: u32 = HEADER + 208;
 /** Entries given out so far, locks and classes. */
 export const HEADER_LOCK_COUNT: u32 = HEADER + 256;
 /** Where the next name goes, or 0. */
 export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
+/** Deadlocks found so far. */
+export const HEADER_DEADLOCKS: u32 = HEADER + 384;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -146,6 +150,8 @@ export const COUNTER_BUSY_MS: u32 = AGENT_COUNTERS + 88;
 /** Milliseconds since the runtime's epoch at which the worker last finished something, and at which it started. */
 export const COUNTER_SEEN_MS: u32 = AGENT_COUNTERS + 96;
 export const COUNTER_BORN_MS: u32 = AGENT_COUNTERS + 104;
+/** Milliseconds that tasks waited, where AGENT_WAIT_HISTOGRAM counts them. */
+export const COUNTER_WAIT_MS: u32 = AGENT_COUNTERS + 112;
 
 // ---- pools ----------------------------------------------------------------------------------------------------------------------------
 
@@ -194,7 +200,7 @@ export const CELLS_END: u32 = CELLS + MAX_CELLS * CELL_SIZE;
 
 /*
  *   line 0   claim (i64), -, name-length, then the name in UTF-8, inverted, up to byte 191
- *   line 3   value, operations (f64)
+ *   line 3   value, tracked, operations (i64)
  */
 /** 0, or 62 bits of the name's hash with the kind (CELL_INT32, CELL_BOOL) in the low two bits. */
 export const CELL_CLAIM: u32 = 0;
@@ -202,6 +208,9 @@ export const CELL_NAME_LENGTH: u32 = 12;
 export const CELL_NAME: u32 = 16;
 export const CELL_NAME_CAPACITY: u32 = 176;
 export const CELL_VALUE: u32 = 192;
+/** 1 from the moment on that somebody counts its operations (ts/metrics/monitor.ts). */
+export const CELL_TRACKED: u32 = 196;
+/** Operations since then, by all threads; i64. */
 export const CELL_OPERATIONS: u32 = 200;
 
 // ---- spans ------------------------------------------------------------------------------------------------------------------------------
@@ -667,7 +676,7 @@ export const LOCK_HANDOFF: u32 = 4;
 export const LOCK_NEXT: u32 = 8;
 export const LOCK_PREV: u32 = 12;
 export const LOCK_DEPTH: u32 = 16;
-/** LOCK_FLAG_* in status.ts. This and the next five never change once the lock is found by its name. */
+/** LOCK_FLAG_* in status.ts. This and the next five never change once the lock is found by its name, but for LOCK_FLAG_METERED. */
 export const LOCK_FLAGS: u32 = 20;
 /** Address of the name: its length in bytes (u32), then UTF-8. */
 export const LOCK_NAME: u32 = 24;
@@ -746,6 +755,24 @@ export const STEP_EPOCH: u32 = 4;
 export const STEP_EDGE: u32 = 8;
 export const STEP_TARGET: u32 = 12;
 export const STEP_SIZE: u32 = 16;
+
+// ---- lock meters (ts/locks/lock-meter.ts) --------------------------------------------------------------------------------------------------------------
+
+/*
+ * A row for each agent, written by its thread. It stays when the agent goes to another thread, so what it counts only ever grows.
+ *
+ *   0     waits   64 x u32
+ *   256   holds   64 x u32
+ *   512   milliseconds waited, milliseconds held   f64 each
+ */
+export const METER_WAITS: u32 = 0;
+export const METER_HOLDS: u32 = 256;
+export const METER_WAIT_MS: u32 = 512;
+export const METER_HOLD_MS: u32 = 520;
+export const METER_SIZE: u32 = 576;
+export const METER_SPANS: u32 = (MAX_AGENTS * METER_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
+/** In HEADER_LOCK_METERS: every lock is metered, not only those with LOCK_FLAG_METERED. */
+export const METER_ALL_BIT: u32 = 1;
 
 // ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 

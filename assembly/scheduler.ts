@@ -470,6 +470,30 @@ export function queueDepth(pool: usize): u32 {
   return size;
 }
 
+/** Entries of a lane in the queues of one class. */
+function laneSizeOf(lane: usize, c: u32): u32 {
+  let size: u32 = 0;
+  const nodes = load<u32>(lane + LANE_NODES);
+  for (let n: u32 = 0; n < nodes; n++) size += sizeOf(dequeOf(lane, c, n));
+  return size;
+}
+
+/** Entries in the pool's queues of class `c`. */
+export function queueDepthOf(pool: usize, c: u32): u32 {
+  let size: u32 = 0;
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (lane != 0) size += laneSizeOf(lane, c);
+  }
+  const workers = load32(pool + POOL_WORKER_HIGH);
+  for (let i: u32 = 0; i < workers; i++) {
+    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
+    if (lane != 0) size += laneSizeOf(lane, c);
+  }
+  return size;
+}
+
 /** Are workers looking for work while this worker's deque is empty? Then it is worth splitting what it has. */
 export function hungry(pool: usize, deque: usize): u32 {
   if ((load64(pool + POOL_IDLE) | load64(pool + POOL_SEARCHING) | load64(pool + POOL_JOINING)) == 0) return 0;

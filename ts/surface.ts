@@ -26,9 +26,11 @@ export {
   WorkerExitedError,
   type WorkerExitedOptions,
 } from './errors.ts';
+export type { Histogram } from './kernel/histogram.ts';
 export { ContextMutex } from './locks/context-mutex.ts';
 export type { LockEdge, LockGraph, LockNode } from './locks/lock-graph.ts';
 export type { LockHierarchy, LockManager, LockReference, OrderStatistics } from './locks/lock-manager.ts';
+export type { LockMetrics } from './locks/lock-meter.ts';
 export type { HierarchyRule } from './locks/order-rules.ts';
 export { LockOwner } from './locks/owners.ts';
 export type { DeadlockResolver } from './locks/resolver.ts';
@@ -51,7 +53,6 @@ export type { ResourceLimitsOption } from './platform/port.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
-  Histogram,
   MapOptions,
   PoolConfig,
   PoolEvents,

@@ -29,6 +29,7 @@ import { QOS_LEVELS } from '../qos.ts';
 import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
 import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
+import type { LockMeter } from './lock-meter.ts';
 import type { OrderChecks } from './order-port.ts';
 import { type ActiveOwner, LockOwner, type Owners } from './owners.ts';
 import { waitersOf } from './snapshot.ts';
@@ -79,7 +80,9 @@ export class ContextMutex {
   readonly #owners: Owners;
   readonly #options: MutexOptions;
   readonly #observers: readonly LockObserver[];
-  /** What is written down about each hold: for observers, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
+  /** Are waits and holds of this handle counted? */
+  readonly isMetered: boolean;
+  /** What is written down about each hold: for observers, the meter, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
   readonly #record: HoldRecord | undefined;
   readonly #order: OrderChecks | undefined;
   readonly #active: ActiveOwner;
@@ -99,7 +102,8 @@ export class ContextMutex {
     this.#owners = space.owners;
     this.#options = options;
     this.#observers = observers;
-    this.#record = HoldRecord.for(core, observers);
+    this.isMetered = space.meter.meters(core.address);
+    this.#record = HoldRecord.for(core, observers, this.isMetered);
     this.#active = space.owners.active;
     this.#isPlain = this.#record === undefined;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
@@ -294,8 +298,9 @@ export class ContextMutex {
   }
 
   #tellWait(started: number): void {
-    if (this.#observers.length === 0) return;
+    if (this.#observers.length === 0 && !this.isMetered) return;
     const waited = this.#core.space.host.clock.now() - started;
+    if (this.isMetered) this.#core.space.meter.addWait(waited);
     for (const observer of this.#observers) {
       try {
         observer.lockWait(this.#address, waited);
@@ -408,6 +413,24 @@ export class ContextMutex {
     if (typeof observer !== 'object' || observer === null)
       throw new InvalidTypeError(`withObserver() takes a LockObserver, not ${describe(observer)}`);
     return new ContextMutex(this.#core, this.#options, [...this.#observers, observer]);
+  }
+
+  /**
+   * The same lock, with its waits and holds counted, which {@link LockManager.metrics} reads. Counts what is done through the handle that this returns, and through
+   * every handle that any thread opens from now on; tasks in workers see it the next time that they ask for the lock. Costs about 0.1 microseconds a hold; handles
+   * without it cost nothing more.
+   *
+   * @throws {MemoryFullError} ERR_MEMORY_FULL.
+   */
+  metered(): ContextMutex {
+    if (this.isMetered) return this;
+    this.#core.space.meter.meter(this.#address);
+    return new ContextMutex(this.#core, this.#options, this.#observers);
+  }
+
+  /** @internal What counts for it. */
+  get meter(): LockMeter {
+    return this.#core.space.meter;
   }
 
   /** Does anybody hold it? May be otherwise by the time you read it. */

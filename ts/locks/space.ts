@@ -44,6 +44,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { AsyncStore } from '../platform/port.ts';
 import { Detector, type FoundDeadlock } from './detector.ts';
 import { LockCore } from './lock-core.ts';
+import { LockMeter } from './lock-meter.ts';
 import { openByName } from './open-lock.ts';
 import type { OrderChecks } from './order-port.ts';
 import { Owners, type TaskHost } from './owners.ts';
@@ -88,6 +89,7 @@ export class LockSpace {
   readonly agentId: number;
   readonly owners: Owners;
   readonly detector: Detector;
+  readonly meter: LockMeter;
   /** Set by the runtime when the order of locks is checked. */
   order: OrderChecks | undefined;
   readonly #cores = new Map<string, LockCore>();
@@ -128,6 +130,7 @@ export class LockSpace {
         });
       },
     });
+    this.meter = new LockMeter(this.kernel, this.agentId);
     this.detector = new Detector(this, resolver);
   }
 
@@ -355,6 +358,7 @@ export class LockSpace {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.meter.isClosed = true;
     for (const core of [...this.#busy]) core.close();
     this.owners.close();
   }

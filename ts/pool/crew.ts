@@ -11,6 +11,7 @@ import {
   MAX_WORKERS,
   OWNER_SHARED,
   PARK_PARKED,
+  POOL_NODES,
   SPAN_SIZE,
   TRACE_CAPACITY,
   WORKER_BOOTING,
@@ -640,6 +641,7 @@ export class Crew {
       threadId: member.worker.threadId,
       booting: member.state === 'booting',
       now: this.#host.agent.clock.now(),
+      isPlaced: this.#host.agent.kernel.u32[(this.#host.pool + POOL_NODES) >>> 2]! > 1,
     });
   }
 

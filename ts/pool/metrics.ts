@@ -1,5 +1,6 @@
 import {
   AGENT_ACTIVITY,
+  AGENT_NODE,
   AGENT_RUN_HISTOGRAM,
   AGENT_WAIT_HISTOGRAM,
   COUNTER_BORN_MS,
@@ -12,12 +13,12 @@ import {
   COUNTER_PARKS,
   COUNTER_STEAL_ATTEMPTS,
   COUNTER_STEAL_SUCCESSES,
+  COUNTER_WAIT_MS,
   COUNTER_WAKEUPS,
   HISTOGRAM_BUCKETS,
-  HISTOGRAM_FLOOR_NS,
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Histogram, WorkerMetrics } from './types.ts';
+import type { WorkerMetrics } from './types.ts';
 
 const STATES: readonly WorkerMetrics['state'][] = [
   'booting',
@@ -39,6 +40,8 @@ export interface Tally {
   forksStolen: number;
   parks: number;
   wakeups: number;
+  waitMs: number;
+  busyMs: number;
   readonly wait: Float64Array;
   readonly run: Float64Array;
 }
@@ -55,6 +58,8 @@ export function emptyTally(): Tally {
     forksStolen: 0,
     parks: 0,
     wakeups: 0,
+    waitMs: 0,
+    busyMs: 0,
     wait: new Float64Array(HISTOGRAM_BUCKETS),
     run: new Float64Array(HISTOGRAM_BUCKETS),
   };
@@ -73,6 +78,8 @@ export function addAgent(tally: Tally, kernel: Kernel, agent: number): void {
   tally.forksStolen += counter(COUNTER_FORKS_STOLEN);
   tally.parks += counter(COUNTER_PARKS);
   tally.wakeups += counter(COUNTER_WAKEUPS);
+  tally.waitMs += counter(COUNTER_WAIT_MS);
+  tally.busyMs += counter(COUNTER_BUSY_MS);
   for (let i = 0; i < HISTOGRAM_BUCKETS; i++) {
     tally.wait[i]! += u32[((agent + AGENT_WAIT_HISTOGRAM) >>> 2) + i]!;
     tally.run[i]! += u32[((agent + AGENT_RUN_HISTOGRAM) >>> 2) + i]!;
@@ -83,7 +90,7 @@ export function addAgent(tally: Tally, kernel: Kernel, agent: number): void {
 export function readWorker(
   kernel: Kernel,
   agent: number,
-  facts: { id: number; threadId: number; booting: boolean; now: number },
+  facts: { id: number; threadId: number; booting: boolean; now: number; isPlaced: boolean },
 ): WorkerMetrics {
   const { f64, i32 } = kernel;
   const counter = (offset: number): number => f64[(agent + offset) >>> 3]!;
@@ -92,7 +99,9 @@ export function readWorker(
     id: facts.id,
     threadId: facts.threadId,
     state: facts.booting ? 'booting' : (STATES[i32[(agent + AGENT_ACTIVITY) >>> 2]!] ?? 'booting'),
+    numaNode: facts.isPlaced ? i32[(agent + AGENT_NODE) >>> 2]! : -1,
     utilization: age > 0 ? Math.min(1, counter(COUNTER_BUSY_MS) / age) : 0,
+    busyMs: counter(COUNTER_BUSY_MS),
     completed: counter(COUNTER_COMPLETED),
     failed: counter(COUNTER_FAILED),
     stealAttempts: counter(COUNTER_STEAL_ATTEMPTS),
@@ -100,39 +109,5 @@ export function readWorker(
     forks: counter(COUNTER_FORKS),
     parks: counter(COUNTER_PARKS),
     wakeups: counter(COUNTER_WAKEUPS),
-  };
-}
-
-/** Lower bound of a bucket in milliseconds (assembly/stats.ts). */
-function bucketStart(bucket: number): number {
-  if (bucket === 0) return 0;
-  const half = (bucket - 1) & 1;
-  return (HISTOGRAM_FLOOR_NS * 2 ** ((bucket - 1) >> 1) * (half === 1 ? 1.5 : 1)) / 1e6;
-}
-
-/** A histogram as users see it. */
-export function toHistogram(counts: Float64Array): Histogram {
-  let count = 0;
-  const buckets: { fromMs: number; toMs: number; count: number }[] = [];
-  for (const [i, n] of counts.entries()) {
-    if (n === 0) continue;
-    count += n;
-    buckets.push({
-      fromMs: bucketStart(i),
-      toMs: i === HISTOGRAM_BUCKETS - 1 ? Infinity : bucketStart(i + 1),
-      count: n,
-    });
-  }
-  return {
-    count,
-    buckets,
-    quantile(q) {
-      let left = q * count;
-      for (const bucket of buckets) {
-        left -= bucket.count;
-        if (left <= 0) return bucket.toMs;
-      }
-      return Number.NaN;
-    },
   };
 }

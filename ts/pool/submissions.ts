@@ -42,6 +42,7 @@ import { classOf } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { Drainable } from '../runtime/pump.ts';
 import type { PortValues } from './port-values.ts';
+import { Rejections } from './rejections.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { SignalHub } from './signals.ts';
 import type { RunOptions } from './types.ts';
@@ -116,11 +117,6 @@ const SETTLED: Extra = Object.freeze({
 /** Least time between two stacks in mode 'sampled'. */
 const STACK_INTERVAL_MS = 1;
 
-/** A promise that is rejected with what `make` returns. */
-async function rejection(make: () => unknown): Promise<never> {
-  throw make();
-}
-
 /**
  * The calls of one pool from one thread: from `run` to the settled promise. A call's promise is kept as its resolve function at the ordinal of
  * its slot; it is rejected by resolving it with a rejected promise, so a call that succeeds never makes a reject function live on.
@@ -146,6 +142,8 @@ export class Submissions implements Drainable {
   #completed = 0;
   #failed = 0;
   #cancelled = 0;
+  /** Calls that were rejected, refused ones included. */
+  readonly rejections: Rejections = new Rejections();
   #now = 0;
   #sinceStamp = 0;
   #lastStackAt = Number.NEGATIVE_INFINITY;
@@ -183,6 +181,11 @@ export class Submissions implements Drainable {
     };
   }
 
+  /** A promise that is rejected with what `make` returns. */
+  async #reject(make: () => unknown): Promise<never> {
+    throw this.rejections.add(make());
+  }
+
   /** A call without options: the hot path. */
   run(functionId: number, args: readonly unknown[]): Promise<unknown> {
     // The clock is read for every call of a slow stream, and for one in 32 of a fast one.
@@ -197,7 +200,7 @@ export class Submissions implements Drainable {
       count = this.#agent.codec.writeArguments(slot, args);
     } catch (error) {
       this.#agent.slots.put(slot);
-      return rejection(() => error);
+      return this.#reject(() => error);
     }
     if (count < 0) {
       this.#agent.slots.put(slot);
@@ -279,7 +282,7 @@ export class Submissions implements Drainable {
     this.#now = this.#agent.clock.now();
     const name = this.#host.taskNames[functionId]!;
     const { signal } = options;
-    if (signal?.aborted) return rejection(() => this.#abortError(name, signal.reason));
+    if (signal?.aborted) return this.#reject(() => this.#abortError(name, signal.reason));
     const promise = new Promise<unknown>(capture as never);
     const extra: Extra = {
       name,
@@ -303,7 +306,7 @@ export class Submissions implements Drainable {
     } catch (error) {
       this.#open--;
       this.#submitted--;
-      return rejection(() => error);
+      return this.#reject(() => error);
     }
     if (extra.settled) return promise;
     if (extra.slot !== 0) {
@@ -480,7 +483,7 @@ export class Submissions implements Drainable {
     extra.stopSignal?.();
     if (extra.slot !== 0) this.#resolves[this.#agent.slots.ordinal(extra.slot)] = undefined;
     this.#failed++;
-    extra.resolve(rejection(() => this.#withSubmitStack(extra, error())));
+    extra.resolve(this.#reject(() => this.#withSubmitStack(extra, error())));
     if (this.#open === 0) this.#agent.pump.letGo();
   }
 
@@ -585,7 +588,7 @@ export class Submissions implements Drainable {
     }
     this.#open--;
     this.#failed++;
-    resolve(rejection(() => outcome.value));
+    resolve(this.#reject(() => outcome.value));
   }
 
   #outcome(
@@ -663,7 +666,7 @@ export class Submissions implements Drainable {
     } else if (resolve !== undefined) {
       this.#open--;
       this.#failed++;
-      resolve(rejection(error));
+      resolve(this.#reject(error));
     }
   }
 
@@ -708,7 +711,7 @@ export class Submissions implements Drainable {
         this.#extras[ordinal] = SETTLED;
         this.#open--;
         this.#failed++;
-        resolve(rejection(error));
+        resolve(this.#reject(error));
       }
     }
     for (const { extra } of this.#waiting) if (!extra.settled) this.#settleExtra(extra, error);

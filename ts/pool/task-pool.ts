@@ -8,6 +8,7 @@ import {
   TaskAbortedError,
   TaskTimeoutError,
 } from '../errors.ts';
+import { toHistogram } from '../kernel/histogram.ts';
 import { turnOf } from '../kernel/kernel.ts';
 import {
   abortSignal,
@@ -24,14 +25,14 @@ import {
   oneOf,
   string,
 } from '../options.ts';
-import { classOf, QOS_LEVELS } from '../qos.ts';
+import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
+import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
-import { toHistogram } from './metrics.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
@@ -307,7 +308,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       return this.#runChecked(name, args, options, false);
     }
     const { outstanding } = this.#submissions;
-    if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) return Promise.reject(this.#queueFull());
+    if (outstanding >= this.#crowdedAt && this.#isFull(outstanding))
+      return Promise.reject(this.#submissions.rejections.add(this.#queueFull()));
     const holder = this.#agent.locks?.holder() ?? 0;
     if (holder !== 0) return this.#runHolding(holder, () => this.#submissions.run(id, args));
     return this.#submissions.run(id, args);
@@ -344,7 +346,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
       return holder === 0 ? run() : this.#runHolding(holder, run);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(this.#submissions.rejections.add(error));
     }
   }
 
@@ -466,12 +468,19 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const tally = this.#crew.tally();
     const workers = this.#crew.metrics();
     const { submitted, failed, completed, cancelled } = this.#submissions.counts;
+    const depths = QOS_LEVELS.map((_, c) =>
+      this.#state === 'closed' ? 0 : this.#agent.kernel.calls.queueDepthOf(this.#pool, c),
+    );
     return {
       workerUtilization:
         workers.length === 0
           ? 0
           : workers.reduce((sum, worker) => sum + worker.utilization, 0) / workers.length,
-      queueDepth: this.#state === 'closed' ? 0 : this.#agent.kernel.calls.queueDepth(this.#pool),
+      queueDepth: depths.reduce((sum, depth) => sum + depth, 0),
+      queueDepths: Object.fromEntries(QOS_LEVELS.map((level, c) => [level, depths[c]!])) as Record<
+        QoSLevel,
+        number
+      >,
       stealAttempts: tally.stealAttempts,
       stealSuccesses: tally.stealSuccesses,
       contextCancels: cancelled,
@@ -479,6 +488,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       submitted,
       completed,
       failed,
+      rejections: this.#submissions.rejections.counts,
+      capacity: this.#capacity,
       outstanding: this.#submissions.outstanding,
       forks: tally.forks,
       forksStolen: tally.forksStolen,
@@ -486,8 +497,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       wakeups: tally.wakeups,
       threads: workers.length,
       workers,
-      waitHistogram: toHistogram(tally.wait),
-      runHistogram: toHistogram(tally.run),
+      waitHistogram: toHistogram(tally.wait, tally.waitMs),
+      runHistogram: toHistogram(tally.run, tally.busyMs),
     };
   }
 
@@ -502,6 +513,21 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    */
   diagnostics(): Promise<WorkerDiagnostics[]> {
     return this.#crew.diagnostics();
+  }
+
+  /**
+   * Lets an instrumenter measure the pool: `pool.instrument(otelInstrumenter())`. Those of `heddle/metrics/otel` and `heddle/metrics/prometheus` read what workers
+   * count in shared memory anyway, when they are asked for metrics, so the pool is not slower for it.
+   *
+   * @returns what the instrumenter made of the pool; those two: this pool
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter.
+   */
+  instrument(instrumenter: ConcurrencyInstrumenter): TaskPool<M> {
+    if (typeof instrumenter?.instrumentPool !== 'function')
+      throw new InvalidTypeError(
+        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
+      );
+    return instrumenter.instrumentPool(this as unknown as TaskPool<never>) as unknown as TaskPool<M>;
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 import { createClock } from '../clock.ts';
-import { HeddleError } from '../errors.ts';
+import { HeddleError, InvalidTypeError } from '../errors.ts';
 import { compileKernel, createMemory, initialiseMemory, instantiateKernel } from '../kernel/kernel.ts';
 import { ContextMutex } from '../locks/context-mutex.ts';
 import type { LockManager } from '../locks/lock-manager.ts';
 import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
-import { checkOptions, integer } from '../options.ts';
+import { AtomicMonitor, type ConcurrencyMonitor } from '../metrics/atomic-monitor.ts';
+import { checkOptions, describe, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
+import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
@@ -44,6 +46,8 @@ export class Runtime implements AsyncDisposable {
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
+  #monitor: AtomicMonitor | undefined;
+  #instrumenter: ConcurrencyInstrumenter | undefined;
   #disposed = false;
 
   /** @internal Use {@link createRuntime}. */
@@ -77,7 +81,7 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
-    return pool;
+    return this.#instrumenter === undefined ? pool : pool.instrument(this.#instrumenter);
   }
 
   /**
@@ -127,7 +131,8 @@ export class Runtime implements AsyncDisposable {
    */
   mutex(name: string, options: MutexOptions = {}): ContextMutex {
     this.#assertOpen('open a lock');
-    return new ContextMutex(this.#locks.space.open(name, options), options);
+    const mutex = new ContextMutex(this.#locks.space.open(name, options), options);
+    return this.#instrumenter === undefined ? mutex : this.#instrumenter.instrumentMutex(mutex);
   }
 
   /**
@@ -161,6 +166,35 @@ export class Runtime implements AsyncDisposable {
     return this.#locks.manager;
   }
 
+  /** Counts operations on atomics. */
+  get monitor(): ConcurrencyMonitor {
+    this.#monitor ??= new AtomicMonitor();
+    return this.#monitor;
+  }
+
+  /**
+   * Instruments all that there is: the pools that are open and those that will be, the mutexes that {@link Runtime.mutex} gives out from now on, and the locks that tasks
+   * open ({@link LockManager.meterAll}). Atomics only one by one.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter; ERR_MEMORY_FULL, ERR_POOL_CLOSED.
+   */
+  instrument(instrumenter: ConcurrencyInstrumenter): void {
+    this.#assertOpen('instrument');
+    if (typeof instrumenter?.instrumentMutex !== 'function')
+      throw new InvalidTypeError(
+        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
+      );
+    for (const pool of this.#pools) pool.instrument(instrumenter);
+    this.#instrumenter = instrumenter;
+    this.locks.meterAll();
+    instrumenter.instrumentLocks?.(this.locks);
+  }
+
+  /** The pools that are open. */
+  get pools(): readonly TaskPool<never>[] {
+    return [...this.#pools];
+  }
+
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
@@ -190,6 +224,7 @@ export class Runtime implements AsyncDisposable {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#locks.close();
+    this.#cells.close();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 

@@ -61,6 +61,8 @@ export interface ConcurrencyInstrumenter {
   instrumentMutex<M extends ContextMutex>(mutex: M): M;
   instrumentPool<P extends TaskPool<never>>(pool: P): P;
   instrumentAtomic<A extends AtomicInt32>(atomic: A): A;
+  /** All locks of a runtime are metered from now on: `Runtime.instrument` tells it. */
+  instrumentLocks?(locks: LockManager): void;
 }
 
 /** What a provider may do to a runtime that uses it. */

@@ -98,7 +98,8 @@ export class WorkerLocks {
     // Tasks open their locks again and again.
     if (Object.keys(options).length === 0) {
       let known = this.#mutexes.get(name);
-      if (known === undefined) {
+      // Somebody may have begun to meter the lock meanwhile.
+      if (known === undefined || known.isMetered !== known.meter.meters(known.id)) {
         known = new ContextMutex(this.space.open(name, options), options);
         this.#mutexes.set(name, known);
       }
