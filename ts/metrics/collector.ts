@@ -41,12 +41,7 @@ export interface Reading {
 }
 
 type AddNumber = (key: MetricKey, value: number, attributes: Attributes) => void;
-type AddDurations = (
-  key: MetricKey,
-  totals: DurationTotals,
-  sinceMs: number,
-  attributes: Attributes,
-) => void;
+type AddDurations = (key: MetricKey, totals: DurationTotals, sinceMs: number, attributes: Attributes) => void;
 
 /** Names of pools, and of atomics, that have series of their own. Those that come later share one. */
 const NAMES_MOST = 100;

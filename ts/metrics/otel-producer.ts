@@ -36,7 +36,10 @@ export interface DurationCollection {
   readonly resourceMetrics: {
     /** The reader puts its own in the place of this. */
     readonly resource: any;
-    readonly scopeMetrics: { readonly scope: { readonly name: string }; readonly metrics: DurationMetric[] }[];
+    readonly scopeMetrics: {
+      readonly scope: { readonly name: string };
+      readonly metrics: DurationMetric[];
+    }[];
   };
   readonly errors: unknown[];
 }

@@ -106,8 +106,15 @@ export class OtelInstrumenter extends SharedInstrumenter implements Disposable {
  * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option.
  */
 export function otelInstrumenter(options: OtelOptions = {}): OtelInstrumenter {
-  checkOptions(options, { meterProvider: providerCheck, buckets: oneOf('octaves', 'all') }, 'otelInstrumenter()');
-  return new OtelInstrumenter(options.meterProvider ?? metrics.getMeterProvider(), options.buckets ?? 'octaves');
+  checkOptions(
+    options,
+    { meterProvider: providerCheck, buckets: oneOf('octaves', 'all') },
+    'otelInstrumenter()',
+  );
+  return new OtelInstrumenter(
+    options.meterProvider ?? metrics.getMeterProvider(),
+    options.buckets ?? 'octaves',
+  );
 }
 
 function providerCheck(value: unknown, what: string): void {

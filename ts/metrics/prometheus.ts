@@ -74,7 +74,14 @@ class ReadHistogram extends Histogram<string> {
       add('_sum', sum);
       add('_count', count);
     }
-    return { name: this.#name, help: this.#help, type: 'histogram' as never, values, aggregator: 'sum' };
+    return {
+      name: this.#name,
+      help: this.#help,
+      type: 'histogram' as never,
+      values,
+      aggregator: 'sum',
+      collect: () => undefined,
+    };
   }
 
   /** The registry's shortcut to the same. */
@@ -117,7 +124,8 @@ export class PrometheusInstrumenter extends SharedInstrumenter implements Dispos
           const points = collector.read().numbers.get(key) ?? [];
           this.reset();
           for (const { attributes, value } of points) this.inc(labelsOf(attributes), value);
-          if (points.length === 0) forgetZero(this);
+          // One without labels says 0 after a reset; where nothing is instrumented it says nothing.
+          if (points.length === 0 && settings.labelNames.length === 0) this.remove({});
         },
       });
     } else {
@@ -146,11 +154,6 @@ export class PrometheusInstrumenter extends SharedInstrumenter implements Dispos
   }
 }
 
-/** A counter without labels says 0 after a reset; where nothing is instrumented it should say nothing. */
-function forgetZero(counter: Counter<string>): void {
-  counter.remove();
-}
-
 const instrumenters = new WeakMap<Registry, PrometheusInstrumenter>();
 
 /**
@@ -161,12 +164,18 @@ const instrumenters = new WeakMap<Registry, PrometheusInstrumenter>();
  * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or when the registry has an instrumenter with other buckets.
  */
 export function prometheusInstrumenter(options: PrometheusOptions = {}): PrometheusInstrumenter {
-  checkOptions(options, { registry: registryCheck, buckets: oneOf('octaves', 'all') }, 'prometheusInstrumenter()');
+  checkOptions(
+    options,
+    { registry: registryCheck, buckets: oneOf('octaves', 'all') },
+    'prometheusInstrumenter()',
+  );
   const { registry = register, buckets = 'octaves' } = options;
   const known = instrumenters.get(registry);
   if (known !== undefined) {
     if (options.buckets !== undefined && options.buckets !== known.buckets)
-      throw new InvalidTypeError(`prometheusInstrumenter(): the registry has one with buckets '${known.buckets}'`);
+      throw new InvalidTypeError(
+        `prometheusInstrumenter(): the registry has one with buckets '${known.buckets}'`,
+      );
     return known;
   }
   const instrumenter = new PrometheusInstrumenter(registry, buckets);
