@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { addMapCommand } from './map-command.ts';
+import { addTopCommand } from './top-command.ts';
 import { UsageError } from './usage-error.ts';
 
 const EXIT_USAGE = 2;
@@ -22,9 +23,11 @@ const program: Command = new Command('heddle')
   .exitOverride();
 
 let exitCode = 0;
-addMapCommand(program, (code) => {
+const setExitCode = (code: number): void => {
   exitCode = code;
-});
+};
+addMapCommand(program, setExitCode);
+addTopCommand(program, setExitCode);
 
 try {
   await program.parseAsync();

@@ -14,6 +14,7 @@ import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
+import { forgetRuntime, noteRuntime } from './live-runtimes.ts';
 import { configureLocks, locksCheck, RuntimeLocks } from './locks.ts';
 import { createSharedArrays, type SharedArrays, type SharedArrayType } from './shared-arrays.ts';
 
@@ -225,6 +226,7 @@ export class Runtime implements AsyncDisposable {
     this.#disposed = true;
     this.#locks.close();
     this.#cells.close();
+    forgetRuntime(this);
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 
@@ -257,5 +259,7 @@ export async function openRuntime(platform: Platform, options: RuntimeOptions = 
   configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  return new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch, locks);
+  const runtime = new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch, locks);
+  noteRuntime(runtime);
+  return runtime;
 }
