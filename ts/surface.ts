@@ -49,7 +49,9 @@ export type {
   ResolutionAction,
   ResolutionStrategy,
 } from './locks/types.ts';
+export type { ConcurrencyMonitor } from './metrics/atomic-monitor.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
+export type { TaskCallEvent, TaskSettleEvent, WorkerStartEvent } from './pool/pool-channels.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
@@ -77,3 +79,4 @@ export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
+export type { ConcurrencyInstrumenter } from './systems/provider.ts';

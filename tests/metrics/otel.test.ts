@@ -55,7 +55,7 @@ function openSdk(temporality: AggregationTemporality = AggregationTemporality.CU
   };
 }
 
-const valueOf = (
+const valueIn = (
   exported: Map<string, MetricData>,
   name: string,
   attributes: Readonly<Record<string, string>>,
@@ -118,16 +118,16 @@ describe('otelInstrumenter', () => {
     const queued = pool.run('add', [1, 2]);
     const busy = await collect();
     const name = { 'taskpool.name': 'values' };
-    expect(valueOf(busy, 'taskpool.task.submitted', name)).toBe(22);
-    expect(valueOf(busy, 'taskpool.queue.size', { ...name, 'taskpool.qos.class': 'Burstable' })).toBe(1);
-    expect(valueOf(busy, 'taskpool.worker.active', { ...name, state: 'busy' })).toBe(1);
-    expect(valueOf(busy, 'taskpool.pressure', name)).toBe(2);
+    expect(valueIn(busy, 'taskpool.task.submitted', name)).toBe(22);
+    expect(valueIn(busy, 'taskpool.queue.size', { ...name, 'taskpool.qos.class': 'Burstable' })).toBe(1);
+    expect(valueIn(busy, 'taskpool.worker.active', { ...name, state: 'busy' })).toBe(1);
+    expect(valueIn(busy, 'taskpool.pressure', name)).toBe(2);
     gate.open();
     await Promise.all([held, queued]);
     await until(() => pool.metrics().runHistogram.count === 22);
     const { runHistogram } = pool.metrics();
     const exported = await collect();
-    const duration = valueOf(exported, 'taskpool.task.duration', name) as {
+    const duration = valueIn(exported, 'taskpool.task.duration', name) as {
       count: number;
       sum: number;
       buckets: { boundaries: number[]; counts: number[] };
@@ -152,7 +152,7 @@ describe('otelInstrumenter', () => {
     const pool = await openPoolOn(rt, { name: 'deltas' });
     pool.instrument(instrumenter);
     const completed = async (): Promise<unknown> =>
-      valueOf(await collect(), 'taskpool.task.completed', { 'taskpool.name': 'deltas' });
+      valueIn(await collect(), 'taskpool.task.completed', { 'taskpool.name': 'deltas' });
     for (let i = 0; i < 4; i++) await pool.run('add', [i, 1]);
     expect(await completed()).toBe(4);
     for (let i = 0; i < 3; i++) await pool.run('add', [i, 1]);

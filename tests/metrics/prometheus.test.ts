@@ -8,7 +8,7 @@ import { fixture, gateOf, openPoolOn, openRuntime, rejectionOf, thrownBy, until 
 const METRIC_TASKS = fixture('metrics.mjs');
 
 /** The value of a series, by its name and labels as they stand in the text. */
-async function valueOf(registry: Registry, series: string): Promise<number | undefined> {
+async function valueIn(registry: Registry, series: string): Promise<number | undefined> {
   const line = (await registry.metrics()).split('\n').find((each) => each.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
@@ -26,8 +26,8 @@ describe('prometheusInstrumenter', () => {
     const held = pool.run('hold', [gate.name]);
     await gate.reached(1);
     await rejectionOf(pool.run('add', [1, 2]));
-    expect(await valueOf(registry, 'taskpool_worker_active{taskpool_name="images",state="busy"}')).toBe(1);
-    expect(await valueOf(registry, 'taskpool_pressure{taskpool_name="images"}')).toBe(1);
+    expect(await valueIn(registry, 'taskpool_worker_active{taskpool_name="images",state="busy"}')).toBe(1);
+    expect(await valueIn(registry, 'taskpool_pressure{taskpool_name="images"}')).toBe(1);
     gate.open();
     await held;
     for (let i = 0; i < 9; i++) await pool.run('add', [i, 1]);
@@ -36,20 +36,20 @@ describe('prometheusInstrumenter', () => {
     await until(() => pool.metrics().runHistogram.count === 11);
     const { runHistogram, waitHistogram, rejections } = pool.metrics();
     const prefix = 'taskpool_task';
-    expect(await valueOf(registry, `${prefix}_submitted_total{taskpool_name="images"}`)).toBe(11);
-    expect(await valueOf(registry, `${prefix}_completed_total{taskpool_name="images"}`)).toBe(10);
+    expect(await valueIn(registry, `${prefix}_submitted_total{taskpool_name="images"}`)).toBe(11);
+    expect(await valueIn(registry, `${prefix}_completed_total{taskpool_name="images"}`)).toBe(10);
     for (const [kind, count] of rejections) {
       const series = `${prefix}_rejected_total{taskpool_name="images",error_type="${kind}"}`;
-      expect([kind, await valueOf(registry, series)]).toEqual([kind, count]);
+      expect([kind, await valueIn(registry, series)]).toEqual([kind, count]);
     }
     expect(rejections.get('ERR_QUEUE_FULL')).toBe(1);
-    expect(await valueOf(registry, `${prefix}_duration_seconds_count{taskpool_name="images"}`)).toBe(
+    expect(await valueIn(registry, `${prefix}_duration_seconds_count{taskpool_name="images"}`)).toBe(
       runHistogram.count,
     );
-    expect(await valueOf(registry, `${prefix}_duration_seconds_sum{taskpool_name="images"}`)).toBeCloseTo(
+    expect(await valueIn(registry, `${prefix}_duration_seconds_sum{taskpool_name="images"}`)).toBeCloseTo(
       runHistogram.sumMs / 1000,
     );
-    expect(await valueOf(registry, `${prefix}_queue_time_seconds_sum{taskpool_name="images"}`)).toBeCloseTo(
+    expect(await valueIn(registry, `${prefix}_queue_time_seconds_sum{taskpool_name="images"}`)).toBeCloseTo(
       waitHistogram.sumMs / 1000,
     );
     await pool.shutdown();
@@ -69,7 +69,7 @@ describe('prometheusInstrumenter', () => {
       pool.run('add', [1, 2], { qos: 'Guaranteed' }),
     ];
     const size = (qos: string): Promise<number | undefined> =>
-      valueOf(registry, `taskpool_queue_size{taskpool_name="classes",taskpool_qos_class="${qos}"}`);
+      valueIn(registry, `taskpool_queue_size{taskpool_name="classes",taskpool_qos_class="${qos}"}`);
     expect([await size('Guaranteed'), await size('Burstable'), await size('BestEffort')]).toEqual([1, 0, 3]);
     gate.open();
     await Promise.all([held, ...queued]);
@@ -116,12 +116,12 @@ describe('prometheusInstrumenter', () => {
     for (let i = 0; i < 5; i++) await first.run('add', [1, 2]);
     for (let i = 0; i < 3; i++) await second.run('add', [1, 2]);
     const completed = (): Promise<number | undefined> =>
-      valueOf(registry, 'taskpool_task_completed_total{taskpool_name="twins"}');
+      valueIn(registry, 'taskpool_task_completed_total{taskpool_name="twins"}');
     expect(await completed()).toBe(8);
     await until(() => first.metrics().runHistogram.count + second.metrics().runHistogram.count === 8);
     await first.shutdown();
     expect(await completed()).toBe(8);
-    expect(await valueOf(registry, 'taskpool_task_duration_seconds_count{taskpool_name="twins"}')).toBe(8);
+    expect(await valueIn(registry, 'taskpool_task_duration_seconds_count{taskpool_name="twins"}')).toBe(8);
     await b.dispose();
     expect(await completed()).toBeUndefined();
   });
@@ -160,21 +160,21 @@ describe('prometheusInstrumenter', () => {
     rt.instrument(prometheusInstrumenter({ registry }));
     const pool = await openPoolOn(rt, { name: 'locks', tasks: LOCK_TASKS, minThreads: 2, maxThreads: 2 });
     const holds = (): Promise<number | undefined> =>
-      valueOf(registry, 'taskpool_lock_hold_time_seconds_count');
+      valueIn(registry, 'taskpool_lock_hold_time_seconds_count');
     await pool.run('countSync', ['only-in-tasks', 10]);
     expect(await holds()).toBe(10);
     const mutex = rt.mutex('here');
     await mutex.lock();
-    expect(await valueOf(registry, 'taskpool_lock_wait_time_seconds_count')).toBe(0);
+    expect(await valueIn(registry, 'taskpool_lock_wait_time_seconds_count')).toBe(0);
     const waiter = rt.withOwner(() => mutex.lock({ timeoutMs: 1 }));
     expect(await waiter).toBe(false);
     mutex.unlock();
     expect(await holds()).toBe(11);
-    expect(await valueOf(registry, 'taskpool_lock_wait_time_seconds_count')).toBe(1);
-    expect(await valueOf(registry, 'taskpool_deadlock_detected_total')).toBe(0);
+    expect(await valueIn(registry, 'taskpool_lock_wait_time_seconds_count')).toBe(1);
+    expect(await valueIn(registry, 'taskpool_deadlock_detected_total')).toBe(0);
     await mutex.lock();
     expect(await rejectionOf(mutex.lock())).toMatchObject({ code: 'ERR_DEADLOCK' });
-    expect(await valueOf(registry, 'taskpool_deadlock_detected_total')).toBe(1);
+    expect(await valueIn(registry, 'taskpool_deadlock_detected_total')).toBe(1);
     mutex.unlock();
   });
 

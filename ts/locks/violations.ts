@@ -1,3 +1,4 @@
+import type { EventChannel } from '../platform/port.ts';
 import type { LockViolation } from './types.ts';
 
 type Listener = (violation: LockViolation) => void;
@@ -7,8 +8,12 @@ export class Violations {
   readonly #listeners = new Set<Listener>();
   readonly #warn: (violation: LockViolation) => void;
 
-  constructor(warn: (violation: LockViolation) => void) {
+  readonly #channel: EventChannel;
+
+  /** `channel`: where the host lets others listen as well. */
+  constructor(warn: (violation: LockViolation) => void, channel: EventChannel) {
     this.#warn = warn;
+    this.#channel = channel;
   }
 
   listen(listener: Listener): () => void {
@@ -17,6 +22,7 @@ export class Violations {
   }
 
   report(violation: LockViolation): void {
+    if (this.#channel.hasSubscribers) this.#channel.publish(violation);
     if (this.#listeners.size === 0) this.#warn(violation);
     for (const listener of [...this.#listeners]) {
       try {

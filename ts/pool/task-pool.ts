@@ -33,6 +33,7 @@ import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
+import { PoolChannels } from './pool-channels.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
@@ -162,6 +163,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #host: SubmissionHost;
   readonly #portValues: PortValues;
   readonly #retry: RetryPolicy;
+  readonly #channels: PoolChannels;
   readonly #ids = new Map<string, number>();
   readonly #onClosed: (() => void)[] = [];
   #names: readonly string[] = [];
@@ -192,6 +194,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const { kernel, platform } = agent;
     this.name = options.name ?? 'pool';
     this.#agent = agent;
+    this.#channels = new PoolChannels(platform, this.name);
     const tasksUrl = platform.moduleUrl(options.tasks);
     this.#pool = kernel.calls.openPool(1);
     if (this.#pool === 0)
@@ -249,7 +252,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#portValues.detach(agentId, (slot) => this.#submissions.claimantOf(slot) === agentId),
       sweep: (agentId) => this.#submissions.sweep(agentId),
       learnTasks: (names) => this.#learnTasks(names),
+      onStart: (id, threadId) => this.#channels.workerStarted(id, threadId),
       onExit: (exit) => {
+        this.#channels.workerExited(exit);
         this.emit('workerExit', exit);
       },
       onSizeChanged: () => this.#updateCapacity(),
@@ -270,6 +275,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       await this.destroy();
       throw error;
     }
+    this.#channels.poolOpened();
     return this;
   }
 
@@ -304,7 +310,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   ): Promise<TaskResult<M, K>>;
   run(name: string, args: readonly unknown[] = NO_ARGS, options?: RunOptions): Promise<unknown> {
     const id = this.#ids.get(name);
-    if (id === undefined || this.#state !== 'open' || options !== undefined || !Array.isArray(args)) {
+    if (
+      id === undefined ||
+      this.#state !== 'open' ||
+      options !== undefined ||
+      !Array.isArray(args) ||
+      this.#channels.wantsCalls
+    ) {
       return this.#runChecked(name, args, options, false);
     }
     const { outstanding } = this.#submissions;
@@ -341,7 +353,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
-      const run = (): Promise<unknown> => this.#submissions.runWith(id, args, options ?? {}, range);
+      const submit = (): Promise<unknown> => this.#submissions.runWith(id, args, options ?? {}, range);
+      const run = this.#channels.wantsCalls ? () => this.#channels.call(name, args, options, submit) : submit;
       // A task that may run again has another slot then, so it is left out.
       const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
       return holder === 0 ? run() : this.#runHolding(holder, run);
@@ -364,6 +377,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#crew.mayGrow) this.#crew.wantMore();
     if (queued >= this.#highWaterMark && !this.#needsDrain) {
       this.#needsDrain = true;
+      this.#channels.queueFilled(true, outstanding);
       this.emit('needsDrain');
     }
     return false;
@@ -669,6 +683,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#host.signals.close();
     this.#agent.kernel.calls.closePool(this.#pool);
     for (const idle of this.#idle.splice(0)) idle();
+    this.#channels.poolClosed();
     for (const closed of this.#onClosed) closed();
   }
 
@@ -693,6 +708,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const { outstanding } = this.#submissions;
     if (this.#needsDrain && outstanding - this.#capacity <= this.#highWaterMark / 2) {
       this.#needsDrain = false;
+      this.#channels.queueFilled(false, outstanding);
       this.emit('drain');
     }
     if (outstanding === 0 && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle();

@@ -65,8 +65,9 @@ export class RuntimeLocks implements AgentLocks {
     taskName: (pool: number, id: number) => { readonly task: string; readonly pool: string } | undefined,
   ) {
     const { kernel, platform } = agent;
-    this.#violations = new Violations(({ kind, message }) =>
-      platform.warn(`heddle locks (${kind})`, message),
+    this.#violations = new Violations(
+      ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
+      platform.eventChannel('heddle:lock:violation'),
     );
     const resolver = new DeadlockResolver(kernel, true, options.strategy);
     this.space = new LockSpace(

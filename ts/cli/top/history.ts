@@ -95,8 +95,8 @@ function addSample(state: PoolState, atMs: number, pool: TopPool): void {
     const ms = atMs - last.atMs;
     keep(state.throughput, ((pool.completed - last.pool.completed) / ms) * 1000);
     for (const worker of pool.workers) addLane(state, worker, last.pool, ms);
+    keep(state.queued, queuedIn(pool));
   }
-  keep(state.queued, queuedIn(pool));
   for (const id of state.lanes.keys())
     if (!pool.workers.some((worker) => worker.id === id)) state.lanes.delete(id);
   state.samples.push({ atMs, pool });
