@@ -260,7 +260,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       onSizeChanged: () => this.#updateCapacity(),
       onStartFailure: (error, fatal) => {
         this.#report(error);
-        if (fatal) this.#submissions.rejectAll(() => error);
+        if (!fatal) return;
+        this.#submissions.rejectAll(() => error);
+        this.#onSettled();
       },
     });
     this.#updateCapacity();
