@@ -256,7 +256,7 @@ const BANS: readonly Ban[] = [
   },
   {
     in: /^ts\//,
-    except: /^ts\/(cli|platform)\//,
+    except: /^ts\/(cli|platform)\/|\.browser\.ts$/,
     call: /\bconsole\s*\.\s*\w+/,
     instead: 'an event of the pool, or an error',
     sample: { path: 'ts/pool/pool.ts', text: 'console.log(1);' },

@@ -9,6 +9,7 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { addMapCommand } from './map-command.ts';
 import { addTopCommand } from './top-command.ts';
+import { addTopologyCommand } from './topology-command.ts';
 import { UsageError } from './usage-error.ts';
 
 const EXIT_USAGE = 2;
@@ -28,6 +29,7 @@ const setExitCode = (code: number): void => {
 };
 addMapCommand(program, setExitCode);
 addTopCommand(program, setExitCode);
+addTopologyCommand(program, setExitCode);
 
 try {
   await program.parseAsync();

@@ -7,13 +7,22 @@ type Listener = (violation: LockViolation) => void;
 export class Violations {
   readonly #listeners = new Set<Listener>();
   readonly #warn: (violation: LockViolation) => void;
+  readonly #tellHost: (violation: LockViolation) => boolean;
 
   readonly #channel: EventChannel;
 
-  /** `channel`: where the host lets others listen as well. */
-  constructor(warn: (violation: LockViolation) => void, channel: EventChannel) {
+  /**
+   * @param channel - where the host lets others listen as well
+   * @param tellHost - is told first; true: somebody has heard, so that no warning is needed
+   */
+  constructor(
+    warn: (violation: LockViolation) => void,
+    channel: EventChannel,
+    tellHost: (violation: LockViolation) => boolean = () => false,
+  ) {
     this.#warn = warn;
     this.#channel = channel;
+    this.#tellHost = tellHost;
   }
 
   listen(listener: Listener): () => void {
@@ -23,7 +32,8 @@ export class Violations {
 
   report(violation: LockViolation): void {
     if (this.#channel.hasSubscribers) this.#channel.publish(violation);
-    if (this.#listeners.size === 0) this.#warn(violation);
+    const isHeard = this.#tellHost(violation);
+    if (this.#listeners.size === 0 && !isHeard) this.#warn(violation);
     for (const listener of [...this.#listeners]) {
       try {
         listener(violation);

@@ -10,7 +10,8 @@ import { checkOptions, describe, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
-import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
+import { systemsCheck } from '../systems/check.ts';
+import type { ConcurrencyInstrumenter, SystemsProvider } from '../systems/provider.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
@@ -27,6 +28,8 @@ export interface RuntimeOptions {
   readonly memoryBytes?: number;
   /** What is checked of locks, and how many there may be. */
   readonly locks?: LocksOptions;
+  /** What the runtime knows of the machine and the container. Default: what is detected, `NodeSystems` or `BrowserSystems`. */
+  readonly systems?: SystemsProvider;
 }
 
 /** What another thread needs to join a runtime; structured-cloneable. */
@@ -49,6 +52,7 @@ export class Runtime implements AsyncDisposable {
   readonly #pools = new Set<TaskPool<never>>();
   #monitor: AtomicMonitor | undefined;
   #instrumenter: ConcurrencyInstrumenter | undefined;
+  readonly #leaveSystems: () => void;
   #disposed = false;
 
   /** @internal Use {@link createRuntime}. */
@@ -64,6 +68,7 @@ export class Runtime implements AsyncDisposable {
       }
       return undefined;
     });
+    this.#leaveSystems = agent.systems.attach({ locks: this.#locks.manager, pools: () => this.#pools });
   }
 
   /**
@@ -82,7 +87,8 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
-    return this.#instrumenter === undefined ? pool : pool.instrument(this.#instrumenter);
+    const measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
+    return this.#instrumenter === undefined ? measured : measured.instrument(this.#instrumenter);
   }
 
   /**
@@ -133,7 +139,8 @@ export class Runtime implements AsyncDisposable {
   mutex(name: string, options: MutexOptions = {}): ContextMutex {
     this.#assertOpen('open a lock');
     const mutex = new ContextMutex(this.#locks.space.open(name, options), options);
-    return this.#instrumenter === undefined ? mutex : this.#instrumenter.instrumentMutex(mutex);
+    const measured = this.systems.instrumentMutex(mutex);
+    return this.#instrumenter === undefined ? measured : this.#instrumenter.instrumentMutex(measured);
   }
 
   /**
@@ -196,6 +203,11 @@ export class Runtime implements AsyncDisposable {
     return [...this.#pools];
   }
 
+  /** What the runtime knows of the machine and the container, and tells of failures and violations. */
+  get systems(): SystemsProvider {
+    return this.#agent.systems;
+  }
+
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
@@ -227,6 +239,7 @@ export class Runtime implements AsyncDisposable {
     this.#locks.close();
     this.#cells.close();
     forgetRuntime(this);
+    this.#leaveSystems();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 
@@ -244,12 +257,17 @@ export class Runtime implements AsyncDisposable {
 /**
  * Makes a runtime on a platform.
  *
+ * @param detect - finds out about the system when no option says
  * @throws {NotIsolatedError} ERR_NOT_ISOLATED where there is no shared memory.
  */
-export async function openRuntime(platform: Platform, options: RuntimeOptions = {}): Promise<Runtime> {
+export async function openRuntime(
+  platform: Platform,
+  detect: () => SystemsProvider,
+  options: RuntimeOptions = {},
+): Promise<Runtime> {
   checkOptions(
     options,
-    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck },
+    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck, systems: systemsCheck },
     'createRuntime()',
   );
   const memory = createMemory(options.memoryBytes ?? platform.defaultMemoryBytes);
@@ -259,7 +277,12 @@ export async function openRuntime(platform: Platform, options: RuntimeOptions = 
   configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  const runtime = new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch, locks);
+  const systems = options.systems ?? detect();
+  const runtime = new Runtime(
+    createAgent(kernel, platform, systems, createClock(offset, epoch)),
+    epoch,
+    locks,
+  );
   noteRuntime(runtime);
   return runtime;
 }

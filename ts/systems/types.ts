@@ -17,15 +17,18 @@ export interface Degradation {
 export interface NodeHints {
   /** The operating system's number; numbers may have gaps. */
   readonly id: number;
-  /** Online CPUs, rising. Empty for a node that has memory only. */
+  /** Its CPUs that this process may use, rising. Empty for a node that has memory only, or whose CPUs are not allowed. */
   readonly cpus: readonly number[];
   /** Memory of the node; 0 for one without memory. */
   readonly memoryBytes: number;
+  /** The memory is that of a device, such as a GPU: nothing should be placed there unasked. */
+  readonly isDeviceMemory?: true;
 }
 
 /** One package: what sits in one socket. */
 export interface PackageHints {
   readonly id: number;
+  /** Its CPUs that this process may use, rising. Empty when only memory of it is allowed. */
   readonly cpus: readonly number[];
 }
 
@@ -34,7 +37,7 @@ export interface CoreHints {
   /** Number within its package, where the system tells one. */
   readonly id: number;
   readonly packageId: number;
-  /** Online hardware threads, rising. */
+  /** Hardware threads that this process may use, rising. */
   readonly cpus: readonly number[];
   /** Of hybrid processors. */
   readonly kind?: 'performance' | 'efficiency';
@@ -45,23 +48,23 @@ export interface CacheHints {
   readonly level: number;
   readonly type: 'data' | 'instruction' | 'unified';
   readonly sizeBytes: number;
-  /** Online CPUs that share it, rising. */
+  /** CPUs that this process may use and that share it, rising. */
   readonly cpus: readonly number[];
 }
 
-/** What a scheduler needs to know of the machine. CPU and node numbers are the operating system's. Plain data but for `distance`. */
+/** What a scheduler needs to know of the machine: what this process may use of it. CPU and node numbers are the operating system's. Plain data but for `distance`. */
 export interface TopologyHints {
   /** Where it comes from. `'os'`: CPU count only; nodes, cores and packages are then assumed. */
   readonly source: 'sysfs' | 'os' | 'browser' | 'static';
-  /** Online CPUs, rising. */
+  /** CPUs that this process may use, rising: online, and left by affinity and cpuset. Never empty. */
   readonly cpus: readonly number[];
-  /** Of these, the ones that this process may use: affinity and cpuset. Never empty. */
-  readonly allowedCpus: readonly number[];
+  /** All online CPUs, rising, also those that this process may not use. */
+  readonly onlineCpus: readonly number[];
   /** CPUs that are there but switched off. */
   readonly offlineCpus: readonly number[];
-  /** Online CPUs that the kernel's scheduler leaves alone (`isolcpus`). */
+  /** Of `cpus`, those that the kernel's scheduler leaves alone (`isolcpus`). */
   readonly isolatedCpus: readonly number[];
-  /** Online NUMA nodes by rising id; at least one. */
+  /** NUMA nodes by rising id whose memory this process may use; at least one. */
   readonly nodes: readonly NodeHints[];
   readonly packages: readonly PackageHints[];
   readonly cores: readonly CoreHints[];
