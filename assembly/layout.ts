@@ -208,7 +208,7 @@ export const CELL_NAME_LENGTH: u32 = 12;
 export const CELL_NAME: u32 = 16;
 export const CELL_NAME_CAPACITY: u32 = 176;
 export const CELL_VALUE: u32 = 192;
-/** 1 from the moment on that somebody counts its operations (ts/metrics/monitor.ts). */
+/** 1 from the moment on that somebody counts its operations (ts/metrics/atomic-monitor.ts). */
 export const CELL_TRACKED: u32 = 196;
 /** Operations since then, by all threads; i64. */
 export const CELL_OPERATIONS: u32 = 200;

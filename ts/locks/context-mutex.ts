@@ -88,6 +88,8 @@ export class ContextMutex {
   readonly #active: ActiveOwner;
   /** Nothing is written down. */
   readonly #isPlain: boolean;
+  /** Nothing but holds are counted. */
+  readonly #onlyCounts: boolean;
   /** Nor is blocking refused. */
   readonly #isPlainSync: boolean;
 
@@ -106,6 +108,7 @@ export class ContextMutex {
     this.#record = HoldRecord.for(core, observers, this.isMetered);
     this.#active = space.owners.active;
     this.#isPlain = this.#record === undefined;
+    this.#onlyCounts = this.#record?.onlyCounts === true;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
     this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
   }
@@ -137,7 +140,17 @@ export class ContextMutex {
         return YES;
       }
     }
+    if (ctx === undefined && this.#onlyCounts && this.#takeCounted()) return YES;
     return this.#lockSlow(ctx, false);
+  }
+
+  /** Takes the lock if it is free, nothing is to be checked, and nothing to be done but to count. */
+  #takeCounted(): boolean {
+    const owner = this.#active.address;
+    const isChecked = this.#order !== undefined && this.#u32[(owner + OWNER_HELD) >>> 2] !== 0;
+    if (isChecked || this.#calls.tryLock(this.#address, owner) !== LOCK_TAKEN) return false;
+    this.#record!.begin(owner);
+    return true;
   }
 
   /**
@@ -192,6 +205,8 @@ export class ContextMutex {
         return true;
       }
     }
+    if (ctx === undefined && this.#onlyCounts && this.#core.space.host.mayBlock && this.#takeCounted())
+      return true;
     return this.#lockSyncSlow(ctx ?? NO_CONTEXT);
   }
 

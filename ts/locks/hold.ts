@@ -48,6 +48,11 @@ export class HoldRecord {
     return new HoldRecord(core, observers, holdMs, isMetered);
   }
 
+  /** Is there nothing to do but to count? */
+  get onlyCounts(): boolean {
+    return this.#isMetered && !this.#keepsStack && this.#observers.length === 0;
+  }
+
   /** The owner has just taken the lock. */
   begin(owner: number): void {
     const { space, address } = this.#core;
