@@ -1,8 +1,5 @@
-import type { Attributes, Collector, DurationPoint } from './collector.ts';
+import type { Collector, DurationPoint } from './collector.ts';
 import { DEFINITIONS, type MetricKey } from './definitions.ts';
-
-/** Seconds and nanoseconds since 1970, as OpenTelemetry has them. */
-type HrTime = [seconds: number, nanoseconds: number];
 
 /** A metric of histograms, in the shape of the SDK's `HistogramMetricData`. */
 export interface DurationMetric {
@@ -20,9 +17,10 @@ export interface DurationMetric {
   /** HISTOGRAM. */
   readonly dataPointType: 0;
   readonly dataPoints: {
-    readonly startTime: HrTime;
-    readonly endTime: HrTime;
-    readonly attributes: Attributes;
+    /** Seconds and nanoseconds since 1970. */
+    readonly startTime: [number, number];
+    readonly endTime: [number, number];
+    readonly attributes: Readonly<Record<string, string>>;
     readonly value: {
       readonly count: number;
       readonly sum: number;
@@ -50,7 +48,7 @@ export interface DurationProducer {
   collect(): Promise<DurationCollection>;
 }
 
-const hrTime = (ms: number): HrTime => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)];
+const hrTime = (ms: number): [number, number] => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)];
 
 /** Hands the histograms of a collector to metric readers. */
 export function producerOf(collector: Collector): DurationProducer {
@@ -71,7 +69,7 @@ function metricOf(
   key: MetricKey,
   points: readonly DurationPoint[],
   boundaries: readonly number[],
-  endTime: HrTime,
+  endTime: [number, number],
 ): DurationMetric {
   const { name, description, unit } = DEFINITIONS[key];
   return {

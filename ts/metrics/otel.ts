@@ -18,7 +18,8 @@ import { type BucketOption, DEFINITIONS, type MetricKey } from './definitions.ts
 import { type DurationProducer, producerOf } from './otel-producer.ts';
 import { SharedInstrumenter } from './shared-instrumenter.ts';
 
-export type { DurationProducer } from './otel-producer.ts';
+export type { BucketOption } from './definitions.ts';
+export type { DurationCollection, DurationMetric, DurationProducer } from './otel-producer.ts';
 
 /** Options of {@link otelInstrumenter}. */
 export interface OtelOptions {

@@ -18,6 +18,8 @@ import { type Attributes, Collector, type DurationPoint } from './collector.ts';
 import { type BucketOption, DEFINITIONS, type MetricDefinition, type MetricKey } from './definitions.ts';
 import { SharedInstrumenter } from './shared-instrumenter.ts';
 
+export type { BucketOption } from './definitions.ts';
+
 /** Options of {@link prometheusInstrumenter}. */
 export interface PrometheusOptions {
   /** Where the metrics are registered. Default: prom-client's global registry. */

@@ -13,8 +13,10 @@ import type { Collector } from './collector.ts';
  * it is, a mutex as a handle that counts, an atomic as it is.
  */
 export class SharedInstrumenter implements ConcurrencyInstrumenter {
+  /** @internal What the exporter reads. */
   protected readonly collector: Collector;
 
+  /** @internal */
   constructor(collector: Collector) {
     this.collector = collector;
   }
