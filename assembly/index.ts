@@ -48,9 +48,9 @@ export {
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
-export { addReach, placeWorker, sealPlacement } from './placement';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
-export { anyQueued, anyQueuedFor, queueDepth } from './queued';
+export { addReach, placeWorker, sealPlacement } from './placement';
+export { anyQueued, anyQueuedFor, queueDepth, queueDepthOf } from './queued';
 export { isReferenced, reap, recover } from './recovery';
 export {
   enterIdle,

@@ -120,6 +120,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['ts/locks'],
   [
     'ts/pool',
+    'ts/metrics',
     'ts/runtime',
     'ts/worker',
     'ts/systems',

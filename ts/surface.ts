@@ -29,9 +29,11 @@ export {
   WorkerExitedError,
   type WorkerExitedOptions,
 } from './errors.ts';
+export type { Histogram } from './kernel/histogram.ts';
 export { ContextMutex } from './locks/context-mutex.ts';
 export type { LockEdge, LockGraph, LockNode } from './locks/lock-graph.ts';
 export type { LockHierarchy, LockManager, LockReference, OrderStatistics } from './locks/lock-manager.ts';
+export type { LockMetrics } from './locks/lock-meter.ts';
 export type { HierarchyRule } from './locks/order-rules.ts';
 export { LockOwner } from './locks/owners.ts';
 export type { DeadlockResolver } from './locks/resolver.ts';
@@ -50,6 +52,7 @@ export type {
   ResolutionAction,
   ResolutionStrategy,
 } from './locks/types.ts';
+export type { ConcurrencyMonitor } from './metrics/atomic-monitor.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
 export { lockPolicyCRDManifest } from './policy/crd.ts';
 export { parseLockPolicy } from './policy/document.ts';
@@ -63,10 +66,10 @@ export type {
   RetryPolicySpec,
 } from './policy/types.ts';
 export { LockPolicyValidator, type PolicyValidatorOptions } from './policy/validator.ts';
+export type { TaskCallEvent, TaskSettleEvent, WorkerStartEvent } from './pool/pool-channels.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
-  Histogram,
   MapOptions,
   PoolConfig,
   PoolEvents,

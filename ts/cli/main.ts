@@ -10,6 +10,7 @@ import { Command, CommanderError } from 'commander';
 import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
 import { addPolicyCommand } from './policy-command.ts';
+import { addTopCommand } from './top-command.ts';
 import { addTopologyCommand } from './topology-command.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -30,6 +31,7 @@ const setExitCode = (code: number): void => {
 };
 addMapCommand(program, setExitCode);
 addPolicyCommand(program, setExitCode);
+addTopCommand(program, setExitCode);
 addTopologyCommand(program, setExitCode);
 addLocksCommand(program, setExitCode);
 

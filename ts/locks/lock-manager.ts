@@ -3,6 +3,7 @@ import { describe, func, string } from '../options.ts';
 import { graphOf } from './hierarchy.ts';
 import type { HoldWatch } from './hold-watch.ts';
 import type { LockGraph } from './lock-graph.ts';
+import type { LockMeter, LockMetrics } from './lock-meter.ts';
 import type { OrderChecker } from './order-checks.ts';
 import { declaredRules, type HierarchyRule, RuleSet } from './order-rules.ts';
 import type { DeadlockResolver } from './resolver.ts';
@@ -68,6 +69,25 @@ export class LockManager implements LockHierarchy {
    */
   snapshot(): LockManagerSnapshot {
     return snapshotOf(this.#space);
+  }
+
+  /** What was counted of metered locks, and of deadlocks, in all threads: one read of shared memory. See {@link ContextMutex.metered}. */
+  metrics(): LockMetrics {
+    return this.#space.meter.metrics();
+  }
+
+  /** @internal What counts. */
+  get meter(): LockMeter {
+    return this.#space.meter;
+  }
+
+  /**
+   * Meters all locks, in every handle that any thread opens from now on.
+   *
+   * @throws {MemoryFullError} ERR_MEMORY_FULL.
+   */
+  meterAll(): void {
+    this.#space.meter.meterAll();
   }
 
   /**

@@ -67,6 +67,7 @@ export class RuntimeLocks implements AgentLocks {
     const { kernel, platform, systems } = agent;
     this.#violations = new Violations(
       ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
+      platform.eventChannel('heddle:lock:violation'),
       (violation) => systems.reportViolation(violation),
     );
     const resolver = new DeadlockResolver(kernel, true, options.strategy);

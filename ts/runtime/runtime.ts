@@ -5,6 +5,7 @@ import { ContextMutex } from '../locks/context-mutex.ts';
 import type { LockManager } from '../locks/lock-manager.ts';
 import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
+import { AtomicMonitor, type ConcurrencyMonitor } from '../metrics/atomic-monitor.ts';
 import { checkOptions, describe, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
 import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
@@ -12,12 +13,13 @@ import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
 import { systemsCheck } from '../systems/check.ts';
-import type { AppliedPolicy, SystemsProvider } from '../systems/provider.ts';
+import type { AppliedPolicy, ConcurrencyInstrumenter, SystemsProvider } from '../systems/provider.ts';
 import type { ResourceLimit } from '../systems/types.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { type AISchedulerOptions, AIWorkScheduler } from './ai-scheduler.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
+import { forgetRuntime, noteRuntime } from './live-runtimes.ts';
 import { configureLocks, locksCheck, RuntimeLocks } from './locks.ts';
 import { createSharedArrays, type SharedArrays, type SharedArrayType } from './shared-arrays.ts';
 
@@ -59,6 +61,8 @@ export class Runtime implements AsyncDisposable {
   readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
   readonly #poolListeners = new Set<() => void>();
+  #monitor: AtomicMonitor | undefined;
+  #instrumenter: ConcurrencyInstrumenter | undefined;
   readonly #leaveSystems: () => void;
   #disposed = false;
 
@@ -102,7 +106,8 @@ export class Runtime implements AsyncDisposable {
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
     for (const listener of this.#poolListeners) listener();
-    return pool;
+    const measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
+    return this.#instrumenter === undefined ? measured : measured.instrument(this.#instrumenter);
   }
 
   /**
@@ -174,7 +179,9 @@ export class Runtime implements AsyncDisposable {
    */
   mutex(name: string, options: MutexOptions = {}): ContextMutex {
     this.#assertOpen('open a lock');
-    return new ContextMutex(this.#locks.space.open(name, options), options);
+    const mutex = new ContextMutex(this.#locks.space.open(name, options), options);
+    const measured = this.systems.instrumentMutex(mutex);
+    return this.#instrumenter === undefined ? measured : this.#instrumenter.instrumentMutex(measured);
   }
 
   /**
@@ -223,6 +230,35 @@ export class Runtime implements AsyncDisposable {
     return this.#agent.systems.applyLockPolicy(policy);
   }
 
+  /** Counts operations on atomics. */
+  get monitor(): ConcurrencyMonitor {
+    this.#monitor ??= new AtomicMonitor();
+    return this.#monitor;
+  }
+
+  /**
+   * Instruments all that there is: the pools that are open and those that will be, the mutexes that {@link Runtime.mutex} gives out from now on, and the locks that tasks
+   * open ({@link LockManager.meterAll}). Atomics only one by one.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter; ERR_MEMORY_FULL, ERR_POOL_CLOSED.
+   */
+  instrument(instrumenter: ConcurrencyInstrumenter): void {
+    this.#assertOpen('instrument');
+    if (typeof instrumenter?.instrumentMutex !== 'function')
+      throw new InvalidTypeError(
+        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
+      );
+    for (const pool of this.#pools) pool.instrument(instrumenter);
+    this.#instrumenter = instrumenter;
+    this.locks.meterAll();
+    instrumenter.instrumentLocks?.(this.locks);
+  }
+
+  /** The pools that are open. */
+  get pools(): readonly TaskPool<never>[] {
+    return [...this.#pools];
+  }
+
   /** What the runtime knows of the machine and the container, and tells of failures and violations. */
   get systems(): SystemsProvider {
     return this.#agent.systems;
@@ -257,6 +293,8 @@ export class Runtime implements AsyncDisposable {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#locks.close();
+    this.#cells.close();
+    forgetRuntime(this);
     this.#leaveSystems();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
@@ -307,5 +345,7 @@ export async function openRuntime(
   const epoch = performance.now() + offset;
   const agent = createAgent(kernel, platform, systems, createClock(offset, epoch));
   agent.budget = budget;
-  return new Runtime(agent, epoch, locks);
+  const runtime = new Runtime(agent, epoch, locks);
+  noteRuntime(runtime);
+  return runtime;
 }

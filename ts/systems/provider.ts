@@ -52,6 +52,8 @@ export interface ConcurrencyInstrumenter {
   instrumentPool<P extends TaskPool<never>>(pool: P): P;
   /** The atomic, its operations counted. */
   instrumentAtomic<A extends AtomicInt32>(atomic: A): A;
+  /** All locks of a runtime are metered from now on: `Runtime.instrument` tells it. */
+  instrumentLocks?(locks: LockManager): void;
 }
 
 /** What a provider may do to a runtime that uses it. */
