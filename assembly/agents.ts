@@ -15,6 +15,7 @@ import {
   AGENT_NODE,
   AGENT_POOL,
   AGENT_RANDOM,
+  AGENT_REACH,
   AGENT_SIZE,
   AGENT_STATE,
   AGENTS,
@@ -27,9 +28,9 @@ import {
   LANE_AGENT,
   LANE_DEQUES,
   LANE_KIND,
-  LANE_NODE,
-  LANE_NODES,
   LANE_POOL,
+  LANE_QUEUE,
+  LANE_QUEUES,
   LAYOUT_VERSION,
   MAGIC,
   MAX_AGENTS,
@@ -39,19 +40,23 @@ import {
   OWNER_POOL,
   POOL_CLASS_MASK,
   POOL_ID,
-  POOL_NODES,
+  POOL_QUEUES,
   POOL_SIZE,
   POOL_STATE,
   POOL_SUBMITTER_HIGH,
   POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKER_LANES,
+  POOL_WORKER_QUEUES,
   POOL_WORKERS,
   POOLS,
+  ROW_LOCAL,
+  ROW_MAY,
   SPAN_SHIFT,
   SPAN_SIZE,
   SPAN_TABLE,
 } from './layout';
+import { rowOf } from './placement';
 import { claimSpans, releaseAllOf } from './spans';
 import { AGENT_FREE, AGENT_LIVE, KIND_SUBMITTER, KIND_WORKER, POOL_FREE, POOL_OPEN } from './status';
 
@@ -91,15 +96,20 @@ export function agentAt(id: u32): usize {
   return AGENTS + id * AGENT_SIZE;
 }
 
-/** Opens a pool over `nodes` NUMA nodes. Returns its address, or 0 when all are taken. */
-export function openPool(nodes: u32): usize {
+/**
+ * Opens a pool whose submitters have `queues` queues of each class: 1, or one more than the NUMA nodes that it tells apart. Returns its address, or 0
+ * when all are taken.
+ */
+export function openPool(queues: u32): usize {
   for (let id: u32 = 0; id < MAX_POOLS; id++) {
     const pool: usize = POOLS + id * POOL_SIZE;
-    // mutant OPEN_POOL_WITHOUT_CAS: { if (load32(pool + POOL_STATE) != POOL_FREE) continue; store32(pool + POOL_STATE, POOL_OPEN); store<u32>(pool + POOL_ID, id); store<u32>(pool + POOL_NODES, nodes); return pool; }
+    // mutant OPEN_POOL_WITHOUT_CAS: { if (load32(pool + POOL_STATE) != POOL_FREE) continue; store32(pool + POOL_STATE, POOL_OPEN); store<u32>(pool + POOL_ID, id); store<u32>(pool + POOL_QUEUES, queues); return pool; }
     if (load32(pool + POOL_STATE) == POOL_FREE && cas32(pool + POOL_STATE, POOL_FREE, POOL_OPEN)) {
       memory.fill(pool + 4, 0, POOL_SIZE - 4);
       store<u32>(pool + POOL_ID, id);
-      store<u32>(pool + POOL_NODES, nodes);
+      store<u32>(pool + POOL_QUEUES, queues);
+      store<u64>(rowOf(pool, 0) + ROW_MAY, ~(0 as u64));
+      store<u64>(rowOf(pool, 0) + ROW_LOCAL, ~(0 as u64));
       return pool;
     }
   }
@@ -134,7 +144,9 @@ export function joinAsWorker(agent: usize, pool: usize, index: u32): usize {
     lane = newLane(pool, CLASSES * 2);
     if (lane == 0) return 0;
   }
-  describeLane(lane, KIND_WORKER, agent, pool, 2);
+  const queue: u32 = load<u8>(pool + POOL_WORKER_QUEUES + index);
+  describeLane(lane, KIND_WORKER, agent, pool, queue, 2);
+  store<u32>(agent + AGENT_REACH, queue == 0 ? 0 : (rowOf(pool, queue) as u32));
   store<u32>(agent + AGENT_POOL, pool as u32);
   store<u32>(agent + AGENT_LANE, lane as u32);
   store<u32>(agent + AGENT_BIT, index);
@@ -147,13 +159,13 @@ export function joinAsWorker(agent: usize, pool: usize, index: u32): usize {
 
 /** Gives a submitter its lane in a pool. Returns it, or 0 when the memory or the pool's table is full. */
 export function joinAsSubmitter(agent: usize, pool: usize): usize {
-  const nodes = load<u32>(pool + POOL_NODES);
+  const queues = load<u32>(pool + POOL_QUEUES);
   for (let i: u32 = 0; i < MAX_SUBMITTERS; i++) {
     const place = pool + POOL_SUBMITTER_LANES + (i << 2);
     if (load32(place) != 0) continue;
-    const lane = newLane(pool, CLASSES * nodes);
+    const lane = newLane(pool, CLASSES * queues);
     if (lane == 0) return 0;
-    describeLane(lane, KIND_SUBMITTER, agent, pool, nodes);
+    describeLane(lane, KIND_SUBMITTER, agent, pool, 0, queues);
     store32(place, lane as u32);
     if (load32(pool + POOL_SUBMITTER_HIGH) <= i) store32(pool + POOL_SUBMITTER_HIGH, i + 1);
     return lane;
@@ -161,12 +173,12 @@ export function joinAsSubmitter(agent: usize, pool: usize): usize {
   return 0;
 }
 
-function describeLane(lane: usize, kind: u32, agent: usize, pool: usize, nodes: u32): void {
+function describeLane(lane: usize, kind: u32, agent: usize, pool: usize, queue: u32, queues: u32): void {
   store<u32>(lane + LANE_KIND, kind);
   store<u32>(lane + LANE_AGENT, agent as u32);
   store<u32>(lane + LANE_POOL, pool as u32);
-  store<u32>(lane + LANE_NODE, load<u32>(agent + AGENT_NODE));
-  store<u32>(lane + LANE_NODES, nodes);
+  store<u32>(lane + LANE_QUEUE, queue);
+  store<u32>(lane + LANE_QUEUES, queues);
 }
 
 /**
@@ -176,9 +188,9 @@ function describeLane(lane: usize, kind: u32, agent: usize, pool: usize, nodes: 
 export const FORKS: u32 = 0;
 export const BATCHES: u32 = 1;
 
-/** Deque of a class in a lane: of a worker FORKS or BATCHES, of a submitter that of a node. */
-export function dequeOf(lane: usize, qosClass: u32, node: u32): usize {
-  return lane + LANE_DEQUES + (node * CLASSES + qosClass) * DEQUE_SIZE;
+/** Deque of a class in a lane: of a worker FORKS or BATCHES, of a submitter that of a queue's number. */
+export function dequeOf(lane: usize, qosClass: u32, queue: u32): usize {
+  return lane + LANE_DEQUES + (queue * CLASSES + qosClass) * DEQUE_SIZE;
 }
 
 /** Says that tasks of a class exist in the pool. */

@@ -48,10 +48,11 @@ export {
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
+export { addReach, placeWorker, sealPlacement } from './placement';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
+export { anyQueued, anyQueuedFor, queueDepth } from './queued';
 export { isReferenced, reap, recover } from './recovery';
 export {
-  anyQueued,
   enterIdle,
   enterJoin,
   exitIdle,
@@ -62,7 +63,6 @@ export {
   helpOwn,
   hungry,
   leaveJoin,
-  queueDepth,
   search,
   startSearch,
   statusOf,
@@ -70,6 +70,7 @@ export {
   submit,
   take,
   takeBack,
+  takeOut,
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';

@@ -54,6 +54,8 @@ export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
 export const HEADER_LOCK_GATE: u32 = HEADER + 384;
 /** The first number that was given back, or 0; LOCK_NEXT of its record has the next. At the gate. */
 export const HEADER_LOCK_FREE: u32 = HEADER + 388;
+/** Written and never read: for a note that nobody needs. */
+export const HEADER_NOWHERE: u32 = HEADER + 392;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -86,6 +88,8 @@ export const AGENT_ID: u32 = 24;
 export const AGENT_TRACE: u32 = 28;
 /** First span of slots that this agent owns, linked by SPAN_SLOTS_NEXT. */
 export const AGENT_SLOT_SPANS: u32 = 32;
+/** Row of the worker's NUMA node in its pool (POOL_ROWS), or 0: the pool's workers are not placed. Written when the worker joined. */
+export const AGENT_REACH: u32 = 36;
 
 export const AGENT_PARK: u32 = 64;
 export const AGENT_DOORBELL: u32 = 128;
@@ -155,7 +159,7 @@ export const COUNTER_BORN_MS: u32 = AGENT_COUNTERS + 104;
 
 export const MAX_POOLS: u32 = 32; // model: 2
 export const POOLS: u32 = AGENTS_END;
-export const POOL_SIZE: u32 = 2048;
+export const POOL_SIZE: u32 = 4096; // model: 2048
 export const POOLS_END: u32 = POOLS + MAX_POOLS * POOL_SIZE;
 
 /** Workers of one pool: the idle and the searching set are one 64-bit word each. */
@@ -164,21 +168,26 @@ export const MAX_SUBMITTERS: u32 = 64;
 export const CLASSES: u32 = 3; // model: 1
 
 /*
- *   line 0    state id node-count worker-high submitter-high class-mask
+ *   line 0    state id queues worker-high submitter-high class-mask bounded
  *   line 1    idle, joining, looping set   i64 each, bit = worker
  *   line 2    searching set  i64, bit = worker
  *   192       agent of each worker       64 x u32
+ *   448       queue of each worker's node  64 x u8, 0 where workers are not placed
  *   512       lane of each worker        64 x u32
  *   768       lane of each submitter     64 x u32
+ *   1024      a row for each queue       ROW_SIZE each
  */
 export const POOL_STATE: u32 = 0;
 export const POOL_ID: u32 = 4;
-export const POOL_NODES: u32 = 8;
+/** Queues of each class in a submitter's lane: number 0 for tasks that may run anywhere, then one for each NUMA node. */
+export const POOL_QUEUES: u32 = 8;
 /** One more than the highest worker index ever used. */
 export const POOL_WORKER_HIGH: u32 = 12;
 export const POOL_SUBMITTER_HIGH: u32 = 16;
 /** Bit c set: a task of QoS class c was submitted at least once, so class c is worth a look. */
 export const POOL_CLASS_MASK: u32 = 20;
+/** 1: some worker may not take everything, so who wakes or sleeps must ask who may take what (placement.ts). */
+export const POOL_BOUNDED: u32 = 24;
 export const POOL_IDLE: u32 = 64;
 /** Workers that sleep in a join: forks may wake them, submitted tasks may not (they would start foreign work under a join). */
 export const POOL_JOINING: u32 = 72;
@@ -187,7 +196,30 @@ export const POOL_LOOPING: u32 = 80;
 export const POOL_SEARCHING: u32 = 128;
 export const POOL_WORKERS: u32 = 192;
 export const POOL_WORKER_LANES: u32 = 512;
+export const POOL_WORKER_QUEUES: u32 = 448;
 export const POOL_SUBMITTER_LANES: u32 = 768;
+export const POOL_ROWS: u32 = 1024;
+
+/** NUMA nodes that one pool tells apart. */
+export const MAX_NODES: u32 = 31; // model: 3
+/*
+ * A row, of queue q: who may take what belongs to it; and, for a node's queue, which queues the workers of that node look into. Written while no
+ * worker runs (placement.ts).
+ *
+ *        0             8             16      20                     52
+ *        +-------------+-------------+-------+----------------------+
+ *        | may take    | on the node | count | queues, near to far  |
+ *        +-------------+-------------+-------+----------------------+
+ */
+export const ROW_SIZE: u32 = 64;
+export const ROW_SHIFT: u32 = 6;
+/** Workers (a bit each, i64) that may take what is queued for the node or stands in the deques of its workers. */
+export const ROW_MAY: u32 = 0;
+/** Workers on the node, a bit each; of queue 0 all. */
+export const ROW_LOCAL: u32 = 8;
+export const ROW_COUNT: u32 = 16;
+/** Numbers of queues, a byte each: the node's own first. */
+export const ROW_QUEUES: u32 = 20;
 
 // ---- cells: atomics by name -----------------------------------------------------------------------------------------------------------
 
@@ -233,7 +265,7 @@ export const SLOT_SIZE: u32 = 64;
 export const SLOT_SHIFT: u32 = 6;
 /** Status (4 bits), id of the agent that claimed it (12 bits), generation (16 bits): see slots.ts. */
 export const SLOT_STATE: u32 = 0;
-/** Next in a chain of completions; for a fork, the slot of the task that forked it. */
+/** Next in a chain of completions; for a fork, the slot of the task that forked it; for a queued task with META_PLACED_BIT, the queue it belongs to. */
 export const SLOT_LINK: u32 = 4;
 /** Address of the lane that submitted it and gets it back. */
 export const SLOT_OWNER: u32 = 8;
@@ -262,6 +294,8 @@ export const META_PORT_BIT: u32 = 1 << 19;
 export const META_RANGE_BIT: u32 = 1 << 20;
 /** A fork whose outcome came from a promise. */
 export const META_ASYNC_BIT: u32 = 1 << 21;
+/** Belongs to the queue that stands in SLOT_LINK until the task has an outcome. */
+export const META_PLACED_BIT: u32 = 1 << 22;
 export const META_COUNT_SHIFT: u32 = 24;
 /** Argument count that means: packed in SLOT_BLOCK. */
 export const META_COUNT_PACKED: u32 = 255;
@@ -278,16 +312,17 @@ export const SLOTS_PER_SPAN: u32 = SPAN_SIZE / SLOT_SIZE;
 // ---- lanes: the queues of one thread in one pool -------------------------------------------------------------------------------------------
 
 /*
- *   line 0   kind agent pool node node-count             written when the lane is taken over
+ *   line 0   kind agent pool queue queue-count           written when the lane is taken over
  *   line 1   head of the completions that came back       completions.ts
- *   128      deques, each DEQUE_SIZE: of a worker CLASSES x { forks, batches }, of a submitter CLASSES x nodes
+ *   128      deques, each DEQUE_SIZE: of a worker CLASSES x { forks, batches }, of a submitter CLASSES x queues
  */
 export const LANE_KIND: u32 = 0;
 export const LANE_AGENT: u32 = 4;
 export const LANE_POOL: u32 = 8;
-export const LANE_NODE: u32 = 12;
-/** Deques of each class: 2 for a worker, one a NUMA node for a submitter. */
-export const LANE_NODES: u32 = 16;
+/** Of a worker: the queue of its node, 0 where workers are not placed. */
+export const LANE_QUEUE: u32 = 12;
+/** Deques of each class: 2 for a worker, POOL_QUEUES for a submitter. */
+export const LANE_QUEUES: u32 = 16;
 export const LANE_COMPLETED: u32 = 64;
 export const LANE_DEQUES: u32 = 128;
 

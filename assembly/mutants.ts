@@ -98,6 +98,24 @@ export const MUTANT_NOTIFY_PARKED_ONLY: u32 = 315;
 export const MUTANT_CHOSEN_AND_GONE: u32 = 316;
 /** A forker whose chosen joiner woke by itself tries no other. */
 export const MUTANT_ONE_JOINER_TRIED: u32 = 317;
+/** In a placed pool any idle worker is woken, also one that may not take the task. */
+export const MUTANT_WAKE_ANY_NODE: u32 = 320;
+/** A searcher that may not take the task counts as one that will. */
+export const MUTANT_ANY_SEARCHER_WILL_DO: u32 = 321;
+/** In a bounded pool only the last searcher wakes others for what it leaves. */
+export const MUTANT_HANDOFF_BY_THE_LAST: u32 = 322;
+/** In a bounded pool it wakes one worker in all. */
+export const MUTANT_HANDOFF_TO_ONE: u32 = 323;
+/** In a bounded pool who goes to sleep looks again only if no searcher is left. */
+export const MUTANT_LOOKS_IF_THE_LAST: u32 = 324;
+/** A worker takes a batch from another node's queue into its own deque. */
+export const MUTANT_BATCHES_FROM_ANY_NODE: u32 = 325;
+/** A claim does not ask where the task belongs. */
+export const MUTANT_TAKES_ANY: u32 = 326;
+/** A worker steals from a node beyond its reach. */
+export const MUTANT_STEALS_BEYOND: u32 = 327;
+/** Recovery queues a task where everybody takes it. */
+export const MUTANT_RESCUED_ANYWHERE: u32 = 328;
 
 // ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
 

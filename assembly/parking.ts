@@ -17,6 +17,7 @@
  *      again, before it sleeps.
  * Either the submitter sees the searcher, who will look at the queues after leaving the set; or it sees the idle bit and wakes; or the
  * worker's second look comes after the task was published. If the submitter saw another searcher, that one takes step 2 later.
+ * Where not every worker may take everything, all this holds for each queue by itself (placement.ts).
  * Model: shared design, "park".
  */
 import { and64, cas32, cas64, exchange32, load32, load64, notifyAll, or64, store32, wait32 } from './atomics';
@@ -24,12 +25,17 @@ import {
   AGENT_PARK,
   AGENT_SIZE,
   AGENTS,
+  LANE_QUEUE,
   POOL_IDLE,
   POOL_JOINING,
   POOL_LOOPING,
   POOL_SEARCHING,
   POOL_WORKERS,
+  ROW_LOCAL,
+  ROW_MAY,
+  SLOT_OWNER,
 } from './layout';
+import { rowOf } from './placement';
 import { PARK_EMPTY, PARK_PARKED, PARK_TOKEN } from './status';
 
 /** Tells an agent to look again. Notifies only when it sleeps: V8 takes one lock for the whole process on every notify. */
@@ -64,22 +70,31 @@ export function bit(index: u32): u64 {
   return (1 as u64) << index;
 }
 
-/** Wakes one idle worker of the pool, unless somebody searches already. Called after a task was published (step 1 above). */
-export function wakeOne(pool: usize): void {
+/**
+ * Wakes one idle worker that may take from `queue`, one of the queue's own node if there is one, unless somebody who may searches already. Called
+ * after a task was published there (step 1 above).
+ */
+export function wakeOne(pool: usize, queue: u32): void {
   // mutant WAKE_NOBODY: return;
   // The usual answer first: all are busy. Pairs with announceIdle().
-  if (load64(pool + POOL_IDLE) != 0) wakeSlow(pool);
+  if (load64(pool + POOL_IDLE) != 0) wakeSlow(pool, rowOf(pool, queue));
 }
 
-function wakeSlow(pool: usize): void {
+function wakeSlow(pool: usize, row: usize): void {
+  // mutant WAKE_ANY_NODE: row = rowOf(pool, 0);
+  const may = load<u64>(row + ROW_MAY); // plain: does not change while workers run
   while (true) {
-    const idle = load64(pool + POOL_IDLE);
-    // mutant WAKE_UNTHROTTLED: if (idle != 0) { wake(pool, ctz(idle)); return; }
-    if (idle == 0 || load64(pool + POOL_SEARCHING) != 0) return;
-    // mutant LOOPING_IS_FIRM: { if (wake(pool, ctz(idle))) return; continue; }
+    const idle = load64(pool + POOL_IDLE) & may;
+    // mutant WAKE_UNTHROTTLED: if (idle != 0) { wake(pool, ctz(idle), 0); return; }
+    if (idle == 0) return;
+    const searching = load64(pool + POOL_SEARCHING);
+    // mutant ANY_SEARCHER_WILL_DO: if (searching != 0) return;
+    if ((searching & may) != 0) return;
+    // mutant LOOPING_IS_FIRM: { if (wake(pool, ctz(idle), 0)) return; continue; }
     const firm = idle & ~load64(pool + POOL_LOOPING);
     if (firm != 0) {
-      if (wake(pool, ctz(firm))) return;
+      const near = firm & load<u64>(row + ROW_LOCAL); // plain: as above
+      if (wake(pool, ctz(near != 0 ? near : firm), searching)) return;
     } else {
       // All of them may be busy on their event loops: each is told, none is relied on as the searcher, and we look on.
       wakeLooping(pool, ctz(idle));
@@ -94,12 +109,12 @@ function wakeLooping(pool: usize, index: u64): void {
   unpark(AGENTS + agent * AGENT_SIZE);
 }
 
-/** Makes idle worker `index` the searcher and unparks it. False when a race was lost and the caller should look again. */
-function wake(pool: usize, index: u64): bool {
+/** Makes idle worker `index` a searcher beside `searching` and unparks it. False when a race was lost and the caller should look again. */
+function wake(pool: usize, index: u64, searching: u64): bool {
   const mask = (1 as u64) << index;
   // mutant WAKE_UNTHROTTLED: { or64(pool + POOL_SEARCHING, mask); wakeLooping(pool, index); return true; }
   // The searching bit first: from here on the worker counts as searching, whoever wakes it.
-  if (!cas64(pool + POOL_SEARCHING, 0, mask)) return false;
+  if (!cas64(pool + POOL_SEARCHING, searching, searching | mask)) return false;
   const was = and64(pool + POOL_IDLE, ~mask);
   if ((was & mask) == 0) {
     // mutant KEEP_SEARCHING: return false;
@@ -113,16 +128,19 @@ function wake(pool: usize, index: u64): bool {
   return true;
 }
 
-/** Called after a fork was published: wakes an idle worker, or one that sleeps in a join. Pairs with enterJoin() in scheduler.ts. */
-export function wakeForFork(pool: usize): void {
-  if ((load64(pool + POOL_IDLE) | load64(pool + POOL_JOINING)) != 0) wakeForForkSlow(pool);
+/** Called after `fork` was published: wakes an idle worker, or one that sleeps in a join. Pairs with enterJoin() in scheduler.ts. */
+export function wakeForFork(pool: usize, fork: usize): void {
+  if ((load64(pool + POOL_IDLE) | load64(pool + POOL_JOINING)) == 0) return;
+  // Plain: the lane is the forker's own.
+  wakeForForkSlow(pool, load<u32>(load<u32>(fork + SLOT_OWNER) + LANE_QUEUE));
 }
 
-function wakeForForkSlow(pool: usize): void {
-  wakeOne(pool);
+/** As wakeForFork(), for a fork in the deque of some worker of a node. */
+export function wakeForForkSlow(pool: usize, queue: u32): void {
+  wakeOne(pool, queue);
   // mutant FORK_WAKES_NO_JOINER: return;
   while (true) {
-    const joining = load64(pool + POOL_JOINING);
+    const joining = load64(pool + POOL_JOINING) & load<u64>(rowOf(pool, queue) + ROW_MAY); // plain: as in wakeSlow()
     if (joining == 0) return;
     const mask = joining & (0 - joining);
     // Whoever takes the bit out wakes: one notify for each sleep. A joiner that took its own out may leave without a look, so the next one, then.
@@ -173,7 +191,12 @@ export function endSearch(pool: usize, mask: u64): bool {
   return (and64(pool + POOL_SEARCHING, ~mask) & ~mask) == 0;
 }
 
-/** A worker starts to search on its own account, unless others do already: one searcher finds what there is. */
-export function beginSearch(pool: usize, mask: u64): bool {
-  return cas64(pool + POOL_SEARCHING, 0, mask) || load64(pool + POOL_SEARCHING) == mask;
+/** A worker starts to search on its own account, unless others that may take from its queue do already: one searcher finds what there is. */
+export function beginSearch(pool: usize, mask: u64, queue: u32): bool {
+  if (cas64(pool + POOL_SEARCHING, 0, mask)) return true;
+  const searching = load64(pool + POOL_SEARCHING);
+  if (searching == mask) return true;
+  const rivals = load<u64>(rowOf(pool, queue) + ROW_MAY); // plain: as in wakeSlow()
+  if ((searching & rivals & ~mask) != 0) return false;
+  return cas64(pool + POOL_SEARCHING, searching, searching | mask);
 }

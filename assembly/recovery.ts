@@ -33,8 +33,10 @@ import {
   AGENT_STATE,
   BATCH_MOST,
   CLASSES,
+  HEADER_NOWHERE,
   HEADER_RECOVERIES,
   LANE_AGENT,
+  LANE_QUEUES,
   MAX_AGENTS,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
@@ -67,6 +69,7 @@ import {
 import { recoverLocks } from './lock-recovery';
 import { recoverOrder } from './order-recovery';
 import { bit, wakeAll } from './parking';
+import { queueOf } from './placement';
 import { sendHome } from './scheduler';
 import { claimant, conclude, concludeCancelled, freeSlotSpan, markLost, poolOf, slotAt } from './slots';
 import { releaseAllOf, spanLimit, spanOwner } from './spans';
@@ -142,8 +145,8 @@ function drain(deque: usize, pool: usize, rescue: usize): void {
   // What a pop or a batch was taking comes first: the steals below do not move bottom.
   for (let i: u32 = 0; i <= BATCH_MOST; i++) rescueEntry(beyond(deque, i), pool, rescue);
   while (true) {
-    // The null guard takes the note of what is held: nobody recovers the one who recovers.
-    const entry = steal(deque, 0);
+    // What is held is noted where nobody reads it: nobody recovers the one who recovers. Not at address 0: who has no owner takes locks with what stands there.
+    const entry = steal(deque, HEADER_NOWHERE);
     if (entry == 0) break;
     if (entry != STEAL_RETRY) rescueEntry(entry, pool, rescue);
   }
@@ -167,7 +170,11 @@ function rescueEntry(entry: u32, pool: usize, rescue: usize): void {
   if (now == SLOT_CANCELLED && concludeCancelled(slot, SLOT_DROPPED, 0)) sendHome(slot);
   if (now != SLOT_QUEUED || rescue == 0 || poolOf(slot) != pool) return;
   const qosClass = (meta >> META_CLASS_SHIFT) & META_CLASS_MASK;
-  if (push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID))) return;
+  // If the slot has moved on since the look at its state, this may be any number, and its entry is one too many.
+  const queue = queueOf(slot);
+  if (queue >= load<u32>(rescue + LANE_QUEUES)) return;
+  // mutant RESCUED_ANYWHERE: { push(dequeOf(rescue, qosClass, 0), entry, OWNER_POOL + load<u32>(pool + POOL_ID)); return; }
+  if (push(dequeOf(rescue, qosClass, queue), entry, OWNER_POOL + load<u32>(pool + POOL_ID))) return;
   // No room in a full memory: the task fails rather than be lost.
   const state = load32(slot + SLOT_STATE);
   if ((state & STATE_STATUS_MASK) != SLOT_QUEUED) return;

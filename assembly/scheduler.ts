@@ -4,7 +4,8 @@
  * Order of a look (`take`): for each QoS class from the highest: the newest of the worker's own deque, then the oldest of a submitter's,
  * then the oldest of another worker's. Every 61st look goes through the classes from the lowest, and to the submitters before the own
  * deque: no class and no submitter waits for ever behind a busy one. Victims among workers: the last that had something, then the others
- * from a random start, those on the worker's own node before those on others.
+ * from a random start. Where workers are placed on NUMA nodes, both submitters' queues and victims come node by node, near before far, and only
+ * as far as the pool allows (placement.ts).
  */
 import { BATCHES, dequeOf, FORKS, noteClass } from './agents';
 import { and64, load32, load64, or64, store32 } from './atomics';
@@ -17,9 +18,9 @@ import {
   AGENT_HELD,
   AGENT_ID,
   AGENT_LANE,
-  AGENT_NODE,
   AGENT_POOL,
   AGENT_RANDOM,
+  AGENT_REACH,
   AGENT_SEARCHING,
   AGENT_TICK,
   AGENT_VICTIM,
@@ -30,22 +31,26 @@ import {
   COUNTER_STEAL_ATTEMPTS,
   COUNTER_STEAL_SUCCESSES,
   LANE_AGENT,
-  LANE_NODE,
-  LANE_NODES,
+  LANE_QUEUE,
   LINE,
+  MAX_WORKERS,
   META_FORK_BIT,
   OWNER_POOL,
+  POOL_BOUNDED,
   POOL_CLASS_MASK,
   POOL_ID,
   POOL_IDLE,
   POOL_JOINING,
   POOL_LOOPING,
-  POOL_NODES,
   POOL_SEARCHING,
   POOL_SUBMITTER_HIGH,
   POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKER_LANES,
+  POOL_WORKER_QUEUES,
+  ROW_COUNT,
+  ROW_LOCAL,
+  ROW_QUEUES,
   SLOT_LINK,
   SLOT_META,
   SLOT_OWNER,
@@ -60,9 +65,12 @@ import {
   leaveIdle,
   unparkIfParked,
   wakeForFork,
+  wakeForForkSlow,
   wakeOne,
 } from './parking';
-import { claim, conclude, concludeCancelled, markForked, markQueued } from './slots';
+import { rowOf } from './placement';
+import { anyForks, anyForksOf, anyForksWithin, anyQueued, anyQueuedFor, anyWithin } from './queued';
+import { claim, claimPlaced, conclude, concludeCancelled, markForked, markQueued } from './slots';
 import { count } from './stats';
 import { SLOT_DROPPED } from './status';
 
@@ -84,11 +92,11 @@ function spanOwnerOf(pool: usize): u32 {
 }
 
 /** Submitter: queues a filled slot in its lane and wakes a worker if one must be. 0 when the queue cannot grow. */
-export function submit(pool: usize, lane: usize, qosClass: u32, node: u32, slot: usize): u32 {
+export function submit(pool: usize, lane: usize, qosClass: u32, queue: u32, slot: usize): u32 {
   noteClass(pool, qosClass);
   markQueued(slot);
-  if (!push(dequeOf(lane, qosClass, node), slot as u32, spanOwnerOf(pool))) return NO_ROOM;
-  wakeOne(pool);
+  if (!push(dequeOf(lane, qosClass, queue), slot as u32, spanOwnerOf(pool))) return NO_ROOM;
+  wakeOne(pool, queue);
   return ACCEPTED;
 }
 
@@ -96,7 +104,7 @@ export function submit(pool: usize, lane: usize, qosClass: u32, node: u32, slot:
 export function fork(pool: usize, deque: usize, slot: usize): u32 {
   markForked(slot);
   if (!push(deque, slot as u32, spanOwnerOf(pool))) return NO_ROOM;
-  wakeForFork(pool);
+  wakeForFork(pool, slot);
   return ACCEPTED;
 }
 
@@ -108,7 +116,9 @@ export function takeBack(deque: usize, slot: usize): u32 {
 /** Claims what was taken from a queue; sends cancelled tasks home. True when `agent` runs it now. */
 function admit(agent: usize, slot: usize): bool {
   const id = load<u32>(agent + AGENT_ID);
-  if (claim(slot, id, load<u32>(agent + AGENT_POOL))) return true;
+  const row: usize = load<u32>(agent + AGENT_REACH); // plain: as in takeSubmitted()
+  const pool: usize = load<u32>(agent + AGENT_POOL);
+  if (row == 0 ? claim(slot, id, pool) : claimPlaced(slot, id, pool, row)) return true;
   if (concludeCancelled(slot, SLOT_DROPPED, id)) {
     count(agent + COUNTER_CANCELLED, 1);
     sendHome(slot);
@@ -153,34 +163,48 @@ function takeOwn(agent: usize, lane: usize, qosClass: u32, which: u32): usize {
   }
 }
 
-function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32): usize {
+/** The oldest of the submitters' queues of one class that this worker may take from: its own node's, then the others from near to far. */
+function takeSubmitted(agent: usize, pool: usize, lane: usize, qosClass: u32, turned: bool): usize {
+  const row: usize = load<u32>(agent + AGENT_REACH); // plain: written before the thread started
+  if (row == 0) return takeQueued(agent, pool, lane, qosClass, 0, load<u32>(agent + AGENT_BATCH));
+  const ranks = load<u32>(row + ROW_COUNT);
+  // Every queue comes first at times: none waits for ever behind a busy one.
+  const first = turned ? (load<u32>(agent + AGENT_TICK) / AGING) % ranks : 0;
+  for (let i: u32 = 0; i < ranks; i++) {
+    const rank = first + i < ranks ? first + i : first + i - ranks;
+    const queue: u32 = load<u8>(row + ROW_QUEUES + rank);
+    // A batch belongs to the worker's node from then on (placement.ts); and what is another node's had better stay there.
+    const isOwn = rank == 0 || (queue == 0 && load<u32>(pool + POOL_BOUNDED) == 0);
+    // mutant BATCHES_FROM_ANY_NODE: { const all = takeQueued(agent, pool, lane, qosClass, queue, load<u32>(agent + AGENT_BATCH)); if (all != 0) return all; continue; }
+    const slot = takeQueued(agent, pool, lane, qosClass, queue, isOwn ? load<u32>(agent + AGENT_BATCH) : 1);
+    if (slot == 0) continue;
+    if (rank != 0 && queue != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
+    return slot;
+  }
+  return 0;
+}
+
+function takeQueued(agent: usize, pool: usize, lane: usize, qosClass: u32, queue: u32, most: u32): usize {
   const high = load32(pool + POOL_SUBMITTER_HIGH);
-  const node = load<u32>(agent + AGENT_NODE);
-  const nodes = load<u32>(pool + POOL_NODES); // plain: written when the pool was opened
-  for (let n: u32 = 0; n < nodes; n++) {
-    const from = (node + n) % nodes;
-    for (let i: u32 = 0; i < high; i++) {
-      const victim: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
-      if (victim == 0) continue;
-      const deque = dequeOf(victim, qosClass, from);
-      while (true) {
-        // Long tasks one at a time: a batch would wait behind the first.
-        const slot: usize = stealBatch(
-          deque,
-          dequeOf(lane, qosClass, BATCHES),
-          load<u32>(agent + AGENT_BATCH),
-          spanOwnerOf(pool),
-          agent + AGENT_HELD,
-        );
-        if (slot == 0) break;
-        if (slot == STEAL_RETRY) continue;
-        // mutant BATCH_WAKES_NOBODY: { if (admit(agent, slot)) return slot; continue; }
-        // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
-        if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool);
-        if (!admit(agent, slot)) continue;
-        if (n != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
-        return slot;
-      }
+  for (let i: u32 = 0; i < high; i++) {
+    const victim: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (victim == 0) continue;
+    const deque = dequeOf(victim, qosClass, queue);
+    while (true) {
+      // Long tasks one at a time: a batch would wait behind the first.
+      const slot: usize = stealBatch(
+        deque,
+        dequeOf(lane, qosClass, BATCHES),
+        most,
+        spanOwnerOf(pool),
+        agent + AGENT_HELD,
+      );
+      if (slot == 0) break;
+      if (slot == STEAL_RETRY) continue;
+      // mutant BATCH_WAKES_NOBODY: { if (admit(agent, slot)) return slot; continue; }
+      // Between the CAS and the store that showed the rest of the batch, a searcher may have found nothing and gone to sleep.
+      if (sizeOf(dequeOf(lane, qosClass, BATCHES)) != 0) wakeOne(pool, load<u32>(lane + LANE_QUEUE));
+      if (admit(agent, slot)) return slot;
     }
   }
   return 0;
@@ -195,16 +219,12 @@ function nextRandom(agent: usize): u32 {
   return x;
 }
 
-function stealFrom(agent: usize, pool: usize, index: u32, qosClass: u32, node: i32, forksOnly: bool): usize {
+function stealFrom(agent: usize, pool: usize, index: u32, qosClass: u32, forksOnly: bool): usize {
   const lane: usize = load32(pool + POOL_WORKER_LANES + (index << 2));
   if (lane == 0) return 0;
-  const near = load<u32>(lane + LANE_NODE) == load<u32>(agent + AGENT_NODE); // plain: a stale node costs time only
-  if ((node == 0) != near) return 0;
   let slot = stealDeque(agent, dequeOf(lane, qosClass, FORKS));
   if (slot == 0 && !forksOnly) slot = stealDeque(agent, dequeOf(lane, qosClass, BATCHES));
-  if (slot == 0) return 0;
-  if (!near) count(agent + COUNTER_NUMA_CROSSINGS, 1);
-  store<u32>(agent + AGENT_VICTIM, index); // plain: owner only
+  if (slot != 0) store<u32>(agent + AGENT_VICTIM, index); // plain: owner only
   return slot;
 }
 
@@ -223,24 +243,56 @@ function stealDeque(agent: usize, deque: usize): usize {
 function takeStolen(agent: usize, pool: usize, qosClass: u32, forksOnly: bool): usize {
   const high = load32(pool + POOL_WORKER_HIGH);
   if (high < 2) return 0;
+  const row: usize = load<u32>(agent + AGENT_REACH); // plain: as in takeSubmitted()
+  if (row != 0) return takeStolenPlaced(agent, pool, row, qosClass, forksOnly);
   const self = load<u32>(agent + AGENT_BIT);
   const last = load<u32>(agent + AGENT_VICTIM);
-  const far = load<u32>(pool + POOL_NODES) > 1 ? 1 : 0;
-  for (let pass: i32 = 0; pass <= far; pass++) {
-    if (last != self && last < high) {
-      const slot = stealFrom(agent, pool, last, qosClass, pass, forksOnly);
-      if (slot != 0) return slot;
+  if (last != self && last < high) {
+    const slot = stealFrom(agent, pool, last, qosClass, forksOnly);
+    if (slot != 0) return slot;
+  }
+  const start = nextRandom(agent) % high;
+  for (let i: u32 = 0; i < high; i++) {
+    let index = start + i;
+    if (index >= high) index -= high;
+    if (index == self || index == last) continue;
+    const slot = stealFrom(agent, pool, index, qosClass, forksOnly);
+    if (slot != 0) return slot;
+  }
+  return 0;
+}
+
+/** Node by node from near to far, as far as the worker's row reaches; on each node the last victim first, then from a random start. */
+function takeStolenPlaced(agent: usize, pool: usize, row: usize, qosClass: u32, forksOnly: bool): usize {
+  const self = load<u32>(agent + AGENT_BIT);
+  const last = load<u32>(agent + AGENT_VICTIM);
+  const start = nextRandom(agent) & (MAX_WORKERS - 1);
+  const ranks = load<u32>(row + ROW_COUNT);
+  for (let rank: u32 = 0; rank < ranks; rank++) {
+    const queue: u32 = load<u8>(row + ROW_QUEUES + rank);
+    if (queue == 0) continue;
+    // mutant STEALS_BEYOND: { const beyond = stealFrom(agent, pool, self == 0 ? 1 : 0, qosClass, forksOnly); if (beyond != 0) return beyond; }
+    let left = load<u64>(rowOf(pool, queue) + ROW_LOCAL) & ~bit(self);
+    if (last != self && (left & bit(last)) != 0) {
+      const slot = stealFrom(agent, pool, last, qosClass, forksOnly);
+      if (slot != 0) return crossed(agent, slot, rank);
+      left &= ~bit(last);
     }
-    const start = nextRandom(agent) % high;
-    for (let i: u32 = 0; i < high; i++) {
-      let index = start + i;
-      if (index >= high) index -= high;
-      if (index == self || index == last) continue;
-      const slot = stealFrom(agent, pool, index, qosClass, pass, forksOnly);
-      if (slot != 0) return slot;
+    left = rotr<u64>(left, start);
+    while (left != 0) {
+      const index = ((ctz(left) as u32) + start) & (MAX_WORKERS - 1);
+      left &= left - 1;
+      const slot = stealFrom(agent, pool, index, qosClass, forksOnly);
+      if (slot != 0) return crossed(agent, slot, rank);
     }
   }
   return 0;
+}
+
+/** Counts what came from another node. */
+function crossed(agent: usize, slot: usize, rank: u32): usize {
+  if (rank != 0) count(agent + COUNTER_NUMA_CROSSINGS, 1);
+  return slot;
 }
 
 /** One look through all queues. Returns a claimed slot, or 0. */
@@ -256,10 +308,10 @@ export function look(agent: usize): usize {
     const qosClass = turned ? CLASSES - 1 - i : i;
     if (((classes >> qosClass) & 1) == 0) continue;
     let slot: usize = 0;
-    if (turned) slot = takeSubmitted(agent, pool, lane, qosClass);
+    if (turned) slot = takeSubmitted(agent, pool, lane, qosClass, true);
     if (slot == 0) slot = takeOwn(agent, lane, qosClass, FORKS);
     if (slot == 0) slot = takeOwn(agent, lane, qosClass, BATCHES);
-    if (slot == 0 && !turned) slot = takeSubmitted(agent, pool, lane, qosClass);
+    if (slot == 0 && !turned) slot = takeSubmitted(agent, pool, lane, qosClass, false);
     if (slot == 0) slot = takeStolen(agent, pool, qosClass, false);
     if (slot != 0) return slot;
   }
@@ -277,14 +329,40 @@ function foundWork(agent: usize): void {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
   // mutant NO_HANDOFF: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
-  if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && load64(pool + POOL_IDLE) != 0 && anyQueued(pool))
-    wakeOne(pool);
+  const wasLast = endSearch(pool, bit(load<u32>(agent + AGENT_BIT)));
+  if (load64(pool + POOL_IDLE) == 0) return;
+  // mutant HANDOFF_BY_THE_LAST: { if (wasLast) handOn(agent, pool); return; }
+  if (wasLast || load<u32>(pool + POOL_BOUNDED) != 0) handOn(agent, pool);
+}
+
+/** Who leaves the searching set wakes another for what is still queued: one in all, or in a bounded pool one for each queue. */
+function handOn(agent: usize, pool: usize): void {
+  if (load<u32>(pool + POOL_BOUNDED) == 0) {
+    if (anyQueued(pool)) wakeOne(pool, 0);
+    return;
+  }
+  const row: usize = load<u32>(agent + AGENT_REACH);
+  const ranks = load<u32>(row + ROW_COUNT);
+  for (let rank: u32 = 0; rank < ranks; rank++) {
+    const queue: u32 = load<u8>(row + ROW_QUEUES + rank);
+    if (!anyQueuedFor(pool, queue)) continue;
+    wakeOne(pool, queue);
+    // mutant HANDOFF_TO_ONE: return;
+  }
 }
 
 /** Worker: may it spin? Only one searcher at a time, others sleep at once. */
 export function startSearch(agent: usize): u32 {
   if (load<u32>(agent + AGENT_SEARCHING) != 0) return 1;
-  if (!beginSearch(load<u32>(agent + AGENT_POOL), bit(load<u32>(agent + AGENT_BIT)))) return 0;
+  const lane: usize = load<u32>(agent + AGENT_LANE);
+  if (
+    !beginSearch(
+      load<u32>(agent + AGENT_POOL),
+      bit(load<u32>(agent + AGENT_BIT)),
+      load<u32>(lane + LANE_QUEUE),
+    )
+  )
+    return 0;
   store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
   return 1;
 }
@@ -313,8 +391,14 @@ export function enterIdle(agent: usize, looping: u32): u32 {
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
   // mutant NO_SECOND_LOOK: { announceIdle(pool, mask); return 0; }
   // mutant LOOK_BEFORE_ANNOUNCING: if (!anyQueued(pool)) { announceIdle(pool, mask); return 0; }
-  if (!announceIdle(pool, mask)) return 0;
-  if (!anyQueued(pool)) return 0;
+  const isLast = announceIdle(pool, mask);
+  // mutant LOOKS_IF_THE_LAST: { if (!isLast || !anyWithin(pool, load<u32>(agent + AGENT_REACH))) return 0; leaveIdle(pool, mask); store<u32>(agent + AGENT_SEARCHING, 1); return ENTER_RETRY; }
+  if (
+    load<u32>(pool + POOL_BOUNDED) != 0
+      ? !anyWithin(pool, load<u32>(agent + AGENT_REACH))
+      : !isLast || !anyQueued(pool)
+  )
+    return 0;
   leaveIdle(pool, mask);
   store<u32>(agent + AGENT_SEARCHING, 1); // plain: owner only
   return ENTER_RETRY;
@@ -388,7 +472,12 @@ export function enterJoin(agent: usize): u32 {
   // mutant JOIN_LOOKS_FIRST: if (!anyForks(pool)) { or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT))); return 0; }
   // Pairs with wakeForFork(): the forker sees the bit, or we see its fork.
   or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT)));
-  if (!anyForks(pool)) return 0;
+  if (
+    load<u32>(pool + POOL_BOUNDED) != 0
+      ? !anyForksWithin(pool, load<u32>(agent + AGENT_REACH))
+      : !anyForks(pool)
+  )
+    return 0;
   exitJoin(agent);
   return 1;
 }
@@ -406,7 +495,16 @@ export function leaveJoin(agent: usize): void {
   store<u32>(agent + AGENT_CHOSEN, 0); // plain: owner only
   const pool: usize = load<u32>(agent + AGENT_POOL);
   // mutant CHOSEN_AND_GONE: return;
-  if (anyForks(pool)) wakeForFork(pool);
+  if (load<u32>(pool + POOL_BOUNDED) == 0) {
+    if (anyForks(pool)) wakeForForkSlow(pool, 0);
+    return;
+  }
+  const row: usize = load<u32>(agent + AGENT_REACH);
+  const ranks = load<u32>(row + ROW_COUNT);
+  for (let rank: u32 = 0; rank < ranks; rank++) {
+    const queue: u32 = load<u8>(row + ROW_QUEUES + rank);
+    if (anyForksOf(pool, queue)) wakeForForkSlow(pool, queue);
+  }
 }
 
 /** Worker: gives up searching without having found or parked (it turns to its event loop, or leaves). */
@@ -415,65 +513,48 @@ export function stopSearch(agent: usize): void {
   const pool: usize = load<u32>(agent + AGENT_POOL);
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
   // mutant STOP_SEARCH_SILENT: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
-  if (endSearch(pool, bit(load<u32>(agent + AGENT_BIT))) && anyQueued(pool)) wakeOne(pool);
-}
-
-/** Is anything queued anywhere in the pool? */
-export function anyQueued(pool: usize): bool {
-  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
-  for (let i: u32 = 0; i < submitters; i++) {
-    const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
-    if (lane != 0 && laneSize(lane) != 0) return true;
-  }
-  return anyWorkerQueued(pool);
-}
-
-function anyForks(pool: usize): bool {
-  const workers = load32(pool + POOL_WORKER_HIGH);
-  for (let i: u32 = 0; i < workers; i++) {
-    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
-    if (lane == 0) continue;
-    for (let c: u32 = 0; c < CLASSES; c++) if (sizeOf(dequeOf(lane, c, FORKS)) != 0) return true;
-  }
-  return false;
-}
-
-function anyWorkerQueued(pool: usize): bool {
-  const workers = load32(pool + POOL_WORKER_HIGH);
-  for (let i: u32 = 0; i < workers; i++) {
-    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
-    if (lane != 0 && laneSize(lane) != 0) return true;
-  }
-  return false;
-}
-
-function laneSize(lane: usize): u32 {
-  let size: u32 = 0;
-  const deques = CLASSES * load<u32>(lane + LANE_NODES);
-  for (let i: u32 = 0; i < deques; i++) size += sizeOf(dequeOf(lane, i % CLASSES, i / CLASSES));
-  return size;
-}
-
-/** Entries in all queues of the pool. */
-export function queueDepth(pool: usize): u32 {
-  let size: u32 = 0;
-  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
-  for (let i: u32 = 0; i < submitters; i++) {
-    const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
-    if (lane != 0) size += laneSize(lane);
-  }
-  const workers = load32(pool + POOL_WORKER_HIGH);
-  for (let i: u32 = 0; i < workers; i++) {
-    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
-    if (lane != 0) size += laneSize(lane);
-  }
-  return size;
+  const wasLast = endSearch(pool, bit(load<u32>(agent + AGENT_BIT)));
+  if (wasLast || load<u32>(pool + POOL_BOUNDED) != 0) handOn(agent, pool);
 }
 
 /** Are workers looking for work while this worker's deque is empty? Then it is worth splitting what it has. */
 export function hungry(pool: usize, deque: usize): u32 {
   if ((load64(pool + POOL_IDLE) | load64(pool + POOL_SEARCHING) | load64(pool + POOL_JOINING)) == 0) return 0;
   return sizeOf(deque) == 0 ? 1 : 0;
+}
+
+/**
+ * Takes a queued task out for good, for who is no worker of the pool: the oldest that worker `index` would take next, from its batch or from a
+ * submitter's queue of its node, of the classes in `classes` (a bit each). Returns the slot, claimed by `thief`, or 0. No forks: they belong to their joiners.
+ */
+export function takeOut(thief: usize, pool: usize, index: u32, classes: u32): usize {
+  const wanted = classes & load32(pool + POOL_CLASS_MASK);
+  const lane: usize = load32(pool + POOL_WORKER_LANES + (index << 2));
+  const own: u32 = load<u8>(pool + POOL_WORKER_QUEUES + index);
+  const high = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let c: u32 = 0; c < CLASSES; c++) {
+    if (((wanted >> c) & 1) == 0) continue;
+    let slot: usize = lane == 0 ? 0 : takeOutOf(thief, pool, dequeOf(lane, c, BATCHES));
+    for (let i: u32 = 0; i < high && slot == 0; i++) {
+      const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+      if (from == 0) continue;
+      slot = takeOutOf(thief, pool, dequeOf(from, c, own));
+      if (slot == 0 && own != 0) slot = takeOutOf(thief, pool, dequeOf(from, c, 0));
+    }
+    if (slot != 0) return slot;
+  }
+  return 0;
+}
+
+function takeOutOf(thief: usize, pool: usize, deque: usize): usize {
+  const id = load<u32>(thief + AGENT_ID);
+  while (true) {
+    const slot: usize = steal(deque, thief + AGENT_HELD);
+    if (slot == 0) return 0;
+    if (slot == STEAL_RETRY) continue;
+    if (claim(slot, id, pool)) return slot;
+    if (concludeCancelled(slot, SLOT_DROPPED, id)) sendHome(slot);
+  }
 }
 
 /** Status of a slot. */

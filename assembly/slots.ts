@@ -41,6 +41,7 @@ import {
   STATE_GENERATION_SHIFT,
   STATE_STATUS_MASK,
 } from './layout';
+import { mayTake } from './placement';
 import { changeOwner, claimFreed, claimSpans } from './spans';
 import {
   CANCEL_TOO_LATE,
@@ -111,6 +112,13 @@ export function claim(slot: usize, agentId: u32, pool: usize): bool {
   if ((state & STATE_STATUS_MASK) != SLOT_QUEUED || poolOf(slot) != pool) return false;
   // mutant CLAIM_BY_STORE: { store32(slot + SLOT_STATE, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT)); return true; }
   // Pairs with the CAS in cancel(): one of the two happens.
+  return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
+}
+
+/** As claim(), for a worker whose node is `row` of a placed pool: false also when the task does not belong where the worker may take from. */
+export function claimPlaced(slot: usize, agentId: u32, pool: usize, row: usize): bool {
+  const state = load32(slot + SLOT_STATE);
+  if ((state & STATE_STATUS_MASK) != SLOT_QUEUED || poolOf(slot) != pool || !mayTake(row, slot)) return false;
   return cas32(slot + SLOT_STATE, state, state - SLOT_QUEUED + SLOT_RUNNING + (agentId << STATE_AGENT_SHIFT));
 }
 

@@ -135,6 +135,18 @@ export class TaskTimeoutError extends HeddleError {
   }
 }
 
+/** No worker may run the task, by the NUMA policy of its pool. `code` is `ERR_RESOURCE_LIMIT`. */
+export class PlacementError extends HeddleError {
+  static {
+    describeClass(PlacementError.prototype, 'PlacementError');
+  }
+
+  /** @param message - action, state, what was wanted */
+  constructor(message: string, options: HeddleErrorOptions = {}) {
+    super(ErrorCode.RESOURCE_LIMIT, message, options);
+  }
+}
+
 /** What {@link WorkerExitedError} tells of the worker. */
 export interface WorkerExitedOptions extends HeddleErrorOptions {
   /** The worker's exit code, when the platform tells one. */

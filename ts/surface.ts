@@ -19,6 +19,7 @@ export {
   MemoryFullError,
   NotIsolatedError,
   NotOwnerError,
+  PlacementError,
   type PolicyFault,
   PolicyInvalidError,
   PoolClosedError,
@@ -103,6 +104,7 @@ export type {
   StolenTask,
   WorkStealer,
 } from './systems/cluster.ts';
+export { LocalCoordinator } from './systems/local-coordinator.ts';
 export type {
   AppliedPolicy,
   ConcurrencyInstrumenter,

@@ -61,6 +61,16 @@ const platform: WorkerPlatform = {
   },
   heapUsedBytes: () => undefined,
   flush: () => Promise.resolve(),
+  pin: () =>
+    Promise.resolve({
+      isPinned: false,
+      cpus: [],
+      memory: 'default',
+      means: 'none',
+      reason: 'a page cannot pin threads',
+    }),
+  setNiceness: () => undefined,
+  placeMemory: () => undefined,
   exit: () => close(),
 };
 

@@ -3,6 +3,7 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { InvalidTypeError } from './errors.ts';
 import { clockOffset, newAsyncStore, openPort, useNativeCodecs } from './platform/node.ts';
 import type { WorkerPlatform } from './platform/port.ts';
+import { pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
 import { startWorker } from './worker/start.ts';
 
 if (isMainThread || parentPort === null) {
@@ -32,6 +33,9 @@ const platform: WorkerPlatform = {
       .map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())));
     await Promise.all(flushed);
   },
+  pin: pinThread,
+  setNiceness,
+  placeMemory,
   exit: () => process.exit(0),
 };
 

@@ -465,13 +465,23 @@ function guardedStep(i, m, during) {
   if (wrong !== undefined) throw new Error(wrong);
 }
 
+/** An async task of this very worker may have it: then nobody can wait for it here. */
+function lockUnlessHere(m) {
+  try {
+    return m.lockSync();
+  } catch (error) {
+    if (error.code === 'ERR_DEADLOCK' && error.cycle.some(({ wait }) => wait === 'thread')) return false;
+    throw error;
+  }
+}
+
 /** Takes a lock again and again, blocking. */
 export function lockSync(index, i, rounds, ms) {
   begin(index);
   const m = lockOf(index, i);
   let had = 0;
   for (let n = 0; n < rounds && !aborted(); n++) {
-    if (!m.lockSync()) break;
+    if (!lockUnlessHere(m)) break;
     try {
       guardedStep(i, m, () => ms > 0 && pause(ms));
       had++;
@@ -509,7 +519,7 @@ export function lockTwo(index, i, j) {
   begin(index);
   const [outer, inner] = [lockOf(index, i), lockOf(index, j)];
   let result = 'neither';
-  if (outer.lockSync()) {
+  if (lockUnlessHere(outer)) {
     try {
       result = 'one';
       guardedStep(i, outer, () => undefined);
@@ -538,16 +548,18 @@ export function lockTwo(index, i, j) {
 export function exitLocked(index, i, code) {
   begin(index);
   const m = lockOf(index, i);
-  if (!m.lockSync()) return 'no lock';
+  if (!lockUnlessHere(m)) {
+    end(index);
+    return 'no lock';
+  }
   guardedStep(i, m, () => process.exit(code));
 }
 
 /** A name that comes and goes. */
 export function lockOnce(index, name) {
   begin(index);
-  const m = runtime().mutex(name);
-  m.lockSync();
-  m.unlock();
+  const m = runtime().mutex(name, { onAbandoned: 'recover' });
+  if (m.lockSync()) m.unlock();
   m.forget();
   end(index);
   return name;

@@ -16,7 +16,7 @@ const MUTANTS: readonly { wrong: string; name: string; body: string; deaths: boo
   },
   {
     wrong: 'no second look before parking',
-    name: 'scheduler/anyQueued',
+    name: 'queued/anyQueued',
     body: '(return (i32.const 0))',
     deaths: false,
   },

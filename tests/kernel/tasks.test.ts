@@ -346,7 +346,7 @@ describe('slots', () => {
   });
 
   it('a full memory answers 0', async () => {
-    const kernel = await openKernel(2 ** 20);
+    const kernel = await openKernel(2 ** 20 + 2 ** 16);
     const { slots } = joinSubmitter(kernel, kernel.calls.openPool(1));
     while (kernel.calls.claimSpans(1, 1) !== 0);
     expect(slots.take()).toBe(0);

@@ -72,7 +72,7 @@ export function addSubmitter(world: KernelWorld, pool: number): Place {
   return { agent, id: idOf(world, agent), lane: world.calls.joinAsSubmitter(agent, pool) };
 }
 
-function idOf({ u32 }: KernelWorld, agent: number): number {
+export function idOf({ u32 }: KernelWorld, agent: number): number {
   return u32[(agent + AGENT_ID) >>> 2]!;
 }
 

@@ -57,6 +57,7 @@ async function openSubmissions(bytes?: number) {
     onSettled: () => undefined,
     onQueuedLate: () => undefined,
     exitOf: () => undefined,
+    assertManned: () => undefined,
   });
   return {
     submissions,

@@ -1,4 +1,6 @@
 import type { Endpoint } from 'comlink';
+import type { PinRequest } from '../systems/numa/placer.ts';
+import type { PinResult } from '../systems/types.ts';
 
 /** What the host must tell about a worker thread that it started. */
 export interface WorkerEvents {
@@ -112,6 +114,12 @@ export interface WorkerPlatform {
   heapUsedBytes(): number | undefined;
   /** Resolves when what the thread has printed is on its way out of the process. */
   flush(): Promise<void>;
+  /** Pins this thread to the CPUs of a NUMA node, and lets its memory come from there. Never rejects. */
+  pin(request: PinRequest): Promise<PinResult>;
+  /** Sets the priority of this thread as Unix counts it, where the host can. */
+  setNiceness(niceness: number): void;
+  /** Moves the span at `address` of shared memory to a NUMA node, where the host can. */
+  placeMemory(memory: WebAssembly.Memory, address: number, node: number): void;
   /** Ends this thread. */
   exit(): void;
 }

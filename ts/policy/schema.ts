@@ -54,7 +54,8 @@ export const lockPolicySchema = {
         },
         preferredNodes: {
           type: 'array',
-          description: 'Node ids, the best first. Empty: the node of whoever submits.',
+          description:
+            'Ids of the nodes where workers stand first, the best first. Empty: all nodes, by their CPUs.',
           items: { type: 'integer', minimum: 0, maximum: 1023 },
           maxItems: 1024,
           'x-kubernetes-list-type': 'set',
@@ -65,13 +66,13 @@ export const lockPolicySchema = {
           maximum: 255,
           anyOf: [{ maximum: 0 }, { minimum: 10 }],
           description:
-            'Greatest distance from a preferred node, never broken. 10 is the node itself, 20 is twice as far. 0: any distance.',
+            'Greatest distance of a task from its node, and of a worker from a preferred one; never broken. 10 is the node itself, 20 is twice as far. 0: any distance.',
         },
         fallbackStrategy: {
           type: 'string',
           enum: ['nearest', 'any', 'none'],
           description:
-            'Where a task goes when no worker of a preferred node is free: to the nearest node first, to whoever is free, or nowhere. Default: nearest.',
+            'What workers take besides what belongs to their own node and to none: what belongs to others, from near to far; the same in any order; nothing. Default: nearest.',
         },
         qosOverride: {
           type: 'string',

@@ -7,6 +7,7 @@ import {
   AGENT_TICK,
   AGENT_TRACE,
   COUNTER_BORN_MS,
+  COUNTER_BUSY_MS,
   KIND_WORKER,
   MAX_WORKERS,
   OWNER_SHARED,
@@ -15,14 +16,18 @@ import {
   TRACE_CAPACITY,
   WORKER_BOOTING,
   WORKER_REVOKED,
+  WORKER_RUNNING,
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
 import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
+import { isThreadPlacer, NICENESS, type PinRequest } from '../systems/numa/placer.ts';
+import type { PinResult } from '../systems/types.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
+import type { Placement } from './placement.ts';
 import type { PoolOptions, TraceEvent, WorkerDiagnostics, WorkerExit, WorkerMetrics } from './types.ts';
 
 /** What the crew asks of its pool. */
@@ -36,6 +41,8 @@ export interface CrewHost {
   readonly options: PoolOptions;
   readonly tasksUrl: string;
   readonly traceCapacity: number;
+  /** Where the workers stand; undefined: they are not placed. */
+  readonly placement: Placement | undefined;
   /** The channel of a new worker; the crew detaches it when the worker is gone. */
   attach(agentId: number, port: ValuePort): void;
   detach(agentId: number): void;
@@ -69,6 +76,10 @@ interface Member {
   failBoot: (error: unknown) => void;
   /** For the idle timeout: completed tasks at the last look. */
   seen: number;
+  /** What pinning brought about, once it has booted. */
+  pin: PinResult | undefined;
+  /** Takes it out of the NUMA coordinator again. */
+  disown: (() => void) | undefined;
 }
 
 /** An agent whose thread is gone, and what the other workers were doing then: recovery.ts says when its memory may be given back. */
@@ -88,6 +99,14 @@ const GROW_AFTER_MS = 2;
 /** The same after a start that failed: where no worker is left, and where others go on. */
 const GROW_AGAIN_MS = 50;
 const GROW_LATER_MS = 1000;
+
+const GONE: PinResult = {
+  isPinned: false,
+  cpus: [],
+  memory: 'default',
+  means: 'none',
+  reason: 'the thread has ended',
+};
 
 /** The worker threads of one pool: starting, stopping, scaling, and burying. */
 export class Crew {
@@ -141,6 +160,29 @@ export class Crew {
     return count;
   }
 
+  /** Places of the workers that take tasks, rising. */
+  ids(): number[] {
+    const ready = [...this.#members.values()].filter(({ state }) => state === 'ready');
+    return ready.map(({ id }) => id).sort((a, b) => a - b);
+  }
+
+  /** Address of the agent of worker `id`, or 0. */
+  agentOf(id: number): number {
+    return this.#members.get(id)?.agent ?? 0;
+  }
+
+  /** How busy worker `id` has been since it began; undefined when it is gone. */
+  loadOf(id: number): { now: number; busyMs: number; isRunning: boolean } | undefined {
+    const agent = this.agentOf(id);
+    if (agent === 0) return undefined;
+    const { kernel, clock } = this.#host.agent;
+    return {
+      now: clock.now(),
+      busyMs: kernel.f64[(agent + COUNTER_BUSY_MS) >>> 3]!,
+      isRunning: kernel.i32[(agent + AGENT_ACTIVITY) >>> 2] === WORKER_RUNNING,
+    };
+  }
+
   /** Could another worker be started? */
   get mayGrow(): boolean {
     return !this.#closing && this.#members.size < this.maxThreads;
@@ -182,12 +224,12 @@ export class Crew {
     }
   }
 
-  async #startLater(): Promise<void> {
+  async #startLater(queue = 0): Promise<void> {
     // Who hears of an outcome while a worker is buried may call again. The burial ends with a look at what is wanted, and until then the dead
     // worker's record must not be another's.
-    if (this.#burying) return;
+    if (this.#burying || !this.#hasPlace(queue)) return;
     try {
-      await this.#start();
+      await this.#start(queue);
     } catch (error) {
       this.#startFailures++;
       this.#failWaiting(error);
@@ -204,12 +246,12 @@ export class Crew {
    *
    * @throws {HeddleError} ERR_RESOURCE_LIMIT, ERR_MEMORY_FULL, ERR_INVALID_ARGUMENT for a module that cannot be loaded, ERR_WORKER_EXITED.
    */
-  async #start(): Promise<void> {
+  async #start(queue = 0): Promise<void> {
     const { agent, pool, options, epoch } = this.#host;
     const { kernel, platform } = agent;
     this.#reapZombies();
-    const id = this.#freeId();
-    const address = kernel.calls.claimAgent(KIND_WORKER, 0);
+    const id = this.#freeId(queue);
+    const address = kernel.calls.claimAgent(KIND_WORKER, this.#host.placement?.nodeOf(id) ?? 0);
     if (address === 0)
       throw new HeddleError(
         'ERR_RESOURCE_LIMIT',
@@ -266,6 +308,8 @@ export class Crew {
       passBoot,
       failBoot,
       seen: 0,
+      pin: undefined,
+      disown: undefined,
     };
     this.#members.set(id, member);
     this.#host.onSizeChanged();
@@ -282,6 +326,7 @@ export class Crew {
         this.#host.learnTasks(reply.names);
       }
       this.#startFailures = 0;
+      this.#adopt(member, reply.pin);
       if (member.state === 'booting') member.state = 'ready';
       this.#notifyChanged();
     } catch (error) {
@@ -346,11 +391,30 @@ export class Crew {
           concurrency: this.concurrency,
           maySpin: platform.parallelism() > 1 && this.#processors > 1,
           traced: member.ring !== 0,
+          pin: this.#pinRequest(member.id),
+          niceness: options.threadPriority === true ? NICENESS[options.qos ?? 'Burstable'] : undefined,
           port: remote,
         },
         [remote],
       ),
     ) as Promise<BootReply>;
+  }
+
+  #pinRequest(id: number): PinRequest | undefined {
+    const { agent, placement } = this.#host;
+    const numa = agent.systems.getNUMACoordinator();
+    return placement !== undefined && isThreadPlacer(numa) ? numa.request(placement.nodeOf(id)) : undefined;
+  }
+
+  /** The coordinator may pin it from now on. */
+  #adopt(member: Member, pin: PinResult | undefined): void {
+    member.pin = pin;
+    const numa = this.#host.agent.systems.getNUMACoordinator();
+    if (!isThreadPlacer(numa)) return;
+    member.disown = numa.adopt(member.worker.threadId, async (request) => {
+      member.pin = await Promise.race([member.control.pin(request), member.gone.then(() => GONE)]);
+      return member.pin;
+    });
   }
 
   #startError(member: Member, exitCode: number, cause: unknown): WorkerExitedError {
@@ -369,8 +433,22 @@ export class Crew {
     });
   }
 
-  #freeId(): number {
-    for (let id = 0; id < MAX_WORKERS; id++) if (!this.#members.has(id)) return id;
+  /** The place of a worker is taken until its successor may have its id. Those of a placed pool stand where the first `maxThreads` stand. */
+  #hasPlace(queue: number): boolean {
+    return this.#host.placement === undefined || this.#findId(queue) >= 0;
+  }
+
+  #findId(queue: number): number {
+    const { placement } = this.#host;
+    const end = placement === undefined ? MAX_WORKERS : this.maxThreads;
+    for (let id = 0; id < end; id++)
+      if (!this.#members.has(id) && (queue === 0 || placement!.mayTake(id, queue))) return id;
+    return -1;
+  }
+
+  #freeId(queue: number): number {
+    const id = this.#findId(queue);
+    if (id >= 0) return id;
     throw new HeddleError('ERR_RESOURCE_LIMIT', `cannot start a worker: a pool has at most ${MAX_WORKERS}`);
   }
 
@@ -449,11 +527,41 @@ export class Crew {
     }
     this.#growTimer = this.#host.agent.platform.timer(() => {
       this.#growTimer = undefined;
-      if (!this.mayGrow || this.#host.agent.kernel.calls.anyQueued(this.#host.pool) === 0) return;
-      void this.#startLater();
+      const queue = this.mayGrow ? this.#neediest() : -1;
+      if (queue < 0) return;
+      void this.#startLater(queue);
       this.#watchIdle();
       this.wantMore();
     }, this.#growDelay());
+  }
+
+  /** A task was queued for a NUMA node: starts a worker that may take it if there is none, or soon if those that may are not enough. */
+  man(queue: number, outstanding: number): void {
+    const { placement } = this.#host;
+    if (placement === undefined || this.#closing) return;
+    let eligible = 0;
+    for (const { id, state } of this.#members.values())
+      if (state !== 'stopping' && placement.mayTake(id, queue)) eligible++;
+    if (eligible === 0) void this.#startLater(queue);
+    else if (outstanding >= eligible * this.concurrency && this.#findId(queue) >= 0) this.wantMore();
+  }
+
+  /** Starts a worker for each queue that has tasks and nobody who may take them. */
+  manQueues(): void {
+    const { agent, placement, pool } = this.#host;
+    if (placement === undefined || this.#closing) return;
+    for (let queue = 1; queue < placement.queueCount; queue++)
+      if (agent.kernel.calls.anyQueuedFor(pool, queue) !== 0) this.man(queue, 0);
+  }
+
+  /** A queue with tasks that a worker who is not there could take; 0 for any, -1 for none. */
+  #neediest(): number {
+    const { agent, placement, pool } = this.#host;
+    const { calls } = agent.kernel;
+    if (placement === undefined) return calls.anyQueued(pool) === 0 ? -1 : 0;
+    for (let queue = 0; queue < placement.queueCount; queue++)
+      if (calls.anyQueuedFor(pool, queue) !== 0 && this.#findId(queue) >= 0) return queue;
+    return -1;
   }
 
   #growDelay(): number {
@@ -474,7 +582,10 @@ export class Crew {
     for (let n = this.#living().length; n < this.minThreads; n++) void this.#startLater();
     const surplus = this.#living().length - this.maxThreads;
     if (surplus > 0) {
-      for (const member of this.#living().slice(-surplus)) this.#stop(member);
+      const living = this.#living();
+      // The first are those that the placement counts on.
+      if (this.#host.placement !== undefined) living.sort((a, b) => a.id - b.id);
+      for (const member of living.slice(-surplus)) this.#stop(member);
     }
     this.#watchIdle();
   }
@@ -557,6 +668,7 @@ export class Crew {
     const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#zombies.push({ agent: member.agent, ticks });
     this.#host.sweep(member.agentId);
+    member.disown?.();
     member.control[releaseProxy]();
     if (booting) member.failBoot(this.#startError(member, exitCode, error));
     else member.passBoot();
@@ -577,6 +689,7 @@ export class Crew {
     if (kernel.calls.anyQueued(this.#host.pool) !== 0) {
       if (this.#living().length === 0 && this.maxThreads > 0) void this.#startLater();
       else this.wantMore();
+      this.manQueues();
     }
   }
 
@@ -642,6 +755,8 @@ export class Crew {
       id: member.id,
       threadId: member.worker.threadId,
       booting: member.state === 'booting',
+      numaNode: this.#host.placement?.nodeOf(member.id),
+      pin: member.pin,
       now: this.#host.agent.clock.now(),
     });
   }

@@ -17,6 +17,7 @@ import {
   HISTOGRAM_FLOOR_NS,
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { PinResult } from '../systems/types.ts';
 import type { Histogram, WorkerMetrics } from './types.ts';
 
 const STATES: readonly WorkerMetrics['state'][] = [
@@ -83,7 +84,14 @@ export function addAgent(tally: Tally, kernel: Kernel, agent: number): void {
 export function readWorker(
   kernel: Kernel,
   agent: number,
-  facts: { id: number; threadId: number; booting: boolean; now: number },
+  facts: {
+    id: number;
+    threadId: number;
+    booting: boolean;
+    now: number;
+    numaNode: number | undefined;
+    pin: PinResult | undefined;
+  },
 ): WorkerMetrics {
   const { f64, i32 } = kernel;
   const counter = (offset: number): number => f64[(agent + offset) >>> 3]!;
@@ -91,6 +99,8 @@ export function readWorker(
   return {
     id: facts.id,
     threadId: facts.threadId,
+    numaNode: facts.numaNode,
+    pin: facts.pin,
     state: facts.booting ? 'booting' : (STATES[i32[(agent + AGENT_ACTIVITY) >>> 2]!] ?? 'booting'),
     utilization: age > 0 ? Math.min(1, counter(COUNTER_BUSY_MS) / age) : 0,
     completed: counter(COUNTER_COMPLETED),

@@ -8,6 +8,7 @@ import {
   META_CLASS_SHIFT,
   META_COUNT_SHIFT,
   META_FUNCTION_MASK,
+  META_PLACED_BIT,
   META_PORT_BIT,
   META_RANGE_BIT,
   SLOT_CANCEL,
@@ -19,6 +20,7 @@ import {
   SLOT_LINK,
   SLOT_META,
   SLOT_OWNER,
+  SLOT_QUEUED,
   SLOT_QUEUED_AT,
   SLOT_RUNNING,
   SLOT_STATE,
@@ -38,15 +40,23 @@ import {
   TaskTimeoutError,
   WorkerExitedError,
 } from '../errors.ts';
-import { classOf } from '../qos.ts';
+import { turnOf } from '../kernel/kernel.ts';
+import { classOf, QOS_LEVELS } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { Drainable } from '../runtime/pump.ts';
 import type { PortValues } from './port-values.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { SignalHub } from './signals.ts';
+import { Lease, type Lender, lenderClosed, StolenCall } from './stolen-call.ts';
 import type { RunOptions } from './types.ts';
 
 type Resolve = (value: unknown) => void;
+
+/** What a call came to. */
+interface Outcome {
+  readonly ok: boolean;
+  readonly value: unknown;
+}
 
 /** What a call needs beyond its slot; most calls need nothing. */
 interface Extra {
@@ -60,6 +70,8 @@ interface Extra {
   attempt: number;
   settled: boolean;
   slot: number;
+  /** Queue of its NUMA node, 0 for none. */
+  queue: number;
   stopTimer: (() => void) | undefined;
   stopSignal: (() => void) | undefined;
   stopGrace: (() => void) | undefined;
@@ -87,6 +99,8 @@ export interface SubmissionHost {
   onSettled(): void;
   /** A call was queued that was accepted some time ago: the workers may have ended meanwhile. */
   onQueuedLate(): void;
+  /** @throws {PlacementError} when no worker may take from this queue any more. */
+  assertManned(queue: number): void;
   /** Exit facts of the worker that was this agent, for the error of its tasks. */
   exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined;
 }
@@ -109,12 +123,17 @@ const SETTLED: Extra = Object.freeze({
   attempt: 1,
   settled: true,
   slot: 0,
+  queue: 0,
   stopTimer: undefined,
   stopSignal: undefined,
   stopGrace: undefined,
 });
 /** Least time between two stacks in mode 'sampled'. */
 const STACK_INTERVAL_MS = 1;
+/** A thief gives up when so many calls in a row are of a kind that stays. */
+const REFUSED_MOST = 16;
+/** Timers keep their delay in 32 bits. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A promise that is rejected with what `make` returns. */
 async function rejection(make: () => unknown): Promise<never> {
@@ -125,7 +144,7 @@ async function rejection(make: () => unknown): Promise<never> {
  * The calls of one pool from one thread: from `run` to the settled promise. A call's promise is kept as its resolve function at the ordinal of
  * its slot; it is rejected by resolving it with a rejected promise, so a call that succeeds never makes a reject function live on.
  */
-export class Submissions implements Drainable {
+export class Submissions implements Drainable, Lender {
   readonly #host: SubmissionHost;
   readonly #agent: Agent;
   readonly #lane: number;
@@ -136,6 +155,10 @@ export class Submissions implements Drainable {
   readonly #waiting: { extra: Extra; functionId: number; classNumber: number }[] = [];
   /** Slots whose queue could not grow, in order: they are queued when outcomes have freed some memory. */
   readonly #unqueued: number[] = [];
+  /** Calls that were taken out of their queue, by slot. */
+  readonly #taken = new Map<number, Lease>();
+  /** Slots of calls that holders of locks wait for: who runs them must be known, so nobody takes them out. */
+  readonly #kept = new Set<number>();
   /** Calls that wait for their next run. */
   readonly #inBackoff = new Set<Extra>();
   /** Calls whose promise is not settled. */
@@ -244,7 +267,7 @@ export class Submissions implements Drainable {
         this.#unqueued.shift();
         this.#takeBack(slot);
         this.#home(slot);
-      } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, 0, slot) !== 0) {
+      } else if (kernel.calls.submit(this.#pool, this.#lane, classNumber, this.#queueOf(slot), slot) !== 0) {
         this.#unqueued.shift();
         this.#host.onQueuedLate();
       } else if (this.#out > this.#unqueued.length) {
@@ -263,6 +286,29 @@ export class Submissions implements Drainable {
     i32[(slot + SLOT_STATE) >>> 2] = (i32[(slot + SLOT_STATE) >>> 2]! & ~STATE_STATUS_MASK) | SLOT_FREE;
   }
 
+  /** Queue that a slot, not sent home yet, belongs to. */
+  #queueOf(slot: number): number {
+    const { i32 } = this.#agent.kernel;
+    return (i32[(slot + SLOT_META) >>> 2]! & META_PLACED_BIT) === 0 ? 0 : i32[(slot + SLOT_LINK) >>> 2]!;
+  }
+
+  /** Rejects the calls that are queued for a NUMA node whose tasks nobody may run any more, and those that wait to be queued there. */
+  rejectUnmanned(isManned: (queue: number) => boolean, error: (queue: number) => unknown): void {
+    const { kernel, slots } = this.#agent;
+    for (const slot of slots.all()) {
+      if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane) continue;
+      const extra = this.#extras[slots.ordinal(slot)];
+      if (extra === undefined || extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
+      if (kernel.calls.statusOf(slot) === SLOT_QUEUED)
+        this.#cancelExtra(extra, CANCEL_CLOSED, () => error(extra.queue));
+    }
+    for (const { extra } of [...this.#waiting]) {
+      if (extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
+      this.#settleExtra(extra, () => error(extra.queue));
+      this.#stopWaiting(extra);
+    }
+  }
+
   #queueMemoryFull(): MemoryFullError {
     return new MemoryFullError(
       `cannot queue a task of pool '${this.#host.poolName}': the shared memory is full; raise memoryBytes`,
@@ -275,6 +321,7 @@ export class Submissions implements Drainable {
     args: readonly unknown[],
     options: RunOptions,
     range: boolean,
+    queue = 0,
   ): Promise<unknown> {
     this.#now = this.#agent.clock.now();
     const name = this.#host.taskNames[functionId]!;
@@ -291,6 +338,7 @@ export class Submissions implements Drainable {
       attempt: 1,
       settled: false,
       slot: 0,
+      queue,
       stopTimer: undefined,
       stopSignal: undefined,
       stopGrace: undefined,
@@ -349,12 +397,16 @@ export class Submissions implements Drainable {
     if (count === NEEDS_PORT) meta |= META_PORT_BIT;
     else meta |= count << META_COUNT_SHIFT;
     if (extra.range) meta |= META_RANGE_BIT;
+    if (extra.queue !== 0) {
+      meta |= META_PLACED_BIT;
+      this.#agent.kernel.i32[(slot + SLOT_LINK) >>> 2] = extra.queue;
+    }
     const ordinal = slots.ordinal(slot);
     this.#resolves[ordinal] = extra.resolve;
     this.#extras[ordinal] = extra;
     extra.slot = slot;
     this.#fill(slot, meta);
-    this.#enqueue(slot, classNumber, 0);
+    this.#enqueue(slot, classNumber, extra.queue);
     return true;
   }
 
@@ -446,6 +498,12 @@ export class Submissions implements Drainable {
       this.#stopWaiting(extra);
       return;
     }
+    const lease = this.#taken.get(slot);
+    if (lease !== undefined) {
+      // The slot stays with the thief until it has stopped.
+      lease.abort(error());
+      return;
+    }
     const { kernel } = this.#agent;
     const graceMs = extra.options.abortGraceMs ?? this.#host.abortGraceMs;
     const word = graceMs === undefined ? reason : reason | CANCEL_GRACED;
@@ -509,6 +567,110 @@ export class Submissions implements Drainable {
     return count;
   }
 
+  // ---- stealing from outside ---------------------------------------------------------------------------------------------------------------
+
+  get poolName(): string {
+    return this.#host.poolName;
+  }
+
+  /** No thief gets the call in this slot until it has its outcome. */
+  keep(slot: number): void {
+    this.#kept.add(slot);
+  }
+
+  /** Takes out a queued call that worker `index` would take next, of the classes in `classes` (a bit each). */
+  takeOut(
+    index: number,
+    classes: number,
+    leaseMs: number,
+    numaNodeOf: (queue: number) => number | undefined,
+    load: () => Promise<Record<string, unknown>>,
+  ): StolenCall | undefined {
+    const { kernel, codec, platform, address } = this.#agent;
+    const refused: number[] = [];
+    let stolen: StolenCall | undefined;
+    while (stolen === undefined && refused.length < REFUSED_MOST) {
+      const slot = kernel.calls.takeOut(address, this.#pool, index, classes);
+      if (slot === 0) break;
+      const meta = kernel.i32[(slot + SLOT_META) >>> 2]!;
+      if ((meta & (META_RANGE_BIT | META_PORT_BIT)) !== 0 || this.#kept.has(slot)) {
+        refused.push(slot);
+        continue;
+      }
+      const extra = this.#extras[this.#agent.slots.ordinal(slot)];
+      const lease = new Lease(
+        this,
+        slot,
+        turnOf(kernel, slot),
+        this.#host.taskNames[meta & META_FUNCTION_MASK]!,
+      );
+      stolen = new StolenCall(lease, {
+        args: codec.readArguments(slot, meta),
+        qos: QOS_LEVELS[(meta >>> META_CLASS_SHIFT) & META_CLASS_MASK]!,
+        numaNode: numaNodeOf(this.#queueOf(slot)),
+        shareable: extra?.options.shareable === true,
+        load,
+      });
+      this.#taken.set(slot, lease);
+      if (leaseMs <= LONGEST_TIMER_MS)
+        lease.expireAfter(
+          (expire) => platform.timer(expire, leaseMs),
+          `who had it did not settle it within ${leaseMs} ms`,
+        );
+    }
+    for (const slot of refused) this.#requeue(slot);
+    return stolen;
+  }
+
+  #requeue(slot: number): void {
+    const { kernel } = this.#agent;
+    const classNumber = (kernel.i32[(slot + SLOT_META) >>> 2]! >>> META_CLASS_SHIFT) & META_CLASS_MASK;
+    if (kernel.calls.submit(this.#pool, this.#lane, classNumber, this.#queueOf(slot), slot) === 0)
+      this.#noRoom(slot);
+    else this.#host.onQueuedLate();
+  }
+
+  /** Is the lease's call still the one that its slot stands for? */
+  #endLease(lease: Lease): boolean {
+    if (this.#taken.get(lease.slot) !== lease) return false;
+    this.#taken.delete(lease.slot);
+    return true;
+  }
+
+  requeueTaken(lease: Lease): boolean {
+    if (!this.#endLease(lease)) return false;
+    const extra = this.#extras[this.#agent.slots.ordinal(lease.slot)];
+    if (extra?.settled === true || this.#resolves[this.#agent.slots.ordinal(lease.slot)] === undefined) {
+      // Cancelled meanwhile: there is nothing left to run.
+      this.#finishTaken(lease.slot, { ok: false, value: undefined });
+      return false;
+    }
+    try {
+      this.#host.assertManned(this.#queueOf(lease.slot));
+    } catch (error) {
+      this.#finishTaken(lease.slot, { ok: false, value: error });
+      return true;
+    }
+    this.#requeue(lease.slot);
+    return true;
+  }
+
+  settleTaken(lease: Lease, ok: boolean, value: unknown): boolean {
+    if (!this.#endLease(lease)) return false;
+    const isOpen = this.#resolves[this.#agent.slots.ordinal(lease.slot)] !== undefined;
+    this.#finishTaken(lease.slot, { ok, value });
+    return isOpen;
+  }
+
+  #finishTaken(slot: number, outcome: Outcome): void {
+    this.#takeBack(slot);
+    this.#conclude(slot, outcome);
+    // As after a drain: something has become free.
+    if (this.#unqueued.length > 0) this.#retryUnqueued();
+    if (this.#waiting.length > 0) this.#retryWaiting();
+    this.#host.onSettled();
+  }
+
   #home(slot: number): void {
     const { kernel, slots, codec } = this.#agent;
     const status = kernel.i32[(slot + SLOT_STATE) >>> 2]! & STATE_STATUS_MASK;
@@ -531,12 +693,11 @@ export class Submissions implements Drainable {
       resolve(value);
       return;
     }
-    this.#homeSlow(slot, status, extra, resolve);
+    this.#homeSlow(slot, status);
   }
 
-  #homeSlow(slot: number, status: number, extra: Extra | undefined, resolve: Resolve | undefined): void {
-    const { kernel, slots, codec } = this.#agent;
-    const ordinal = slots.ordinal(slot);
+  #homeSlow(slot: number, status: number): void {
+    const { kernel } = this.#agent;
     const meta = kernel.i32[(slot + SLOT_META) >>> 2]!;
     const functionId = meta & META_FUNCTION_MASK;
     const tag = kernel.i32[(slot + SLOT_TAGS) >>> 2];
@@ -550,14 +711,26 @@ export class Submissions implements Drainable {
       return;
     }
     const claimant = this.#claimant(slot);
-    this.#resolves[ordinal] = undefined;
-    this.#extras[ordinal] = undefined;
-    let outcome: { ok: boolean; value: unknown };
+    let outcome: Outcome;
     try {
       outcome = this.#outcome(slot, status, tag === TAG_PORT, functionId, claimant);
     } catch (error) {
       outcome = { ok: false, value: error };
     }
+    this.#conclude(slot, outcome);
+  }
+
+  /** A slot is home, with what its call came to. */
+  #conclude(slot: number, outcome: Outcome): void {
+    const { kernel, slots, codec } = this.#agent;
+    const ordinal = slots.ordinal(slot);
+    const meta = kernel.i32[(slot + SLOT_META) >>> 2]!;
+    const functionId = meta & META_FUNCTION_MASK;
+    const resolve = this.#resolves[ordinal];
+    const extra = this.#extras[ordinal];
+    this.#resolves[ordinal] = undefined;
+    this.#extras[ordinal] = undefined;
+    if (this.#kept.size > 0) this.#kept.delete(slot);
     codec.releaseArguments(slot, meta);
     this.#host.portValues.forget(slot);
     slots.put(slot);
@@ -588,13 +761,7 @@ export class Submissions implements Drainable {
     resolve(rejection(() => outcome.value));
   }
 
-  #outcome(
-    slot: number,
-    status: number,
-    byPort: boolean,
-    functionId: number,
-    claimant: number,
-  ): { ok: boolean; value: unknown } {
+  #outcome(slot: number, status: number, byPort: boolean, functionId: number, claimant: number): Outcome {
     const { codec } = this.#agent;
     const name = this.#host.taskNames[functionId] ?? '?';
     if (status === SLOT_EXITED) return { ok: false, value: this.#exitError(name, claimant) };
@@ -636,6 +803,7 @@ export class Submissions implements Drainable {
       // A call that was cancelled or closed meanwhile has been taken out.
       if (!this.#inBackoff.delete(extra)) return;
       try {
+        this.#host.assertManned(extra.queue);
         if (this.#write(extra, functionId, classNumber)) this.#host.onQueuedLate();
         else this.#wait(extra, functionId, classNumber);
       } catch (error) {
@@ -711,6 +879,7 @@ export class Submissions implements Drainable {
         resolve(rejection(error));
       }
     }
+    for (const lease of this.#taken.values()) lease.abort(lenderClosed(this.#host.poolName));
     for (const { extra } of this.#waiting) if (!extra.settled) this.#settleExtra(extra, error);
     for (const extra of this.#inBackoff) if (!extra.settled) this.#settleExtra(extra, error);
     this.#waiting.length = 0;
@@ -738,6 +907,8 @@ export class Submissions implements Drainable {
     }
     this.#out = 0;
     this.#unqueued.length = 0;
+    this.#taken.clear();
+    this.#kept.clear();
   }
 }
 

@@ -27,15 +27,18 @@ import {
 import type { WorkerShare } from '../policy/resource-budget.ts';
 import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
+import type { ClusterCoordinator, PressureLevel, WorkStealer } from '../systems/cluster.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
 import { toHistogram } from './metrics.ts';
+import { numaCheck, Placement, policyOf } from './placement.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
+import { PoolStealer, type StealerHost } from './stealers.ts';
 import { closedError, type SubmissionHost, Submissions } from './submissions.ts';
 import type {
   AnyTasks,
@@ -115,6 +118,8 @@ const POOL_CHECKS = {
   stdout: boolean,
   stderr: boolean,
   worker: func,
+  numa: numaCheck,
+  threadPriority: boolean,
 };
 
 const RUN_CHECKS = {
@@ -141,6 +146,19 @@ const MAP_CHECKS = {
 
 type State = 'open' | 'closing' | 'closed';
 
+/** A pool as a coordinator of its process sees it. */
+export interface PoolStanding {
+  readonly isOpen: boolean;
+  /** Calls beyond those that can run at once. */
+  readonly queued: number;
+  /** Further calls that could run at once. */
+  readonly spare: number;
+  /** URL of the task module. */
+  readonly module: string;
+  /** Of the runtime. */
+  readonly memory: WebAssembly.Memory;
+}
+
 let createStandalone: (options: StandaloneOptions) => Promise<unknown>;
 
 /** Tells {@link TaskPool.create} how to make a runtime on this platform: called once by the package's entry. */
@@ -163,6 +181,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #host: SubmissionHost;
   readonly #portValues: PortValues;
   readonly #retry: RetryPolicy;
+  readonly #placement: Placement | undefined;
+  readonly #tasksUrl: string;
+  readonly #stealers = new Map<number, PoolStealer>();
+  readonly #stealerHost: StealerHost;
+  #coordinator: ClusterCoordinator | undefined;
+  #pressure: PressureLevel = 'nominal';
   readonly #share: WorkerShare | undefined;
   readonly #ids = new Map<string, number>();
   readonly #onClosed: (() => void)[] = [];
@@ -189,16 +213,19 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** @internal Use `runtime.createPool` or {@link TaskPool.create}. */
-  constructor(agent: Agent, epoch: number, options: PoolOptions, share?: WorkerShare) {
+  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement, share?: WorkerShare) {
     super();
     this.#share = share;
     const { kernel, platform } = agent;
     this.name = options.name ?? 'pool';
     this.#agent = agent;
     const tasksUrl = platform.moduleUrl(options.tasks);
-    this.#pool = kernel.calls.openPool(1);
+    this.#tasksUrl = tasksUrl;
+    this.#placement = placement;
+    this.#pool = kernel.calls.openPool(placement?.queueCount ?? 1);
     if (this.#pool === 0)
       throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot open a pool: the runtime has 32 already');
+    placement?.install(kernel, this.#pool);
     const lane = kernel.calls.joinAsSubmitter(agent.address, this.#pool);
     if (lane === 0) {
       kernel.calls.closePool(this.#pool);
@@ -234,6 +261,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       onSettled: () => this.#onSettled(),
       onQueuedLate: () => {
         if (this.#submissions.outstanding >= this.#crew.crowdedAt) this.#crew.wantMore();
+        this.#crew.manQueues();
+      },
+      assertManned: (queue) => {
+        const { maxThreads } = this.#crew;
+        if (queue !== 0 && !placement!.isManned(queue, maxThreads))
+          throw placement!.unmanned(queue, maxThreads);
       },
       exitOf: (agentId) => this.#crew.exitOf(agentId),
     };
@@ -246,6 +279,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       name: this.name,
       options,
       tasksUrl,
+      placement,
       traceCapacity: options.trace === true ? 65536 : options.trace ? options.trace.capacity : 0,
       attach: (agentId, port) => this.#portValues.attach(agentId, port),
       detach: (agentId) =>
@@ -263,6 +297,23 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#onSettled();
       },
     });
+    this.#stealerHost = {
+      takeOut: (id, classes, leaseMs) =>
+        this.#state === 'closed' || this.#crew.agentOf(id) === 0
+          ? undefined
+          : this.#submissions.takeOut(
+              id,
+              classes,
+              leaseMs,
+              (queue) => (queue === 0 ? undefined : placement?.nodeIds[queue - 1]),
+              () => import(/* @vite-ignore */ /* webpackIgnore: true */ tasksUrl),
+            ),
+      numaNodeOf: (id) => placement?.nodeOf(id),
+      loadOf: (id) => this.#crew.loadOf(id),
+      containerContext: () => agent.systems.getContainerContext(),
+      numaPolicy: () => placement?.policy ?? agent.systems.getNUMAPolicy(),
+      clusterCoordinator: () => this.#coordinator ?? agent.systems.getClusterCoordinator(),
+    };
     this.#updateCapacity();
     agent.pump.add(this.#submissions);
   }
@@ -326,6 +377,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const slot = this.#submissions.lastSlot;
     if (slot === 0) return promise;
     const call = new LinkedCall(this.#agent.locks!.space, holder, slot);
+    this.#submissions.keep(slot);
     this.#submissions.beforeSettling(slot, () => call.end());
     return call.follow(promise);
   }
@@ -345,13 +397,31 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
-      const run = (): Promise<unknown> => this.#submissions.runWith(id, args, options ?? {}, range);
+      const run = (): Promise<unknown> => this.#runPlaced(id, args, options ?? {}, range);
       // A task that may run again has another slot then, so it is left out.
       const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
       return holder === 0 ? run() : this.#runHolding(holder, run);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** Into the queue of its node, whose workers may have to be started first. */
+  #runPlaced(id: number, args: readonly unknown[], options: RunOptions, range: boolean): Promise<unknown> {
+    const placement = this.#placement;
+    if (placement === undefined || options.numaNode === undefined)
+      return this.#submissions.runWith(id, args, options, range);
+    const queue = placement.queueFor(options.numaNode, this.#crew.maxThreads);
+    const qos = options.qos ?? placement.classFor(options.numaNode);
+    const result = this.#submissions.runWith(
+      id,
+      args,
+      qos === undefined ? options : { ...options, qos },
+      range,
+      queue,
+    );
+    this.#crew.man(queue, this.#submissions.outstanding);
+    return result;
   }
 
   #unknownTask(name: unknown): InvalidTypeError {
@@ -364,6 +434,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** More calls are open than workers: grow, tell, and say whether the queue is full. */
   #isFull(outstanding: number): boolean {
     const queued = outstanding - this.#capacity;
+    if (this.#coordinator !== undefined) this.#tellPressure(queued + 1);
     if (queued >= this.#maxQueue) return true;
     if (this.#crew.mayGrow) this.#crew.wantMore();
     if (queued >= this.#highWaterMark && !this.#needsDrain) {
@@ -515,6 +586,58 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return this.#crew.diagnostics();
   }
 
+  // ---- helping each other ------------------------------------------------------------------------------------------------------------------
+
+  /** The workers, as others steal from them: one for each that runs now. */
+  stealers(): readonly WorkStealer[] {
+    return this.#crew.ids().map((id) => {
+      let stealer = this.#stealers.get(id);
+      if (stealer === undefined) {
+        stealer = new PoolStealer(this.#stealerHost, id);
+        this.#stealers.set(id, stealer);
+      }
+      return stealer;
+    });
+  }
+
+  /**
+   * Lets the pool take part in a cluster of pools that help each other: the coordinator may take tasks that are queued here and give this pool those of others.
+   * Until then nobody does. The last one that is registered counts.
+   *
+   * @throws {PoolClosedError} ERR_POOL_CLOSED
+   */
+  registerClusterCoordinator(coordinator: ClusterCoordinator): void {
+    if (typeof coordinator?.registerPool !== 'function')
+      throw new InvalidTypeError(
+        `registerClusterCoordinator() takes a ClusterCoordinator, not ${describe(coordinator)}`,
+      );
+    if (this.#state !== 'open') throw closedError(this.name);
+    this.#coordinator = coordinator;
+    this.#pressure = 'nominal';
+    coordinator.registerPool(this as never);
+  }
+
+  /** @internal What a coordinator of this process needs to know. */
+  get standing(): PoolStanding {
+    const { outstanding } = this.#submissions;
+    return {
+      isOpen: this.#state === 'open',
+      queued: Math.max(0, outstanding - this.#capacity),
+      spare: this.#state === 'open' ? Math.max(0, this.#capacity - outstanding) : 0,
+      module: this.#tasksUrl,
+      memory: this.#agent.kernel.memory,
+    };
+  }
+
+  /** Tells the coordinator when it changes how hard the pool is pressed. */
+  #tellPressure(queued: number): void {
+    const level: PressureLevel =
+      queued <= 0 ? 'nominal' : queued >= this.#highWaterMark ? 'critical' : 'serious';
+    if (level === this.#pressure) return;
+    this.#pressure = level;
+    this.#coordinator?.reportPressure(this.#agent.systems.getNUMACoordinator().currentNode(), level);
+  }
+
   // ---- life ----------------------------------------------------------------------------------------------------------------------------------
 
   /**
@@ -564,6 +687,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#crew.minThreads = threads;
     this.#crew.maxThreads = threads;
     this.#updateCapacity();
+    this.#rejectUnmanned();
     this.#crew.adjust();
     await this.#crew.until(
       () => this.#state !== 'open' || this.#crew.minThreads !== threads || this.#crew.readyCount === threads,
@@ -595,7 +719,19 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (config.abortGraceMs !== undefined) this.#host.abortGraceMs = config.abortGraceMs;
     if (config.qos !== undefined) this.#host.defaultClass = classOf(config.qos);
     this.#updateCapacity();
+    this.#rejectUnmanned();
     this.#crew.adjust();
+  }
+
+  /** After the number of workers was changed: what no worker may run any more fails rather than wait for ever. */
+  #rejectUnmanned(): void {
+    const placement = this.#placement;
+    if (placement === undefined) return;
+    const { maxThreads } = this.#crew;
+    this.#submissions.rejectUnmanned(
+      (queue) => placement.isManned(queue, maxThreads),
+      (queue) => placement.unmanned(queue, maxThreads),
+    );
   }
 
   /**
@@ -696,6 +832,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   #onSettled(): void {
     const { outstanding } = this.#submissions;
+    if (this.#coordinator !== undefined) this.#tellPressure(outstanding - this.#capacity);
     if (this.#needsDrain && outstanding - this.#capacity <= this.#highWaterMark / 2) {
       this.#needsDrain = false;
       this.emit('drain');
@@ -715,6 +852,22 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const isTold = systems.reportConcurrencyError(error, { pool: this.name, ...metadata });
     if (!this.emit('error', error) && !isTold) platform.warn(`pool '${this.name}'`, error);
   }
+}
+
+/** Where the workers of a pool stand, if they are to be placed and there is more than one node. */
+async function placementOf({ systems }: Agent, { numa }: PoolOptions): Promise<Placement | undefined> {
+  if (numa === false) return undefined;
+  let policy = systems.getNUMAPolicy();
+  if (typeof numa === 'object') policy = policyOf(numa);
+  else if (
+    numa === undefined &&
+    !policy.required &&
+    policy.preferredNodes.length === 0 &&
+    policy.allowedDistance === 0
+  )
+    return undefined;
+  const placement = new Placement(await systems.getTopologyHints(), policy);
+  return placement.nodeIds.length === 1 ? undefined : placement;
 }
 
 /** Opens a pool on a runtime's agent; used by the runtime. */
@@ -742,7 +895,7 @@ export async function openTaskPool<M>(
   };
   let pool: TaskPool<M>;
   try {
-    pool = new TaskPool<M>(agent, epoch, limited, share);
+    pool = new TaskPool<M>(agent, epoch, limited, await placementOf(agent, limited), share);
   } catch (error) {
     share?.release();
     throw error;

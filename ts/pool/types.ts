@@ -1,5 +1,7 @@
 import type { ResourceLimitsOption } from '../platform/port.ts';
+import type { NUMAAffinitySpec } from '../policy/types.ts';
 import type { QoSLevel } from '../qos.ts';
+import type { PinResult } from '../systems/types.ts';
 
 /** A module of tasks whose types are not known. */
 export type AnyTasks = Record<string, (...args: any[]) => any>;
@@ -24,7 +26,10 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** QoS class. Default: the pool's. */
   readonly qos?: QoSLevel;
-  /** NUMA node whose workers should run it first. Reserved: workers are not placed on nodes yet, so it has no effect. */
+  /**
+   * NUMA node that the task belongs to: workers there take it first, others as the pool's `numa` option allows. Default: none, any worker takes it. Of no
+   * effect in a pool whose workers are not placed.
+   */
   readonly numaNode?: number;
   /** Objects in the arguments to transfer rather than copy; they are detached here. */
   readonly transferList?: readonly Transferable[];
@@ -100,6 +105,14 @@ export interface PoolOptions {
   readonly highWaterMark?: number;
   /** Async tasks that one worker has under way at once. Default 1. */
   readonly concurrentTasksPerWorker?: number;
+  /**
+   * Places workers on NUMA nodes: each stands on a node, pinned to its CPUs where the host can, takes what belongs near before what belongs far, and
+   * nothing beyond `allowedDistance`. `true`: all nodes, any distance. Default: the policy in force if it says something of nodes, else workers are
+   * not placed. On a machine of one node there is nothing to place, and it costs nothing.
+   */
+  readonly numa?: NUMAAffinitySpec | boolean;
+  /** Gives the threads the priority of the pool's QoS class (docs/numa.md), where the host can. Default false. */
+  readonly threadPriority?: boolean;
   /** QoS class of calls that name none. Default 'Burstable'. */
   readonly qos?: QoSLevel;
   /** For tasks marked idempotent. Default: no retry. */
@@ -165,6 +178,10 @@ export interface WorkerMetrics {
   /** Its place in the pool, 0..63. */
   readonly id: number;
   readonly threadId: number;
+  /** NUMA node that it stands on; undefined where workers are not placed. */
+  readonly numaNode: number | undefined;
+  /** What pinning it to that node brought about; undefined where it was not tried. */
+  readonly pin: PinResult | undefined;
   readonly state: 'booting' | 'running' | 'searching' | 'parked' | 'idle' | 'awaiting';
   /** Share of its life in which it ran tasks, 0..1. */
   readonly utilization: number;

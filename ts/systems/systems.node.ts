@@ -1,4 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
+import { threadId } from 'node:worker_threads';
 import { checkOptions, number, object, string } from '../options.ts';
 import { BaseSystems, SYSTEMS_CHECKS, type SystemsOptions } from './base.ts';
 import { findGroups } from './cgroup-groups.ts';
@@ -6,6 +7,8 @@ import type { Environment } from './container.ts';
 import { readAllowed, readContainerContext } from './container-context.ts';
 import { filesBelow } from './files.node.ts';
 import { formatIdList } from './id-lists.ts';
+import { ProcessNodes } from './numa/coordinator.ts';
+import { pinThread } from './numa/pin.node.ts';
 import { Reading, type SystemFiles } from './reading.ts';
 import { readSysfs } from './sysfs.ts';
 import { Topology } from './topology.ts';
@@ -38,8 +41,12 @@ export class NodeSystems extends BaseSystems {
 
   /** Use {@link NodeSystems.detect}. */
   private constructor(options: NodeSystemsOptions) {
-    super(options);
     const { root = '/' } = options;
+    const parts =
+      root === '/'
+        ? { numa: new ProcessNodes(() => this.topology(), threadId, pinThread), ...options.parts }
+        : options.parts;
+    super(parts === undefined ? options : { ...options, parts });
     this.#isHere = root === '/';
     this.#files = filesBelow(root);
     this.#env = options.env ?? (this.#isHere ? process.env : {});

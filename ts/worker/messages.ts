@@ -1,6 +1,8 @@
 import type { PlainError } from '../codec/error-codec.ts';
 import type { LockMessage } from '../locks/messages.ts';
 import type { WorkerDiagnostics } from '../pool/types.ts';
+import type { PinRequest } from '../systems/numa/placer.ts';
+import type { PinResult } from '../systems/types.ts';
 
 /**
  * Values and reports that a worker posts to the pool. `turn` is the slot's generation: a message may be read when its call is over and the
@@ -44,13 +46,17 @@ export interface BootOptions {
   /** May this machine run another thread while this one spins? */
   readonly maySpin: boolean;
   readonly traced: boolean;
+  /** The CPUs and the memory of a NUMA node, for this thread; undefined: where it likes. */
+  readonly pin: PinRequest | undefined;
+  /** Priority of the thread as Unix counts it; undefined: unchanged. */
+  readonly niceness: number | undefined;
   /** The worker's end of the channel for values. */
   readonly port: Transferable;
 }
 
 /** Answer to the boot message. */
 export type BootReply =
-  | { readonly ok: true; readonly names: readonly string[] }
+  | { readonly ok: true; readonly names: readonly string[]; readonly pin: PinResult | undefined }
   | { readonly ok: false; readonly error: PlainError; readonly phase: 'module' };
 
 /** The control plane of a worker: everything that is not a task. */
@@ -61,4 +67,5 @@ export interface WorkerControl {
   /** Resolves when what the thread has printed is on its way out of the process. */
   flush(): Promise<void>;
   diagnostics(): WorkerDiagnostics;
+  pin(request: PinRequest): Promise<PinResult>;
 }

@@ -16,6 +16,10 @@ export function startWorker(platform: WorkerPlatform): void {
       const kernel = instantiateKernel(options.module, options.memory);
       verifyMemory(kernel);
       const reports: FromWorker[] = [];
+      // First: what the thread touches from here on, the task module too, is to lie on its node.
+      const pin = options.pin === undefined ? undefined : await platform.pin(options.pin);
+      if (options.niceness !== undefined) platform.setNiceness(options.niceness);
+      if (pin?.isPinned === true) platform.placeMemory(options.memory, options.lane, options.pin!.node);
       let port: ValuePort | undefined;
       platform.onUncaught((error, origin) => {
         const report: FromWorker = { kind: 'uncaught', error: describeError(error), origin };
@@ -51,13 +55,14 @@ export function startWorker(platform: WorkerPlatform): void {
             .then(() => platform.flush())
             .finally(() => platform.exit()),
       );
-      return { ok: true, names };
+      return { ok: true, names, pin };
     },
     stop(): void {
       if (worker === undefined) platform.exit();
       else worker.stop();
     },
     flush: () => platform.flush(),
+    pin: (request) => platform.pin(request),
     diagnostics(): WorkerDiagnostics {
       return {
         threadId: platform.threadId,

@@ -9,6 +9,7 @@ import { lockTableModels } from './lock-table.ts';
 import { mutexModels } from './mutex.ts';
 import { orderModels } from './order.ts';
 import { parkingModels } from './parking.ts';
+import { placementModels } from './placement.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
 import { slotModels } from './slots.ts';
@@ -17,6 +18,7 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...dequeModels,
   ...completionModels,
   ...parkingModels,
+  ...placementModels,
   ...slotModels,
   ...cellModels,
   ...arenaModels,
