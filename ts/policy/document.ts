@@ -138,7 +138,7 @@ function jsonFault(text: string): { reason: string; at: number } | undefined {
  */
 export async function parseLockPolicy(
   text: string,
-  options: Pick<ReadOptions, 'nodes'> = {},
+  options: { readonly nodes?: readonly { readonly id: number }[] } = {},
 ): Promise<LockPolicyCRD | LockPolicyResource> {
   const documents = await readPolicies(String(text), options);
   const faults: PolicyFault[] = documents.flatMap((document) => document.faults);

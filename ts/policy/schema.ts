@@ -154,8 +154,6 @@ export const lockPolicySchema = {
   },
 } as const;
 
-type RequiredKeys<S> = S extends { readonly required: readonly (infer R)[] } ? R : never;
-
 /** The TypeScript type of the values that a schema allows. */
 export type FromSchema<S> = S extends { readonly enum: readonly (infer E)[] }
   ? E
@@ -167,8 +165,14 @@ export type FromSchema<S> = S extends { readonly enum: readonly (infer E)[] }
         ? boolean
         : S extends { readonly type: 'array'; readonly items: infer I }
           ? readonly FromSchema<I>[]
-          : S extends { readonly type: 'object'; readonly properties: infer P }
-            ? { readonly [K in keyof P as K extends RequiredKeys<S> ? K : never]: FromSchema<P[K]> } & {
-                readonly [K in keyof P as K extends RequiredKeys<S> ? never : K]?: FromSchema<P[K]>;
+          : S extends {
+                readonly type: 'object';
+                readonly properties: infer P;
+                readonly required: readonly (infer R)[];
               }
-            : never;
+            ? { readonly [K in keyof P as K extends R ? K : never]: FromSchema<P[K]> } & {
+                readonly [K in keyof P as K extends R ? never : K]?: FromSchema<P[K]>;
+              }
+            : S extends { readonly type: 'object'; readonly properties: infer P }
+              ? { readonly [K in keyof P]?: FromSchema<P[K]> }
+              : never;
