@@ -4,7 +4,8 @@ import { context, fork, join } from 'heddle/task';
 
 /** CPUs that the thread may run on, as the kernel lists them. */
 export function allowedCpus() {
-  return /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'))[1];
+  const [, cpus] = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
+  return { worker: context().worker, cpus };
 }
 
 const kept = [];

@@ -75,6 +75,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     },
     tasksUrl: 'file:///tasks.mjs',
     traceCapacity: 0,
+    placement: undefined,
     attach: () => undefined,
     detach: () => undefined,
     sweep: () => undefined,

@@ -50,6 +50,7 @@ async function openSubmissions(bytes?: number) {
     runsShortTasks: () => false,
     onSettled: () => undefined,
     onQueuedLate: () => undefined,
+    assertManned: () => undefined,
     exitOf: () => undefined,
   });
   return {
