@@ -68,6 +68,7 @@ export interface Guard extends Disposable, AsyncDisposable {
 export interface LockObserver {
   /** `stack`: of the call that took it. */
   lockAcquired(id: number, stack: string): void;
+  /** The lock was unlocked. */
   lockReleased(id: number): void;
   /** A wait of so many milliseconds has ended, with the lock or without. */
   lockWait(id: number, durationMs: number): void;

@@ -91,16 +91,13 @@ const DEFAULT_NUMA: NUMAPolicy = {
 };
 const DEFAULT_RETRY: RetryConfig = { attempts: 1, backoffBaseMs: 0, jitterPercent: 0 };
 
-/** Told of a failure that belongs to no promise, and where it comes from. */
-type ErrorListener = (error: unknown, metadata: Readonly<Record<string, unknown>>) => void;
-
 /** What all providers have in common. A subclass says how the machine and the container are read. */
 export abstract class BaseSystems implements SystemsProvider {
   readonly #options: SystemsOptions;
   readonly #hosts = new Set<SystemsHost>();
   readonly #strategies: DeadlockStrategies;
   readonly #numa: NUMACoordinator;
-  readonly #errorListeners = new Set<ErrorListener>();
+  readonly #errorListeners = new Set<(error: unknown, metadata: Readonly<Record<string, unknown>>) => void>();
   readonly #violationListeners = new Set<(violation: LockViolation) => void>();
   readonly #degradationListeners = new Set<(degradation: Degradation) => void>();
   #policy: LockPolicy | undefined;
@@ -218,7 +215,9 @@ export abstract class BaseSystems implements SystemsProvider {
   }
 
   /** Calls back for each failure that belongs to no promise. Returns a function that stops it. What a listener throws is an uncaught error. */
-  onConcurrencyError(listener: ErrorListener): () => void {
+  onConcurrencyError(
+    listener: (error: unknown, metadata: Readonly<Record<string, unknown>>) => void,
+  ): () => void {
     return listen(this.#errorListeners, listener, 'onConcurrencyError()');
   }
 

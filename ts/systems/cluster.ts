@@ -59,8 +59,11 @@ export interface WorkStealer {
   registerStealCallback(callback: (task: Runnable) => void): void;
   /** The same worker, limited to tasks of one class. */
   withQoS(level: QoSLevel): WorkStealer;
+  /** The container that it runs in. */
   getContainerContext(): ContainerContext;
+  /** Where its tasks are to run. */
   getNUMAPolicy(): NUMAPolicy;
+  /** The coordinator that its pool is registered with, if any. */
   getClusterCoordinator(): ClusterCoordinator | undefined;
 }
 
@@ -72,6 +75,8 @@ export interface ClusterCoordinator {
   reportPressure(node: number, level: PressureLevel): void;
   /** Lets a pool take part. The pool calls it: see `TaskPool.registerClusterCoordinator`. */
   registerPool(pool: TaskPool<never>): void;
+  /** The NUMA nodes that tasks are placed on. */
   getNUMACoordinator(): NUMACoordinator;
+  /** The workers of all pools that take part. */
   getWorkStealers(): readonly WorkStealer[];
 }

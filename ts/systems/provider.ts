@@ -58,8 +58,11 @@ export interface AppliedPolicy extends Disposable {
 
 /** Decorates primitives so that they are measured. What comes back has the type of what was given. */
 export interface ConcurrencyInstrumenter {
+  /** The mutex, measured. */
   instrumentMutex<M extends ContextMutex>(mutex: M): M;
+  /** The pool, measured. */
   instrumentPool<P extends TaskPool<never>>(pool: P): P;
+  /** The atomic, its operations counted. */
   instrumentAtomic<A extends AtomicInt32>(atomic: A): A;
 }
 
@@ -115,7 +118,9 @@ export interface SystemsProvider {
   // ---- coordination
   /** Undefined: pools do not help each other. */
   getClusterCoordinator(): ClusterCoordinator | undefined;
+  /** Decides about deadlocks, for all runtimes that use this provider. */
   getDeadlockResolver(): DeadlockResolution;
+  /** The NUMA nodes: distances, neighbours, pinning. */
   getNUMACoordinator(): NUMACoordinator;
 
   // ---- metrics
@@ -143,6 +148,7 @@ export interface SystemsProvider {
   reportViolation(violation: LockViolation): boolean;
 
   // ---- Kubernetes
+  /** Checks policy documents. */
   getCRDValidator(): CRDValidator;
   /**
    * Changes the running process: rules, hold time, retries, affinity, class.

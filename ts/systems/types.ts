@@ -275,7 +275,11 @@ export interface ValidationResult {
 
 /** Checks policy documents as an API server with the CRD would. */
 export interface CRDValidator {
-  /** @param policy - the parsed document; anything at all. Never throws. */
+  /**
+   * Finds every fault of a document. Never throws.
+   *
+   * @param policy - the parsed document; anything at all
+   */
   validate(policy: unknown): ValidationResult;
 }
 
