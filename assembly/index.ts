@@ -48,8 +48,8 @@ export {
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
 export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
-export { addReach, placeWorker, sealPlacement } from './placement';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
+export { addReach, placeWorker, sealPlacement } from './placement';
 export { anyQueued, anyQueuedFor, queueDepth } from './queued';
 export { isReferenced, reap, recover } from './recovery';
 export {

@@ -25,6 +25,12 @@ export async function touch(pages) {
   return { worker: context().worker, nodes };
 }
 
+/** Blocks its worker until word 0 is set; word 1 counts those that are here. */
+export function hold(words) {
+  Atomics.add(words, 1, 1);
+  Atomics.wait(words, 0, 0);
+}
+
 /** Runs for so many milliseconds; tells who ran it and when it began. */
 export function spin(ms) {
   const start = Date.now();

@@ -78,13 +78,21 @@ const parts = {
     }
     holds(`${pages} pages that pinned workers touched first are on their nodes, by numa_maps`);
 
+    // All is queued before anybody looks: who takes from afar while its own queue is still being filled does right.
+    const words = rt.alloc(Int32Array, 2);
+    const held = Array.from({ length: 8 }, () => pool.run('hold', [words]));
+    while (Atomics.load(words, 1) < 8) await new Promise((resolve) => setTimeout(resolve, 1));
     const homes = [0, 1, 2, 2];
-    const runs = await Promise.all(
+    const running = Promise.all(
       Array.from({ length: 400 }, async (_, i) => {
         const home = homes[i % homes.length];
         return { home, ...(await pool.run('spin', [5], { numaNode: home })) };
       }),
     );
+    Atomics.store(words, 0, 1);
+    Atomics.notify(words, 0);
+    await Promise.all(held);
+    const runs = await running;
     const far = strayed(runs, nodes);
     assert.ok(far <= runs.length * 0.1, `${far} of ${runs.length} ran far from a node that had work`);
     holds(`of ${runs.length} tasks ${far} were taken from afar while the own node had work (at most 10 %)`);

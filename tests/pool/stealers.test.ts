@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { LocalCoordinator, type TaskPool } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import {
@@ -11,6 +13,9 @@ import {
   thrownBy,
   until,
 } from './harness.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const steal = (pool: TaskPool, ctx = {}) => pool.stealers()[0]!.trySteal(ctx);
 
@@ -80,6 +85,18 @@ describe('a stolen task', () => {
     const call = pool.run('echo', [1]);
     expect(steal(pool, { timeoutMs: 1 })).toBeDefined();
     await until(() => pool.metrics().queueDepth === 1);
+    gate.open();
+    expect(await call).toBe(1);
+  });
+
+  it('that its thief drops is queued again', async () => {
+    const { pool, gate } = await busyPool();
+    const call = pool.run('echo', [1]);
+    expect(steal(pool, { timeoutMs: Number.POSITIVE_INFINITY })).toBeDefined();
+    await until(() => {
+      collectGarbage();
+      return pool.metrics().queueDepth === 1;
+    });
     gate.open();
     expect(await call).toBe(1);
   });
