@@ -89,6 +89,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     onExit: () => undefined,
     onSizeChanged: () => undefined,
     onStartFailure: () => undefined,
+    onUnmanned: () => undefined,
   });
   await crew.open();
   await until(() => crew.readyCount === 2);

@@ -292,6 +292,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#submissions.rejectAll(() => error);
         this.#onSettled();
       },
+      onUnmanned: (error) =>
+        this.#submissions.rejectUnmanned(
+          (queue) => this.#crew.isManned(queue),
+          () => error,
+        ),
     });
     this.#stealerHost = {
       takeOut: (id, classes, leaseMs) =>
