@@ -20,10 +20,10 @@ import {
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
+import type { PinRequest, PinResult } from '../platform/pin.ts';
 import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
-import { isThreadPlacer, NICENESS, type PinRequest } from '../systems/numa/placer.ts';
-import type { PinResult } from '../systems/types.ts';
+import { isThreadPlacer, NICENESS } from '../systems/numa/placer.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
