@@ -18,7 +18,7 @@ export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
 export { recoverLocks } from './lock-recovery';
-export { configureLocks, lockAt, lockCount, openLock } from './lock-table';
+export { configureLocks, lockAt, lockCount, openLock, reuseLock, sweepLock, unpinLock } from './lock-table';
 export {
   abandonHeld,
   bump,

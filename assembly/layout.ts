@@ -46,10 +46,16 @@ export const HEADER_LOCK_MODES: u32 = HEADER + 196;
 export const HEADER_LOCK_STRATEGY: u32 = HEADER + 200;
 /** The tables of locks and owners, or 0 until somebody opens a lock (lock-table.ts). */
 export const HEADER_LOCK_TABLES: u32 = HEADER + 204;
-/** Entries given out so far, locks and classes. */
+/** The highest number given out so far, to locks and classes. */
 export const HEADER_LOCK_COUNT: u32 = HEADER + 256;
 /** Where the next name goes, or 0. */
 export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
+/** Id of the agent that changes the index of names, or 0 (lock-table.ts). */
+export const HEADER_LOCK_GATE: u32 = HEADER + 384;
+/** The first number that was given back, or 0; LOCK_NEXT of its record has the next. At the gate. */
+export const HEADER_LOCK_FREE: u32 = HEADER + 388;
+/** Written and never read: for a note that nobody needs. */
+export const HEADER_NOWHERE: u32 = HEADER + 392;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -361,6 +367,129 @@ export const BLOCK_CLASSES: u32 = BLOCK_MAX_LOG2 - BLOCK_MIN_LOG2 + 1;
 export const BLOCK_LARGE: u32 = 0xff;
 export const BLOCK_SPANS_SHIFT: u32 = 8;
 
+// ---- locks and their owners (lock-table.ts, mutex.ts, owners.ts, waits.ts) -------------------------------------------------------------------------
+
+/*
+ * The tables, in spans of their own, made when the first lock is opened:
+ *
+ *   +----------------------------+----------------------------------+-------------------------+
+ *   | index: u64 a bucket        | lock chunks: u32 address each    | owner chunks: u32 each  |
+ *   | name's hash << 32 | id     | 1024 records of 64 bytes a chunk | the same                |
+ *   +----------------------------+----------------------------------+-------------------------+
+ */
+export const CHUNK_LOG2: u32 = 10; // model: 3
+export const CHUNK_RECORDS: u32 = 1 << CHUNK_LOG2;
+export const MAX_LOCKS: u32 = 1 << 20;
+export const OWNER_ID_BITS: u32 = 19; // model: 6
+export const MAX_OWNER_CHUNKS: u32 = 1 << (OWNER_ID_BITS - CHUNK_LOG2);
+
+/*
+ * A lock, or a class of locks (LOCK_FLAG_CLASS), which nobody can take: 64 bytes.
+ *
+ *        0      4       8      12     16     20     24     28     32           40     44      48           56     60
+ *        +------+-------+------+------+------+------+------+------+------------+------+-------+------------+------+------+
+ *        | word |handoff| next | prev |depth |flags | name |class | order key  |  id  |hold ms|   since    |taken | text |
+ *        +------+-------+------+------+------+------+------+------+------------+------+-------+------------+------+------+
+ */
+/** Holder, sequence and flags: the table is in mutex.ts. */
+export const LOCK_WORD: u32 = 0;
+/** Id of the waiter that the lock is reserved for, or 0. */
+export const LOCK_HANDOFF: u32 = 4;
+/** Its place among the locks that its holder has. Holder only, as is the depth: how often it was taken again. */
+export const LOCK_NEXT: u32 = 8;
+export const LOCK_PREV: u32 = 12;
+export const LOCK_DEPTH: u32 = 16;
+/** LOCK_FLAG_* in status.ts, and how many threads have it open (lock-table.ts). The flags and the next five words never change while it is the lock that it is. */
+export const LOCK_FLAGS: u32 = 20;
+/** Address of the name: its length in bytes (u32), then UTF-8. */
+export const LOCK_NAME: u32 = 24;
+/** Id of its class, or 0. */
+export const LOCK_CLASS: u32 = 28;
+/** Its key within the class (f64), with LOCK_FLAG_ORDER_KEY. */
+export const LOCK_ORDER: u32 = 32;
+/** From 1; locks and classes are numbered together. */
+export const LOCK_ID: u32 = 40;
+/** Longest time that it should be held, in milliseconds (u32), or 0. */
+export const LOCK_HOLD_MS: u32 = 44;
+/** Milliseconds since the runtime's epoch at which it was taken (f64), where somebody asked for it. Holder writes. */
+export const LOCK_SINCE: u32 = 48;
+/** How often it was taken, modulo 2^32. Holder writes; who spins sees from it that the lock goes round. */
+export const LOCK_TAKEN_COUNT: u32 = 56;
+/** Where its holder took it, as an address like LOCK_NAME, or 0. Holder writes. */
+export const LOCK_TEXT: u32 = 60;
+export const LOCK_SIZE: u32 = 64;
+export const LOCK_NAME_MOST: u32 = 512;
+/** In LOCK_FLAGS: how many threads have it open, and how often the record became another lock. */
+export const LOCK_USER_ONE: u32 = 1 << 12;
+export const LOCK_USERS_MASK: u32 = 0xff << 12;
+export const LOCK_TURN_SHIFT: u32 = 20;
+export const LOCK_TURN_ONE: u32 = 1 << 20;
+export const LOCK_TURN_MASK: u32 = 0xfff << 20;
+/** Names stand in blocks of so many units of 16 bytes, their length included. */
+export const NAME_UNIT_LOG2: u32 = 4;
+export const NAME_SIZES: u32 = ((LOCK_NAME_MOST + 3) >> NAME_UNIT_LOG2) + 2;
+/** How often a thread tries to come to the gate before it does something else. */
+export const GATE_SPINS: u32 = 1000; // model: 1
+
+export const WORD_CONTENDED: u32 = 1;
+export const WORD_HANDOFF: u32 = 2;
+export const WORD_ABANDONED: u32 = 4;
+export const WORD_SEQ_ONE: u32 = 8;
+export const WORD_SEQ_MASK: u32 = 0xff8;
+export const WORD_OWNER_SHIFT: u32 = 12;
+export const WORD_OWNER_MASK: u32 = 0x7ffff000;
+
+/*
+ * An owner of locks: 64 bytes. Record 0 of a chunk of owners says whose chunk it is.
+ *
+ *        0      4      8       12     16     20      24     28     32     36     40     44     48     52      56
+ *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
+ *        | word |epoch |waiting|cancel| held |pending|agent,| kind | slot |claim | text | next |cache | awaits|    born    |
+ *        |      |      |       |      |      |       |flags |      |      |      |      |      |      |       |            |
+ *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
+ */
+/** Its id, shifted as it stands in a lock's word. Never changes. */
+export const OWNER_WORD: u32 = 0;
+/** Changes whenever a wait begins or ends, and when the record goes to another owner. */
+export const OWNER_EPOCH: u32 = 4;
+/** What it waits for: the address of a lock; of a slot, with WAIT_SLOT_BIT; or 0. */
+export const OWNER_WAITING: u32 = 8;
+/** The epoch of a wait that was aborted by another thread. */
+export const OWNER_CANCEL: u32 = 12;
+/** First of the locks that it holds, newest first. Its own thread only; after its death recovery. */
+export const OWNER_HELD: u32 = 16;
+/** The lock that it is about to take or to give back, written before the CAS: after a death there, recovery looks at it too. */
+export const OWNER_PENDING: u32 = 20;
+/** Id of the agent whose owner it is, one byte. */
+export const OWNER_AGENT: u32 = 24;
+/** OWNER_FLAG_* in status.ts, one byte: of its wait, and its class. */
+export const OWNER_FLAGS: u32 = 25;
+/** OWNER_KIND_* in status.ts; 0 is a free record. */
+export const OWNER_KIND: u32 = 28;
+/** Of a task: its slot. */
+export const OWNER_SLOT: u32 = 32;
+/** Hash of the last cycle of waits through it, with the lowest number in it, that somebody has dealt with (waits.ts). */
+export const OWNER_CLAIM: u32 = 36;
+/** Who it is and where it waits, as an address like LOCK_NAME, or 0. */
+export const OWNER_TEXT: u32 = 40;
+/** In a list: of free records; or of what an owner awaits. */
+export const OWNER_NEXT: u32 = 44;
+/** Belongs to the order checks; 0 at birth. */
+export const OWNER_CACHE: u32 = 48;
+/** First of the records (OWNER_KIND_AWAIT) for the calls that this owner awaits. */
+export const OWNER_AWAITS: u32 = 52;
+/** Milliseconds since the runtime's epoch at which the owner began (f64). */
+export const OWNER_BORN: u32 = 56;
+export const OWNER_SIZE: u32 = 64;
+export const WAIT_SLOT_BIT: u32 = 1;
+
+/** One step of a path in the wait-for graph (waits.ts): owner, epoch, edge, what it waits for. */
+export const STEP_OWNER: u32 = 0;
+export const STEP_EPOCH: u32 = 4;
+export const STEP_EDGE: u32 = 8;
+export const STEP_TARGET: u32 = 12;
+export const STEP_SIZE: u32 = 16;
+
 // ---- lock order (order*.ts): a root span, made by the first thread that needs it --------------------------------------------------------
 
 /** Address of the root, or 0. */
@@ -667,118 +796,6 @@ export const RULES_TEXT: u32 = 12;
 export const RULES_TABLE: u32 = 64;
 export const RULES_ENTRY: u32 = 16;
 export const RULES_MOST: u32 = 4096;
-
-// ---- locks and their owners (lock-table.ts, mutex.ts, owners.ts, waits.ts) -------------------------------------------------------------------------
-
-/*
- * The tables, in spans of their own, made when the first lock is opened:
- *
- *   +----------------------------+----------------------------------+-------------------------+
- *   | index: u64 a bucket        | lock chunks: u32 address each    | owner chunks: u32 each  |
- *   | name's hash << 32 | id     | 1024 records of 64 bytes a chunk | the same                |
- *   +----------------------------+----------------------------------+-------------------------+
- */
-export const CHUNK_LOG2: u32 = 10; // model: 3
-export const CHUNK_RECORDS: u32 = 1 << CHUNK_LOG2;
-export const MAX_LOCKS: u32 = 1 << 20;
-export const OWNER_ID_BITS: u32 = 19; // model: 6
-export const MAX_OWNER_CHUNKS: u32 = 1 << (OWNER_ID_BITS - CHUNK_LOG2);
-
-/*
- * A lock, or a class of locks (LOCK_FLAG_CLASS), which nobody can take: 64 bytes.
- *
- *        0      4       8      12     16     20     24     28     32           40     44      48           56     60
- *        +------+-------+------+------+------+------+------+------+------------+------+-------+------------+------+------+
- *        | word |handoff| next | prev |depth |flags | name |class | order key  |  id  |hold ms|   since    |taken | text |
- *        +------+-------+------+------+------+------+------+------+------------+------+-------+------------+------+------+
- */
-/** Holder, sequence and flags: the table is in mutex.ts. */
-export const LOCK_WORD: u32 = 0;
-/** Id of the waiter that the lock is reserved for, or 0. */
-export const LOCK_HANDOFF: u32 = 4;
-/** Its place among the locks that its holder has. Holder only, as is the depth: how often it was taken again. */
-export const LOCK_NEXT: u32 = 8;
-export const LOCK_PREV: u32 = 12;
-export const LOCK_DEPTH: u32 = 16;
-/** LOCK_FLAG_* in status.ts. This and the next five never change once the lock is found by its name. */
-export const LOCK_FLAGS: u32 = 20;
-/** Address of the name: its length in bytes (u32), then UTF-8. */
-export const LOCK_NAME: u32 = 24;
-/** Id of its class, or 0. */
-export const LOCK_CLASS: u32 = 28;
-/** Its key within the class (f64), with LOCK_FLAG_ORDER_KEY. */
-export const LOCK_ORDER: u32 = 32;
-/** From 1; locks and classes are numbered together. */
-export const LOCK_ID: u32 = 40;
-/** Longest time that it should be held, in milliseconds (u32), or 0. */
-export const LOCK_HOLD_MS: u32 = 44;
-/** Milliseconds since the runtime's epoch at which it was taken (f64), where somebody asked for it. Holder writes. */
-export const LOCK_SINCE: u32 = 48;
-/** How often it was taken, modulo 2^32. Holder writes; who spins sees from it that the lock goes round. */
-export const LOCK_TAKEN_COUNT: u32 = 56;
-/** Where its holder took it, as an address like LOCK_NAME, or 0. Holder writes. */
-export const LOCK_TEXT: u32 = 60;
-export const LOCK_SIZE: u32 = 64;
-export const LOCK_NAME_MOST: u32 = 512;
-
-export const WORD_CONTENDED: u32 = 1;
-export const WORD_HANDOFF: u32 = 2;
-export const WORD_ABANDONED: u32 = 4;
-export const WORD_SEQ_ONE: u32 = 8;
-export const WORD_SEQ_MASK: u32 = 0xff8;
-export const WORD_OWNER_SHIFT: u32 = 12;
-export const WORD_OWNER_MASK: u32 = 0x7ffff000;
-
-/*
- * An owner of locks: 64 bytes. Record 0 of a chunk of owners says whose chunk it is.
- *
- *        0      4      8       12     16     20      24     28     32     36     40     44     48     52      56
- *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
- *        | word |epoch |waiting|cancel| held |pending|agent,| kind | slot |claim | text | next |cache | awaits|    born    |
- *        |      |      |       |      |      |       |flags |      |      |      |      |      |      |       |            |
- *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
- */
-/** Its id, shifted as it stands in a lock's word. Never changes. */
-export const OWNER_WORD: u32 = 0;
-/** Changes whenever a wait begins or ends, and when the record goes to another owner. */
-export const OWNER_EPOCH: u32 = 4;
-/** What it waits for: the address of a lock; of a slot, with WAIT_SLOT_BIT; or 0. */
-export const OWNER_WAITING: u32 = 8;
-/** The epoch of a wait that was aborted by another thread. */
-export const OWNER_CANCEL: u32 = 12;
-/** First of the locks that it holds, newest first. Its own thread only; after its death recovery. */
-export const OWNER_HELD: u32 = 16;
-/** The lock that it is about to take or to give back, written before the CAS: after a death there, recovery looks at it too. */
-export const OWNER_PENDING: u32 = 20;
-/** Id of the agent whose owner it is, one byte. */
-export const OWNER_AGENT: u32 = 24;
-/** OWNER_FLAG_* in status.ts, one byte: of its wait, and its class. */
-export const OWNER_FLAGS: u32 = 25;
-/** OWNER_KIND_* in status.ts; 0 is a free record. */
-export const OWNER_KIND: u32 = 28;
-/** Of a task: its slot. */
-export const OWNER_SLOT: u32 = 32;
-/** Hash of the last cycle of waits through it, with the lowest number in it, that somebody has dealt with (waits.ts). */
-export const OWNER_CLAIM: u32 = 36;
-/** Who it is and where it waits, as an address like LOCK_NAME, or 0. */
-export const OWNER_TEXT: u32 = 40;
-/** In a list: of free records; or of what an owner awaits. */
-export const OWNER_NEXT: u32 = 44;
-/** Belongs to the order checks; 0 at birth. */
-export const OWNER_CACHE: u32 = 48;
-/** First of the records (OWNER_KIND_AWAIT) for the calls that this owner awaits. */
-export const OWNER_AWAITS: u32 = 52;
-/** Milliseconds since the runtime's epoch at which the owner began (f64). */
-export const OWNER_BORN: u32 = 56;
-export const OWNER_SIZE: u32 = 64;
-export const WAIT_SLOT_BIT: u32 = 1;
-
-/** One step of a path in the wait-for graph (waits.ts): owner, epoch, edge, what it waits for. */
-export const STEP_OWNER: u32 = 0;
-export const STEP_EPOCH: u32 = 4;
-export const STEP_EDGE: u32 = 8;
-export const STEP_TARGET: u32 = 12;
-export const STEP_SIZE: u32 = 16;
 
 // ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 

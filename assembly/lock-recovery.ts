@@ -19,6 +19,7 @@ import {
   OWNER_WAITING,
   WAIT_SLOT_BIT,
 } from './layout';
+import { openGateOf } from './lock-table';
 import { abandonHeld, endWaitOfDead, settlePending } from './mutex';
 import { chunkOf, forgetOwner, leaveChunk, usedRecords } from './owners';
 import { OWNER_KIND_FREE } from './status';
@@ -27,6 +28,7 @@ import { OWNER_KIND_FREE } from './status';
 export function recoverLocks(agent: usize): u32 {
   if (load32(HEADER_LOCK_TABLES) == 0) return 0;
   const id = load<u32>(agent + AGENT_ID);
+  openGateOf(id);
   store32(agent + AGENT_BLOCKED, 0);
   let abandoned: u32 = 0;
   for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {

@@ -243,6 +243,19 @@ export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: a slot does not say that its result is being given back. */
 export const MUTANT_RETURNS_SILENTLY: u32 = 928;
 
+// ---- lock-table.ts ------------------------------------------------------------------------------------------------------------------------
+
+/** A lock is opened by name that nobody has open, while it is swept. */
+export const MUTANT_PINS_UNUSED: u32 = 1401;
+/** A lock is opened by name without a look at whether its record became another. */
+export const MUTANT_PINS_BLINDLY: u32 = 1402;
+/** Two threads change the index at once. */
+export const MUTANT_NO_GATE: u32 = 1403;
+/** A dead thread stands at the gate for ever. */
+export const MUTANT_GATE_STAYS_SHUT: u32 = 1404;
+/** A lock is swept that somebody has open. */
+export const MUTANT_SWEEPS_OPEN: u32 = 1405;
+
 // ---- mutex.ts, waits.ts -------------------------------------------------------------------------------------------------------------------
 
 /** A free lock is taken with a store. */

@@ -532,7 +532,10 @@ export function forgetLock(context: usize, id: u32): bool {
   if (at == 0) return true;
   const instance = removeNode(at, at + ROOT_INSTANCES, context, id);
   const own = removeNode(at, at + ROOT_CLASSES, context, id);
-  return instance && own;
+  if (!instance || !own) return false;
+  // The next lock with this number is described anew.
+  if (knownNode(at + ROOT_INSTANCES, id) != 0) store32(findInfo(at, id) + INFO_NAME, 0);
+  return true;
 }
 
 /** Forgets everything that was learned; rules, names and classes stay. False when some edges could not be forgotten yet. */

@@ -33,6 +33,7 @@ import {
   AGENT_STATE,
   BATCH_MOST,
   CLASSES,
+  HEADER_NOWHERE,
   HEADER_RECOVERIES,
   LANE_AGENT,
   LANE_QUEUES,
@@ -144,8 +145,8 @@ function drain(deque: usize, pool: usize, rescue: usize): void {
   // What a pop or a batch was taking comes first: the steals below do not move bottom.
   for (let i: u32 = 0; i <= BATCH_MOST; i++) rescueEntry(beyond(deque, i), pool, rescue);
   while (true) {
-    // The null guard takes the note of what is held: nobody recovers the one who recovers.
-    const entry = steal(deque, 0);
+    // What is held is noted where nobody reads it: nobody recovers the one who recovers. Not at address 0: who has no owner takes locks with what stands there.
+    const entry = steal(deque, HEADER_NOWHERE);
     if (entry == 0) break;
     if (entry != STEAL_RETRY) rescueEntry(entry, pool, rescue);
   }

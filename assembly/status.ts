@@ -142,10 +142,14 @@ export const LOCK_NOT_OWNER: i32 = -7;
 /** Answers of openLock() that are no address. */
 export const LOCKS_FULL: u32 = 1;
 export const LOCKS_NO_MEMORY: u32 = 2;
+/** Another thread changes the index of names: call again. */
+export const LOCKS_BUSY: u32 = 3;
 
 export const LOCK_FLAG_REENTRANT: u32 = 1;
 export const LOCK_FLAG_CLASS: u32 = 2;
 export const LOCK_FLAG_ORDER_KEY: u32 = 4;
+/** The record is no lock now: it was swept, and may become another. */
+export const LOCK_FLAG_FREE: u32 = 8;
 /** Two bits each, CHECK_*. */
 export const LOCK_ORDER_MODE_SHIFT: u32 = 8;
 export const LOCK_WAITS_MODE_SHIFT: u32 = 10;

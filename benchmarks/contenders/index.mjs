@@ -1,6 +1,6 @@
 import { contenders as heddle } from './heddle.mjs';
 import { contenders as inline } from './inline.mjs';
-import { contenders as lockOrder } from './lock-order.mjs';
+import { contenders as locks } from './locks.mjs';
 import { contenders as piscina } from './piscina.mjs';
 import { contenders as poolifier } from './poolifier.mjs';
 import { contenders as raw } from './raw.mjs';
@@ -16,5 +16,5 @@ export const contenders = [
   ...poolifier,
   ...raw,
   ...inline,
-  ...lockOrder,
+  ...locks,
 ];

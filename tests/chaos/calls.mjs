@@ -14,6 +14,7 @@ import { Blob } from 'node:buffer';
 import { isDeepStrictEqual } from 'node:util';
 import { move } from 'heddle';
 import { valueFrom } from './values.mjs';
+import { LOCKS } from './world-locks.mjs';
 
 const equal = (value, expected) =>
   Object.is(value, expected) ? undefined : `${describe(value)} is not ${describe(expected)}`;
@@ -271,6 +272,74 @@ export const KINDS = [
       starts: 'any',
       startsMost: life.attempts,
       check: (value) => equal(value, index),
+    }),
+  },
+  {
+    name: 'lock',
+    locks: true,
+    weight: 12,
+    make({ index, random }) {
+      const rounds = random.pick([1, 1, 5, 50]);
+      const task = random.pick(['lockSync', 'lockAsync']);
+      return {
+        task,
+        args: [index, random.below(LOCKS), rounds, random.below(3) * (task === 'lockSync' ? 0.1 : 1)],
+        check: (value) => (Number.isInteger(value) && value <= rounds ? undefined : `${value} of ${rounds} rounds`),
+      };
+    },
+  },
+  {
+    name: 'two locks',
+    locks: true,
+    weight: 6,
+    make({ index, random }) {
+      const i = random.below(LOCKS);
+      const j = (i + 1 + random.below(LOCKS - 1)) % LOCKS;
+      return {
+        task: 'lockTwo',
+        args: [index, i, j],
+        check: (value) => (['both', 'one', 'neither', 'deadlock'].includes(value) ? undefined : `it says ${value}`),
+      };
+    },
+  },
+  {
+    name: 'lock once',
+    locks: true,
+    weight: 4,
+    make({ index, random }) {
+      const name = `once ${random.below(3)}`;
+      return { task: 'lockOnce', args: [index, name], check: (value) => equal(value, name) };
+    },
+  },
+  {
+    name: 'cancelled lock',
+    locks: true,
+    limit: 200,
+    weight: 5,
+    make({ index, random }) {
+      const abort = new AbortController();
+      return {
+        task: random.pick(['lockSync', 'lockAsync']),
+        args: [index, random.below(LOCKS), 20, 1],
+        options: { signal: abort.signal },
+        abort,
+        abortAfter: random.below(10),
+        check: () => undefined,
+        plain: true,
+      };
+    },
+  },
+  {
+    name: 'exit with a lock',
+    locks: true,
+    violent: true,
+    limit: 10,
+    weight: 2,
+    make: ({ index, random }) => ({
+      task: 'exitLocked',
+      args: [index, random.below(LOCKS), random.between(1, 200)],
+      kills: true,
+      check: (value) => equal(value, 'no lock'),
     }),
   },
   {

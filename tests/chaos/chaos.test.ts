@@ -38,6 +38,8 @@ describe('chaos', () => {
     ['leak', /the shared memory is not as empty as it was: an array has \d+ spans/],
     ['listener', /listeners are left: .*SIGUSR2/],
     ['handle', /handles are left: .*Timeout/],
+    ['unlocked', /two were under lock \d/],
+    ['hold', /locks are left: .*"kept"/],
   ])('sees it when something is wrong: %s', { timeout: 120_000 }, async (sabotage, seen) => {
     const { code, output } = await chaos(
       '--seconds',

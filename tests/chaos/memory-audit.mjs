@@ -47,7 +47,40 @@ function spanOwners({ word }) {
   return owners;
 }
 
+/** What the tables of locks have: spans of the index and the tables of chunks, and chunks of both kinds. */
+function lockSpans({ word }) {
+  const tables = word(L.HEADER_LOCK_TABLES);
+  if (tables === 0) return { shared: 0, lockChunks: 0, ownerChunks: 0 };
+  const most = word(L.HEADER_LOCK_MAX);
+  const indexBytes = 8 * 2 ** (33 - Math.clz32(most - 1));
+  const lockChunks = (most >>> L.CHUNK_LOG2) + 1;
+  const bytes = indexBytes + 4 * (lockChunks + L.MAX_OWNER_CHUNKS + L.NAME_SIZES);
+  const used = (from, count) =>
+    Array.from({ length: count }, (_, i) => word(tables + indexBytes + 4 * (from + i))).filter((at) => at !== 0).length;
+  const chunks = { lockChunks: used(0, lockChunks), ownerChunks: used(lockChunks, L.MAX_OWNER_CHUNKS) };
+  const nameSpans = word(L.HEADER_LOCK_NAMES) === 0 ? 0 : 1;
+  const shared = Math.ceil(bytes / L.SPAN_SIZE) + chunks.lockChunks + chunks.ownerChunks + nameSpans;
+  return { shared, ...chunks };
+}
+
+/** What is wrong with the tables of locks of a runtime that used so many names at once, from so many threads at most. */
+export function auditLocks(handle, namesMost, threadsMost) {
+  const kernel = open(handle);
+  const wrong = [];
+  const { lockChunks, ownerChunks } = lockSpans(kernel);
+  const count = kernel.word(L.HEADER_LOCK_COUNT);
+  if (count > namesMost) wrong.push(`${count} numbers were given out for ${namesMost} names`);
+  if (lockChunks > 1) wrong.push(`${lockChunks} chunks of locks`);
+  if (ownerChunks > threadsMost) wrong.push(`${ownerChunks} chunks of owners for ${threadsMost} threads`);
+  if (kernel.word(L.HEADER_LOCK_GATE) !== 0) wrong.push('somebody stands at the gate');
+  return wrong;
+}
+
+/** Spans that the order of six locks may take: its root, pages, and a context for each thread, some still with the scratch of its last search. */
+const ORDER_SPANS_MOST = 200;
+
 function ownerName(owner) {
+  if (owner === L.OWNER_ORDER) return 'the order of locks';
   if (owner === L.OWNER_SHARED) return 'an array';
   if (owner === L.OWNER_SLOTS) return 'slots';
   if (owner === L.OWNER_SLOTS_FREE) return 'free slots';
@@ -93,15 +126,15 @@ export function auditEmpty(handle, peakCalls) {
       wrong.push(`${cut - free} blocks of ${1 << (L.BLOCK_MIN_LOG2 + sizeClass)} bytes are not back`);
   }
   const slotSpansMost = Math.ceil(peakCalls / (L.SLOTS_PER_SPAN - 1)) + 1;
+  const mostOf = new Map([
+    [id, carved],
+    [L.OWNER_SLOTS, slotSpansMost],
+    [L.OWNER_SLOTS_FREE, Infinity],
+    [L.OWNER_SHARED, lockSpans(kernel).shared],
+    [L.OWNER_ORDER, ORDER_SPANS_MOST],
+  ]);
   for (const [owner, count] of spanOwners(kernel)) {
-    const most =
-      owner === id
-        ? carved
-        : owner === L.OWNER_SLOTS
-          ? slotSpansMost
-          : owner === L.OWNER_SLOTS_FREE
-            ? Infinity
-            : 0;
+    const most = mostOf.get(owner) ?? 0;
     if (count > most) wrong.push(`${ownerName(owner)} has ${count} spans, ${most} expected`);
   }
   return wrong;

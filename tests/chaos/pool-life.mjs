@@ -54,7 +54,12 @@ function optionsOf(life, random) {
     submitStacks: random.pick(['always', 'sampled', 'never']),
     qos: random.pick(['Guaranteed', 'Burstable', 'BestEffort']),
     errorTypes: [ChaosError],
-    workerData: { starts: life.book.starts, ends: life.book.ends, sabotage: life.world.sabotage },
+    workerData: {
+      starts: life.book.starts,
+      ends: life.book.ends,
+      guarded: life.world.locks?.guarded,
+      sabotage: life.world.sabotage,
+    },
   };
   if (random.chance(0.2)) options.trace = random.pick([true, { capacity: 100 }]);
   if (random.chance(0.15)) options.maxQueue = random.pick([0, 5, 50]);
@@ -127,7 +132,10 @@ export class PoolLife {
     this.#hasBound = this.#options.maxQueue !== undefined;
     if (this.isViolent) this.#makeViolent(random);
     const kinds = KINDS.filter(
-      (kind) => (kind.violent ? this.isViolent : true) && (this.#hasMaps || kind.name !== 'map'),
+      (kind) =>
+        (kind.violent ? this.isViolent : true) &&
+        (this.#hasMaps || kind.name !== 'map') &&
+        (kind.locks === undefined || world.locks !== undefined),
     );
     // Some lives are all of a few kinds.
     this.#kinds = random.chance(0.25)

@@ -20,7 +20,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     /** Seconds for which anything may be pending. */
     patience: { type: 'string', default: '30' },
-    /** Breaks something on purpose, to see that it is seen: lie, twice, lose, leak, listener, handle, hoard. */
+    /** Breaks something on purpose, to see that it is seen: lie, twice, lose, leak, listener, handle, hoard, unlocked, hold. */
     sabotage: { type: 'string' },
   },
 });

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { aborted, context, fork, join, move, runtime, signal, yieldNow } from 'heddle/task';
 import { valueFrom } from './values.mjs';
+import { nameOf, section } from './world-locks.mjs';
 
 const pauseCell = new Int32Array(new SharedArrayBuffer(4));
 /** Blocks the thread for a moment. */
@@ -443,4 +444,123 @@ export function fill(index, array, value) {
   array.fill(value);
   end(index);
   return array;
+}
+
+// ---- locks ------------------------------------------------------------------------------------------------------------------------------------------------
+
+const NO_LOCK = { isAbandoned: false, lock: async () => true, lockSync: () => true, unlock: () => undefined };
+
+/** A lock that recovers from deaths; sabotaged: one that does not lock. */
+function lockOf(index, i) {
+  if (isFaulty('unlocked', index)) return NO_LOCK;
+  return runtime().mutex(nameOf(i), { onAbandoned: 'recover' });
+}
+
+/** Under the lock: sees whether anybody else is. */
+function guardedStep(i, m, during) {
+  const steps = section(openBook().guarded, i, m.isAbandoned);
+  steps.next();
+  during();
+  const wrong = steps.next().value;
+  if (wrong !== undefined) throw new Error(wrong);
+}
+
+/** An async task of this very worker may have it: then nobody can wait for it here. */
+function lockUnlessHere(m) {
+  try {
+    return m.lockSync();
+  } catch (error) {
+    if (error.code === 'ERR_DEADLOCK' && error.cycle.some(({ wait }) => wait === 'thread')) return false;
+    throw error;
+  }
+}
+
+/** Takes a lock again and again, blocking. */
+export function lockSync(index, i, rounds, ms) {
+  begin(index);
+  const m = lockOf(index, i);
+  let had = 0;
+  for (let n = 0; n < rounds && !aborted(); n++) {
+    if (!lockUnlessHere(m)) break;
+    try {
+      guardedStep(i, m, () => ms > 0 && pause(ms));
+      had++;
+    } finally {
+      m.unlock();
+    }
+  }
+  end(index);
+  return had;
+}
+
+export async function lockAsync(index, i, rounds, yields) {
+  begin(index);
+  const m = lockOf(index, i);
+  let had = 0;
+  for (let n = 0; n < rounds && !aborted(); n++) {
+    if (!(await m.lock())) break;
+    try {
+      const steps = section(openBook().guarded, i, m.isAbandoned);
+      steps.next();
+      for (let k = 0; k < yields; k++) await yieldNow();
+      const wrong = steps.next().value;
+      if (wrong !== undefined) throw new Error(wrong);
+      had++;
+    } finally {
+      m.unlock();
+    }
+  }
+  end(index);
+  return had;
+}
+
+/** Takes two locks in any order. What would close a deadlock gives up. */
+export function lockTwo(index, i, j) {
+  begin(index);
+  const [outer, inner] = [lockOf(index, i), lockOf(index, j)];
+  let result = 'neither';
+  if (lockUnlessHere(outer)) {
+    try {
+      result = 'one';
+      guardedStep(i, outer, () => undefined);
+      try {
+        if (inner.lockSync()) {
+          try {
+            guardedStep(j, inner, () => pause(0.1));
+            result = 'both';
+          } finally {
+            inner.unlock();
+          }
+        }
+      } catch (error) {
+        if (error.code !== 'ERR_DEADLOCK') throw error;
+        result = 'deadlock';
+      }
+    } finally {
+      outer.unlock();
+    }
+  }
+  end(index);
+  return result;
+}
+
+/** Ends its worker in the middle of a section. */
+export function exitLocked(index, i, code) {
+  begin(index);
+  const m = lockOf(index, i);
+  if (!lockUnlessHere(m)) {
+    end(index);
+    return 'no lock';
+  }
+  guardedStep(i, m, () => process.exit(code));
+}
+
+/** A name that comes and goes. */
+export function lockOnce(index, name) {
+  begin(index);
+  const m = runtime().mutex(name, { onAbandoned: 'recover' });
+  if (m.lockSync()) m.unlock();
+  m.forget();
+  end(index);
+  return name;
 }

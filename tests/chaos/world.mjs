@@ -3,8 +3,11 @@ import { getEventListeners } from 'node:events';
 import { createRuntime, TaskPool } from 'heddle';
 import { auditEmpty, describeMemory } from './memory-audit.mjs';
 import { PoolLife } from './pool-life.mjs';
+import { WorldLocks } from './world-locks.mjs';
 
 const MIB = 2 ** 20;
+/** Threads that a pool has at once, with those that are on their way out. */
+const THREADS_MOST = 40;
 
 export class World {
   referee;
@@ -14,6 +17,8 @@ export class World {
   violence;
   /** Little memory: calls wait for it, and some do not get it. */
   isSmall;
+  /** The locks of its runtime, where this thread has that. */
+  locks;
   #random;
   #isStandalone;
   #memoryBytes;
@@ -54,8 +59,12 @@ export class World {
       `${this.name} begins: ${this.#memoryBytes / MIB} MiB, ${this.#lanes} at once, violence ${this.violence}${this.#isStandalone ? ', standalone pools' : ''}`,
     );
     if (!this.#isStandalone) this.#rt = await createRuntime({ memoryBytes: this.#memoryBytes });
+    // The tables of locks take a megabyte.
+    if (this.#rt !== undefined && !this.isSmall) this.locks = new WorldLocks(this.#rt, this);
     const until = performance.now() + ms;
-    await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane(this.#random.split(), until)));
+    const lanes = Array.from({ length: this.#lanes }, () => this.#lane(this.#random.split(), until));
+    if (this.locks !== undefined) lanes.push(this.locks.play(this.#random.split(), until));
+    await Promise.all(lanes);
     for (const array of [...this.#arrays]) this.free(array);
     if (this.sabotage === 'leak') this.alloc(Uint8Array, 1);
     await this.#audit();
@@ -139,6 +148,8 @@ export class World {
         `${this.name}: atomic '${name}' is ${value}, not ${least} to ${most}`,
       );
     }
+    if (this.sabotage === 'hold') this.#rt.mutex('kept').lockSync();
+    if (this.locks !== undefined) await this.locks.audit(1 + THREADS_MOST * this.#lanes);
     const wrong = auditEmpty(this.#rt.handle, 4 * this.#peak * this.#lanes);
     referee.expect(
       wrong.length === 0,

@@ -1,7 +1,10 @@
 import {
   CHECK_THROW,
   KIND_ATTACHED,
+  LOCK_FLAGS,
   LOCK_NEXT,
+  LOCK_USER_ONE,
+  LOCK_USERS_MASK,
   LOCK_WORD,
   MODES_WAITS_SHIFT,
   OWNER_HELD,
@@ -53,6 +56,18 @@ export function open(kernel: Kernel, agent: number, name: string, options: Entry
   const lock = kernel.calls.openLock(agent, text, bytes.length, flags, classId, order, 0) >>> 0;
   kernel.calls.release(agent, text);
   return lock;
+}
+
+/** The thread has a lock open no more. True when the lock is gone. */
+export function close(kernel: Kernel, agent: number, lock: number): boolean {
+  if (kernel.calls.unpinLock(lock) === 0 || kernel.calls.sweepLock(agent, lock) !== 1) return false;
+  kernel.calls.reuseLock(agent, lock);
+  return true;
+}
+
+/** How many threads have a lock open. */
+export function usersOf(kernel: Kernel, lock: number): number {
+  return (word(kernel, lock + LOCK_FLAGS) & LOCK_USERS_MASK) / LOCK_USER_ONE;
 }
 
 /** Address of the owner that has a lock, or 0. */

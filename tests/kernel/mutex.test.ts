@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  HEADER_LOCK_NAMES,
   LOCK_ABANDONED,
   LOCK_BUSY,
   LOCK_CLOSED,
@@ -12,6 +13,7 @@ import {
   LOCK_RELEASED,
   LOCK_TAKEN,
   LOCK_WORD,
+  LOCKS_BUSY,
   LOCKS_FULL,
   WORD_ABANDONED,
   WORD_CONTENDED,
@@ -19,7 +21,7 @@ import {
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../../ts/kernel/kernel.ts';
 import { openKernel, word } from './harness.ts';
-import { heldBy, holderOf, joinLocker, type LockThread, open, readyLocks } from './locks.ts';
+import { close, heldBy, holderOf, joinLocker, type LockThread, open, readyLocks, usersOf } from './locks.ts';
 import { openStepped, type SteppedKernel } from './stepped.ts';
 
 let made: SteppedKernel | undefined;
@@ -78,17 +80,116 @@ describe('the table of locks', () => {
         step,
         act: () => {
           inner = open(kernel, b.agent, 'both');
-          expect(open(kernel, b.agent, 'other')).not.toBe(inner);
+          const other = open(kernel, b.agent, 'other');
+          // Who stands at the gate is asked to go on first.
+          expect(other === LOCKS_BUSY || other !== inner).toBe(true);
         },
       });
       if (inner === 0) break;
-      preempted++;
+      if (inner === LOCKS_BUSY) inner = open(kernel, b.agent, 'both');
+      else preempted++;
       expect(outer).toBe(inner);
-      // The record that was made in vain is the next one's.
-      const next = open(kernel, a.agent, 'next');
-      expect([kernel.calls.lockCount(), word(kernel, next + LOCK_ID) <= 4]).toEqual([4, true]);
+      expect(open(kernel, b.agent, 'other')).not.toBe(inner);
+      expect([kernel.calls.lockCount(), usersOf(kernel, outer)]).toEqual([3, 2]);
+    }
+    expect(preempted).toBeGreaterThan(5);
+  });
+
+  it("a lock that nobody has open goes; its number and the bytes of its name are the next one's", async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel, 4);
+    const a = joinLocker(kernel);
+    const b = joinLocker(kernel);
+    const kept = open(kernel, a.agent, 'kept');
+    open(kernel, b.agent, 'kept');
+    const before = { spans: kernel.calls.usedSpans(), names: word(kernel, HEADER_LOCK_NAMES) };
+    for (let i = 0; i < 10_000; i++) {
+      const lock = open(kernel, a.agent, `request ${i}`);
+      expect(open(kernel, b.agent, `request ${i}`)).toBe(lock);
+      expect([close(kernel, a.agent, lock), close(kernel, b.agent, lock)]).toEqual([false, true]);
+    }
+    expect(kernel.calls.lockCount()).toBe(2);
+    expect(word(kernel, HEADER_LOCK_NAMES) - before.names).toBeLessThan(3 * 16 + 1);
+    expect(kernel.calls.usedSpans()).toBe(before.spans);
+    expect(open(kernel, b.agent, 'kept')).toBe(kept);
+    expect(open(kernel, b.agent, 'request 9999')).not.toBe(kept);
+  });
+
+  it('a lock that is held or abandoned stays, whoever closes it', async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel);
+    const a = joinLocker(kernel);
+    const lock = open(kernel, a.agent, 'held');
+    const owner = a.owner();
+    kernel.calls.tryLock(lock, owner);
+    expect(close(kernel, a.agent, lock)).toBe(false);
+    kernel.calls.abandonHeld(owner);
+    expect(open(kernel, a.agent, 'held')).toBe(lock);
+    expect(close(kernel, a.agent, lock)).toBe(false);
+    expect(kernel.calls.tryLock(lock, owner)).toBe(LOCK_ABANDONED);
+    kernel.calls.takeAbandoned(lock, owner);
+    kernel.calls.unlock(lock, owner);
+    open(kernel, a.agent, 'held');
+    expect(close(kernel, a.agent, lock)).toBe(true);
+  });
+
+  it('opening and closing one name at once: one lock or the next one, never a lock that is gone', () => {
+    const stepped = theStepped();
+    let preempted = 0;
+    for (const outerOpens of [true, false]) {
+      for (let step = 1; ; step++) {
+        stepped.reset();
+        const { kernel } = stepped;
+        readyLocks(kernel);
+        const a = joinLocker(kernel);
+        const b = joinLocker(kernel);
+        const first = open(kernel, a.agent, 'name');
+        let inner: number | boolean | undefined;
+        const doOpen = (): number => open(kernel, b.agent, 'name');
+        const doClose = (): boolean => close(kernel, a.agent, first);
+        let outer: number | boolean = stepped.run<number | boolean>(outerOpens ? doOpen : doClose, {
+          step,
+          act: () => {
+            inner = outerOpens ? doClose() : doOpen();
+          },
+        });
+        if (inner === undefined) break;
+        preempted++;
+        if (inner === LOCKS_BUSY) inner = doOpen();
+        if (outer === LOCKS_BUSY) outer = doOpen();
+        if (kernel.calls.sweepLock(a.agent, first) === 1) kernel.calls.reuseLock(a.agent, first);
+        const opened = outerOpens ? outer : inner;
+        expect(usersOf(kernel, opened as number)).toBe(1);
+        expect(open(kernel, a.agent, 'name')).toBe(opened);
+      }
     }
     expect(preempted).toBeGreaterThan(20);
+  });
+
+  it('a thread that dies in the middle of a change of the table leaves a table that works', () => {
+    const stepped = theStepped();
+    let deaths = 0;
+    for (let step = 1; ; step++) {
+      stepped.reset();
+      const { kernel } = stepped;
+      readyLocks(kernel);
+      const a = joinLocker(kernel);
+      const b = joinLocker(kernel);
+      const first = open(kernel, a.agent, 'first');
+      const other = open(kernel, b.agent, 'other');
+      const isDead = stepped.kill(step, () => {
+        close(kernel, a.agent, first);
+        open(kernel, a.agent, 'second');
+      });
+      if (!isDead) break;
+      deaths++;
+      kernel.calls.recover(a.agent, 0);
+      expect(open(kernel, b.agent, 'other')).toBe(other);
+      const found = ['first', 'second', 'third'].map((name) => open(kernel, b.agent, name));
+      expect(new Set([other, ...found]).size).toBe(4);
+      for (const lock of found) expect(lock).toBeGreaterThan(LOCKS_BUSY);
+    }
+    expect(deaths).toBeGreaterThan(20);
   });
 });
 

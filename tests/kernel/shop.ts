@@ -7,6 +7,7 @@ import {
   CANCEL_ABORTED,
   CANCEL_WAS_QUEUED,
   HEADER_FIRST_SPAN,
+  HEADER_MAGIC,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
   OWNER_SLOTS,
@@ -223,6 +224,9 @@ export class Shop {
       else must(owner === 0 || owner === OWNER_SLOTS_FREE, `a span still belongs to ${owner}`);
     }
     must(lost <= this.#deaths, `${lost} spans of slots are lost`);
+    // Address 0 means nobody, also where it is read: an owner there would take locks.
+    for (let at = 0; at < HEADER_MAGIC; at += 4)
+      must(word(this.#kernel, at) === 0, `something was written at ${at}`);
   }
 
   #quiesce(hold: boolean): void {

@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkHistory, type Operation, type Spec } from './checker.ts';
 import { compileStructures, type Game, type Mutation, record } from './record.ts';
-import { boolSpec, dequeSpec, int32Spec, unexplainedRetries } from './specs.ts';
+import { boolSpec, dequeSpec, int32Spec, mutexSpec, unexplainedRetries } from './specs.ts';
 
 /** HEDDLE_SEED plays the games of a failure again; how the threads interleave is not in it. */
 const newSeed = (): number => Number(process.env.HEDDLE_SEED ?? (Math.random() * 2 ** 31) | 0);
@@ -13,6 +13,7 @@ const SPECS: Record<Game, Spec<any>> = {
   batches: dequeSpec(),
   int32: int32Spec(),
   bool: boolSpec(),
+  mutex: mutexSpec(),
 };
 
 /** A machine that is busy with other things gets through fewer rounds in this time, each as good as any. */
@@ -66,6 +67,8 @@ describe('the structures of the kernel under real threads', () => {
     ['an AtomicInt32 of two threads', 'int32', 2, 0],
     ['an AtomicInt32 of three threads', 'int32', 3, 0],
     ['an AtomicBool of two threads', 'bool', 2, 0],
+    ['a mutex of two threads', 'mutex', 2, 0],
+    ['a mutex of three threads', 'mutex', 3, 0],
   ])('%s is linearizable', { timeout: 120_000 }, async (_, game, threads, firstIndex) => {
     const seed = newSeed();
     const until = performance.now() + BUDGET_MS;
@@ -142,6 +145,20 @@ const MUTANTS: readonly (Mutation & { readonly wrong: string; readonly game: Gam
     file: 'assembly/deque.ts',
     from: 'if (!cas32(deque + DEQUE_TOP, top, top + count)) return STEAL_RETRY;',
     to: `${WAIT} store32(deque + DEQUE_TOP, top + count);`,
+  },
+  {
+    wrong: 'a free lock that is taken by a store',
+    game: 'mutex',
+    file: 'assembly/mutex.ts',
+    from: 'if (!cas32(lock + LOCK_WORD, word, word | mine)) return trySlow(lock, owner, mine, 0);',
+    to: `${WAIT} store32(lock + LOCK_WORD, word | mine);`,
+  },
+  {
+    wrong: 'an unlock that does not ask whose the lock is',
+    game: 'mutex',
+    file: 'assembly/mutex.ts',
+    from: 'if ((word & WORD_OWNER_MASK) != mine || mine == 0) return LOCK_NOT_OWNER;',
+    to: 'if ((word & WORD_OWNER_MASK) == 0) return LOCK_NOT_OWNER;',
   },
 ];
 

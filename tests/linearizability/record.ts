@@ -11,6 +11,10 @@ import {
   DEQUE_SIZE,
   DEQUE_TOP,
   DEQUE_TOP_SEEN,
+  LOCK_SIZE,
+  OWNER_SIZE,
+  OWNER_WORD,
+  WORD_OWNER_SHIFT,
 } from '../../build/generated/layout.ts';
 import { createMemory } from '../../ts/kernel/kernel.ts';
 import type { Operation } from './checker.ts';
@@ -23,6 +27,7 @@ const ENTRY = `
 export { initMemory } from './agents';
 export { initDeque, push, pop, steal, stealBatch } from './deque';
 export { cellAdd, cellLoad, cellStore, cellSwap, cellCas } from './cells';
+export { prepareWait, tryLock, unlock, waitLock } from './mutex';
 `;
 
 /** One place of a source file that is made wrong. */
@@ -64,7 +69,7 @@ export async function compileStructures(mutation?: Mutation): Promise<WebAssembl
 }
 
 /** In the order of the numbers in thread.mjs. */
-const NAMES = ['', 'push', 'pop', 'steal', 'batch', 'add', 'load', 'store', 'swap', 'cas'];
+const NAMES = ['', 'push', 'pop', 'steal', 'batch', 'add', 'load', 'store', 'swap', 'cas', '', '', 'tryLock', 'lock', 'unlock'];
 const ARGUMENTS: Record<string, number> = { push: 1, batch: 1, add: 1, store: 1, swap: 1, cas: 2 };
 const END = 10;
 const REST = 11;
@@ -72,7 +77,7 @@ const LOG_WORDS = 2 ** 20;
 const SPAN = 2 ** 16;
 const PACE = 150;
 
-export type Game = 'deque' | 'batches' | 'int32' | 'bool';
+export type Game = 'deque' | 'batches' | 'int32' | 'bool' | 'mutex';
 
 export interface Plan {
   readonly module: WebAssembly.Module;
@@ -142,7 +147,7 @@ function readLog(words: Int32Array, thread: number): Entry[] {
 export async function record(plan: Plan): Promise<Operation[][]> {
   const { module, game, seed, threads, rounds, most, firstIndex = 0 } = plan;
   const isCell = game === 'int32' || game === 'bool';
-  const size = isCell ? CELL_SIZE : DEQUE_SIZE;
+  const size = isCell ? CELL_SIZE : game === 'mutex' ? LOCK_SIZE : DEQUE_SIZE;
   // Beyond what initMemory() gives to spans: growing deques take those.
   const first = isCell ? CELLS : 128 * SPAN;
   const memory = createMemory(first + rounds * size + 64 * SPAN);
@@ -151,14 +156,18 @@ export async function record(plan: Plan): Promise<Operation[][]> {
   calls.initMemory!(first);
   const i32 = new Int32Array(memory.buffer);
   const own = first + rounds * size;
-  if (!isCell) {
+  if (game === 'mutex') {
+    // A lock and an owner are what their records say: zeroes are a free lock.
+    for (let thread = 0; thread < threads; thread++)
+      i32[(own + thread * OWNER_SIZE + OWNER_WORD) >>> 2] = (thread + 1) << WORD_OWNER_SHIFT;
+  } else if (!isCell) {
     for (let deque = first; deque < own + threads * size; deque += size) {
       calls.initDeque!(deque);
       for (const word of [DEQUE_TOP, DEQUE_BOTTOM, DEQUE_TOP_SEEN]) i32[(deque + word) >>> 2] = firstIndex;
     }
   }
   const shared = new SharedArrayBuffer(64);
-  const objects = { first, size, own, held: own + (threads + 1) * size };
+  const objects = { first, size, own, held: own + (threads + 1) * size, ownerSize: OWNER_SIZE };
   const logs = Array.from({ length: threads }, () => new SharedArrayBuffer(4 * LOG_WORDS));
   const workers = logs.map(
     (log, thread) =>

@@ -1,4 +1,5 @@
 /** The sequential objects that the structures of the kernel must look like. */
+import { LOCK_BUSY, LOCK_NOT_OWNER, LOCK_OWN, LOCK_RELEASED, LOCK_TAKEN } from '../../build/generated/layout.ts';
 import type { Operation, Spec } from './checker.ts';
 
 /** steal() lost a race (assembly/deque.ts): it says nothing about what is in the deque. */
@@ -98,5 +99,30 @@ export function boolSpec(initial = 0): Spec<number> {
       return int32.step(state, operation, isPending);
     },
     show: (state) => (state === 0 ? 'false' : 'true'),
+  };
+}
+
+/** Mutex that is not reentrant: the thread that has it, or -1. `lock` returns only once it has it. */
+export function mutexSpec(): Spec<number> {
+  return {
+    initial: -1,
+    step(holder, { name, thread, result }, isPending) {
+      const fits = (expected: number): boolean => isPending || result === expected;
+      switch (name) {
+        case 'tryLock':
+          if (holder === -1) return fits(LOCK_TAKEN) ? thread : undefined;
+          return fits(holder === thread ? LOCK_OWN : LOCK_BUSY) ? holder : undefined;
+        case 'lock':
+          if (holder === -1) return fits(LOCK_TAKEN) ? thread : undefined;
+          return holder === thread && fits(LOCK_OWN) ? holder : undefined;
+        case 'unlock':
+          if (holder === thread) return fits(LOCK_RELEASED) ? -1 : undefined;
+          return fits(LOCK_NOT_OWNER) ? holder : undefined;
+        default:
+          throw new Error(`a mutex has no operation ${name}`);
+      }
+    },
+    key: String,
+    show: (holder) => (holder === -1 ? 'a free lock' : `a lock that thread ${holder} has`),
   };
 }

@@ -76,8 +76,8 @@ function noteRest(own) {
   }
 }
 
-const [PUSH, POP, STEAL, BATCH, ADD, LOAD, STORE, SWAP, CAS, , REST] = Array.from(
-  { length: 12 },
+const [PUSH, POP, STEAL, BATCH, ADD, LOAD, STORE, SWAP, CAS, , REST, TRY_LOCK, LOCK, UNLOCK] = Array.from(
+  { length: 14 },
   (_, i) => i + 1,
 );
 const RETRY = 1;
@@ -138,6 +138,17 @@ const games = {
       }
     }
   },
+  /** Nobody ends a round with the lock. */
+  mutex(lock) {
+    const owner = objects.own + thread * objects.ownerSize;
+    for (let n = lasts(); n > 0; n--) {
+      const what = random(4);
+      if (what === 0) note(TRY_LOCK, 0, 0, () => calls.tryLock(lock, owner));
+      else if (what === 1) note(LOCK, 0, 0, () => lockBlocking(lock, owner));
+      else note(UNLOCK, 0, 0, () => calls.unlock(lock, owner));
+    }
+    note(UNLOCK, 0, 0, () => calls.unlock(lock, owner));
+  },
   bool(cell) {
     for (let n = lasts(); n > 0; n--) {
       const a = random(2);
@@ -157,6 +168,15 @@ const games = {
     }
   },
 };
+
+/** Takes a lock as ts/locks/block.ts does, without what is of other waits. */
+function lockBlocking(lock, owner) {
+  for (;;) {
+    const answer = calls.prepareWait(lock, owner);
+    if (answer < 0) return answer;
+    calls.waitLock(lock, answer, -1);
+  }
+}
 
 const END = 10;
 parentPort.postMessage('ready');

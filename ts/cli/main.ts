@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
 import { addTopologyCommand } from './topology-command.ts';
 import { UsageError } from './usage-error.ts';
@@ -28,6 +29,7 @@ const setExitCode = (code: number): void => {
 };
 addMapCommand(program, setExitCode);
 addTopologyCommand(program, setExitCode);
+addLocksCommand(program, setExitCode);
 
 try {
   await program.parseAsync();

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { MapSettings } from './map-settings.ts';
 import { runMap } from './run-map.ts';
+import { whole } from './whole-number.ts';
 
 const THREADS_MOST = 64;
 const TIMEOUT_MOST_MS = 2 ** 31 - 1;
@@ -18,17 +19,6 @@ Examples:
   heddle map tasks.mjs#render pages/ --threads 4 --timeout 5000 --trace render.json`;
 
 type Options = Omit<MapSettings, 'task' | 'inputs'>;
-
-/** An option's value as a whole number within bounds. */
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-    }
-    return value;
-  };
-}
 
 /**
  * Adds `heddle map` to the program.

@@ -83,10 +83,14 @@ export class ContextMutex {
   readonly #record: HoldRecord | undefined;
   readonly #order: OrderChecks | undefined;
   readonly #active: ActiveOwner;
-  /** Nothing is written down. */
-  readonly #isPlain: boolean;
+  /** Nothing is written down, and the handle is good. */
+  #isPlain: boolean;
   /** Nor is blocking refused. */
-  readonly #isPlainSync: boolean;
+  #isPlainSync: boolean;
+  /** Nor is there an order to be checked. */
+  #isBare: boolean;
+  /** How often this handle was given out; 0 once it was forgotten. */
+  #opens = 1;
 
   /** @internal Use `rt.mutex`. */
   constructor(core: LockCore, options: MutexOptions, observers: readonly LockObserver[] = []) {
@@ -104,6 +108,53 @@ export class ContextMutex {
     this.#isPlain = this.#record === undefined;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
     this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
+    this.#isBare = this.#isPlainSync && this.#order === undefined;
+  }
+
+  /** @internal The handle is given out once more. */
+  openAgain(): this {
+    this.#opens++;
+    return this;
+  }
+
+  /** @internal */
+  get isForgotten(): boolean {
+    return this.#opens === 0;
+  }
+
+  /**
+   * This handle is used no more: whatever is called on it throws ERR_INVALID_ARGUMENT. Once no thread has a handle of the lock, its name and its memory are free, with
+   * what was learned of its order; the next `mutex()` of that name makes a new lock. For programs that make a lock for each request, or each record: without
+   * it the lock lives as long as the runtime. In a task, where `runtime().mutex(name)` gives every caller the same handle, as often as that was called.
+   *
+   * @returns whether the name is free now. False: others have it open, or its last holder ended while it held it
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT while this thread holds it or waits for it, and this is its last handle here.
+   */
+  forget(): boolean {
+    const core = this.#core;
+    const { space } = core;
+    if (this.#opens === 0 || space.isClosed) return false;
+    if (this.#opens === 1 && core.handles === 1) {
+      const holder = this.#holder();
+      if (core.waiting > 0 || (holder !== 0 && space.isOwn(holder))) {
+        throw new InvalidTypeError(
+          `cannot forget lock '${this.name}': this thread holds it, or waits for it; unlock it first`,
+          { resource: this.name },
+        );
+      }
+    }
+    if (--this.#opens > 0) return false;
+    this.#isPlain = false;
+    this.#isPlainSync = false;
+    this.#isBare = false;
+    return --core.handles === 0 && space.release(core);
+  }
+
+  #assertKept(): void {
+    if (this.#opens > 0) return;
+    throw new InvalidTypeError(`cannot use lock '${this.name}': this handle was forgotten; open it again`, {
+      resource: this.name,
+    });
   }
 
   /** Its address in the shared memory: the same in every thread. */
@@ -163,6 +214,7 @@ export class ContextMutex {
   }
 
   #tryNowSlow(): boolean {
+    this.#assertKept();
     const owner = this.#owners.current();
     const answer = this.#calls.tryLock(this.#address, owner);
     if (answer === LOCK_BUSY || answer === LOCK_OWN) return false;
@@ -179,10 +231,14 @@ export class ContextMutex {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT on the main thread of a browser, which must not block.
    */
   lockSync(ctx?: LockContext): boolean {
-    if (ctx === undefined && this.#isPlainSync) {
+    if (ctx === undefined) {
+      // Owner 0 takes nothing: the slow way looks who calls.
       const owner = this.#active.address;
-      if (
-        (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
+      if (this.#isBare) {
+        if (this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN) return true;
+      } else if (
+        this.#isPlainSync &&
+        this.#u32[(owner + OWNER_HELD) >>> 2] === 0 &&
         this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
       ) {
         return true;
@@ -224,6 +280,7 @@ export class ContextMutex {
   }
 
   async #wait(ctx: LockContext, owner: number, tries: boolean): Promise<boolean> {
+    this.#assertKept();
     if (!tries) this.#checkOrder(owner);
     const limits = limitsOf(ctx, tries);
     let started = -1;
@@ -276,6 +333,7 @@ export class ContextMutex {
   }
 
   #ownerOf(ctx: LockContext): number {
+    this.#assertKept();
     return ctx.owner === undefined ? this.#owners.current() : ctx.owner.address;
   }
 
@@ -319,19 +377,20 @@ export class ContextMutex {
       this.#isPlain &&
       this.#calls.unlock(this.#address, this.#active.address) === LOCK_RELEASED
     ) {
-      if (this.#core.waiterCount !== 0) this.#core.drive();
+      if (this.#core.waiting !== 0) this.#core.drive();
       return;
     }
     this.#unlock(ctx?.owner === undefined ? this.#owners.current() : ctx.owner.address);
   }
 
   #unlock(owner: number): void {
+    this.#assertKept();
     if (this.#record === undefined) {
       if (this.#calls.unlock(this.#address, owner) !== LOCK_RELEASED) throw this.#notOwner(owner);
     } else if (!this.#record.end(owner)) {
       throw this.#notOwner(owner);
     }
-    if (this.#core.waiterCount !== 0) this.#core.drive();
+    if (this.#core.waiting !== 0) this.#core.drive();
   }
 
   #notOwner(owner: number): HeddleError {
@@ -407,21 +466,26 @@ export class ContextMutex {
   withObserver(observer: LockObserver): ContextMutex {
     if (typeof observer !== 'object' || observer === null)
       throw new InvalidTypeError(`withObserver() takes a LockObserver, not ${describe(observer)}`);
+    this.#assertKept();
+    this.#core.handles++;
     return new ContextMutex(this.#core, this.#options, [...this.#observers, observer]);
   }
 
   /** Does anybody hold it? May be otherwise by the time you read it. */
   get isLocked(): boolean {
+    this.#assertKept();
     return this.#holder() !== 0;
   }
 
   /** Did a holder end while it held the lock, and nobody has put that right? True also while somebody holds it to do so. */
   get isAbandoned(): boolean {
+    this.#assertKept();
     return (Atomics.load(this.#core.space.kernel.i32, this.#address >>> 2) & WORD_ABANDONED) !== 0;
   }
 
   /** What can be known of the lock now. */
   snapshot(): LockSnapshot {
+    this.#assertKept();
     const { space } = this.#core;
     const { u32, f64 } = space.kernel;
     const holder = this.#holder();

@@ -46,7 +46,7 @@ export interface FoundDeadlock extends Deadlock {
 
 /** Frames on top of a stack that are heddle's own. */
 const OWN_FRAME =
-  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|join|joinSlow|sleepUntil) /;
+  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|LockManager|OrderChecker|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|join|joinSlow|sleepUntil) /;
 /** Where a task is called from: what follows is heddle's. */
 const CALL_FRAME = /^at SlotCodec\.invoke /;
 const FRAMES_MOST = 6;

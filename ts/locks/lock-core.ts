@@ -42,6 +42,8 @@ interface Waiter {
   record: number;
   stopTimer: (() => void) | undefined;
   stopSignal: (() => void) | undefined;
+  /** It stands in the queue no more. */
+  isOut: boolean;
 }
 
 /**
@@ -59,16 +61,15 @@ export class LockCore {
   readonly #onWake = (): void => this.#woken();
   /** There is a waitAsync that was not notified yet. */
   #armed = false;
+  /** Waiters of this thread's event loop; read by every unlock. */
+  waiting = 0;
+  /** Handles of this thread that were not forgotten. */
+  handles = 0;
 
   constructor(space: LockSpace, address: number, name: string) {
     this.space = space;
     this.address = address;
     this.name = name;
-  }
-
-  /** Waiters of this thread's event loop. */
-  get waiterCount(): number {
-    return this.#queue.length;
   }
 
   /** Waits in the event loop. */
@@ -84,16 +85,17 @@ export class LockCore {
       record: 0,
       stopTimer: undefined,
       stopSignal: undefined,
+      isOut: false,
     };
     const promise = new Promise<WaitResult>((resolve, reject) => {
       waiter.resolve = resolve;
       waiter.reject = reject;
     });
-    this.#queue.push(waiter);
+    this.waiting = this.#queue.push(waiter);
     this.#publish(waiter, space.detector.captureStack(owner, false));
     space.enter(this);
     if (this.#queue.length === 1) this.drive();
-    if (this.#queue.includes(waiter)) this.#guardWait(waiter, limits);
+    if (!waiter.isOut) this.#guardWait(waiter, limits);
     return promise;
   }
 
@@ -169,7 +171,10 @@ export class LockCore {
   /** Takes a waiter out of the queue, whatever becomes of it. */
   #dequeue(waiter: Waiter): void {
     const { space } = this;
-    this.#queue.splice(this.#queue.indexOf(waiter), 1);
+    waiter.isOut = true;
+    if (this.#queue[0] === waiter) this.#queue.shift();
+    else this.#queue.splice(this.#queue.indexOf(waiter), 1);
+    this.waiting = this.#queue.length;
     waiter.stopTimer?.();
     waiter.stopSignal?.();
     // Nobody waits here any more: nobody's wake-up may end here. Before the record says so, as that is what recovery goes by.
@@ -180,7 +185,7 @@ export class LockCore {
 
   /** A waiter goes without the lock. */
   #remove(waiter: Waiter, settle: () => void): void {
-    if (!this.#queue.includes(waiter)) return;
+    if (waiter.isOut) return;
     const wasFirst = this.#queue[0] === waiter;
     if (wasFirst) this.space.kernel.calls.leaveWait(this.address, waiter.owner);
     this.#dequeue(waiter);

@@ -15,6 +15,7 @@ import {
   LOCK_ORDER,
   LOCK_ORDER_MODE_SHIFT,
   LOCK_WAITS_MODE_SHIFT,
+  LOCKS_BUSY,
   LOCKS_FULL,
   LOCKS_NO_MEMORY,
 } from '../../build/generated/layout.ts';
@@ -56,22 +57,43 @@ const CHECKS = {
 const encoder = new TextEncoder();
 
 /**
- * Finds or makes a lock. Returns its address.
+ * Finds or makes a lock, which this thread has open from now on. Returns its address.
  *
  * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or when the lock exists with another value of an option given here.
- * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond `maxLocks`, ERR_MEMORY_FULL.
+ * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond `maxLocks`, ERR_MEMORY_FULL, ERR_WORKER_EXITED when a thread ended in the middle of making one.
  */
 export function openByName(space: LockSpace, name: string, options: MutexOptions): number {
   checkOptions(options, CHECKS, 'mutex()');
   const classId = options.class === undefined ? 0 : openClass(space, options.class);
-  const flags =
+  const flags = flagsOf(options);
+  const address = find(space, name, 'lock', flags, classId, options.order ?? 0, options.maxHoldTimeMs ?? 0);
+  try {
+    assertAlike(space, name, address, options, classId, flags);
+  } catch (error) {
+    space.unpin(address);
+    throw error;
+  }
+  return address;
+}
+
+/**
+ * Checks options for a lock that this thread has open already.
+ *
+ * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT, as {@link openByName}.
+ */
+export function openAgain(space: LockSpace, name: string, address: number, options: MutexOptions): void {
+  checkOptions(options, CHECKS, 'mutex()');
+  const classId = options.class === undefined ? 0 : openClass(space, options.class);
+  assertAlike(space, name, address, options, classId, flagsOf(options));
+}
+
+function flagsOf(options: MutexOptions): number {
+  return (
     (options.reentrant ? LOCK_FLAG_REENTRANT : 0) |
     (options.order === undefined ? 0 : LOCK_FLAG_ORDER_KEY) |
     (modeNumber(options.checks?.order) << LOCK_ORDER_MODE_SHIFT) |
-    (modeNumber(options.checks?.waits) << LOCK_WAITS_MODE_SHIFT);
-  const address = find(space, name, 'lock', flags, classId, options.order ?? 0, options.maxHoldTimeMs ?? 0);
-  assertAlike(space, name, address, options, classId, flags);
-  return address;
+    (modeNumber(options.checks?.waits) << LOCK_WAITS_MODE_SHIFT)
+  );
 }
 
 function openClass(space: LockSpace, name: string): number {
@@ -100,7 +122,9 @@ function find(
   const text = kernel.calls.allocate(agent, bytes.length);
   if (text === 0) throw memoryFull(what, name);
   kernel.u8.set(bytes, text >>> 0);
-  const address = kernel.calls.openLock(agent, text, bytes.length, flags, classId, order, holdMs) >>> 0;
+  const address = space.atGate(
+    () => kernel.calls.openLock(agent, text, bytes.length, flags, classId, order, holdMs) >>> 0,
+  );
   kernel.calls.release(agent, text);
   if (address === LOCKS_FULL) {
     throw new HeddleError(
@@ -110,6 +134,13 @@ function find(
     );
   }
   if (address === LOCKS_NO_MEMORY) throw memoryFull(what, name);
+  if (address === LOCKS_BUSY) {
+    throw new HeddleError(
+      'ERR_WORKER_EXITED',
+      `cannot make ${what} '${name}': a thread ended while it made one; try again once its end was told`,
+      { resource: name },
+    );
+  }
   return address;
 }
 

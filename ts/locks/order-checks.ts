@@ -7,6 +7,7 @@ import {
   CONTEXT_RULE_HELD,
   GRAPH_OF_CLASSES,
   GRAPH_OF_LOCKS,
+  HEADER_ORDER,
   LOCK_ID,
   ORDER_AGAINST_BIT,
   ORDER_CYCLE_BIT,
@@ -19,6 +20,7 @@ import {
   STACKS_ALL,
 } from '../../build/generated/layout.ts';
 import { LockOrderError, type LockOrderFault, type LockOrderStep, MemoryFullError } from '../errors.ts';
+import { cleanStack } from './detector.ts';
 import type { OrderChecks } from './order-port.ts';
 import { declaredRules } from './order-rules.ts';
 import { describeFault } from './order-text.ts';
@@ -67,6 +69,13 @@ export class OrderChecker implements OrderChecks {
     if (bits !== 0) this.#found(bits, owner, lock, isStrict);
   }
 
+  forget(lock: number): boolean {
+    const { calls, u32 } = this.#space.kernel;
+    // Nothing was learned of any lock.
+    if (u32[HEADER_ORDER >>> 2] === 0) return true;
+    return this.context !== 0 && calls.forgetLock(this.context, this.#idOf(lock)) !== 0;
+  }
+
   /** Learns that `owner` took `lock` under what it holds, without a fault being thrown. */
   record(owner: number, lock: number, stack: string | undefined): void {
     const { kernel } = this.#space;
@@ -101,7 +110,7 @@ export class OrderChecker implements OrderChecks {
     const label = this.#space.ownerLabel(owner);
     const isFault = (bits & ~(ORDER_NEW_BIT | ORDER_OVERFLOW_BIT)) !== 0;
     const keepsStack = this.#space.stacks === STACKS_ALL;
-    const stack = given ?? (keepsStack || isFault ? callerOf(new Error()) : undefined);
+    const stack = given ?? (keepsStack || isFault ? cleanStack(new Error()) : undefined);
     const now: Now = { taken: this.#idOf(lock), owner: label, stack };
     // Read before anything else asks the kernel: its answer stands until then.
     const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.takeCycles(), this.view) : [];
@@ -269,19 +278,6 @@ export class OrderChecker implements OrderChecks {
     this.#space.host.report({ kind: 'order', message, locks: [name], error });
   }
 }
-
-/** The frames of whoever called heddle, at most six. */
-function callerOf({ stack = '' }: Error): string {
-  const frames = stack.split('\n').filter((line) => /^\s*at |@/.test(line));
-  const own = frames.findLastIndex((line, i) => i < OWN_FRAMES_MOST && OWN_FRAME.test(line));
-  return frames
-    .slice(own + 1, own + 7)
-    .map((line) => line.trim())
-    .join('\n');
-}
-
-const OWN_FRAME = /OrderChecker|ContextMutex|LockManager|#found|#checkOrder|#lockSyncSlow|#lockSlow/;
-const OWN_FRAMES_MOST = 9;
 
 /** Worth refusing the lock for: what is gated, or one owner's alone, cannot stop anybody as things are. */
 function isGrave({ fault }: LockOrderError): boolean {

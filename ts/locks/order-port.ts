@@ -7,4 +7,6 @@ export interface OrderChecks {
    * @throws {HeddleError} ERR_LOCK_ORDER in mode `'throw'`.
    */
   before(owner: number, lock: number): void;
+  /** A lock is gone: nothing of it may be learned by the next one with its number. False when that cannot be done yet. */
+  forget(lock: number): boolean;
 }

@@ -171,8 +171,8 @@ export class Owners {
       }
       owner = task.owner;
     }
-    // Async code of a task runs between that of others; a thread without tasks has one owner.
-    const stays = running !== undefined || this.#runsNoTasks;
+    // Async code of a task runs between that of others, also where we are asked for it by name; a thread without tasks has one owner.
+    const stays = (running !== undefined && running === this.#tasks.running) || this.#runsNoTasks;
     if (stays && !this.active.hasContexts) this.active.address = owner;
     return owner;
   }

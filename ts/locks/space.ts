@@ -9,10 +9,12 @@ import {
   CHECK_INHERIT,
   CHECK_MASK,
   CHECK_OFF,
+  HEADER_LOCK_GATE,
   HEADER_LOCK_MODES,
   KIND_SUBMITTER,
   KIND_WORKER,
   LOCK_FLAG_CLASS,
+  LOCK_FLAG_FREE,
   LOCK_FLAGS,
   LOCK_ID,
   LOCK_NAME,
@@ -20,7 +22,9 @@ import {
   LOCK_ORDER_MODE_SHIFT,
   LOCK_SIZE,
   LOCK_TEXT,
+  LOCK_TURN_SHIFT,
   LOCK_WAITS_MODE_SHIFT,
+  LOCKS_BUSY,
   META_FUNCTION_MASK,
   MODES_STACKS_SHIFT,
   MODES_WAITS_SHIFT,
@@ -44,11 +48,14 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { AsyncStore } from '../platform/port.ts';
 import { Detector, type FoundDeadlock } from './detector.ts';
 import { LockCore } from './lock-core.ts';
-import { openByName } from './open-lock.ts';
+import { openAgain, openByName } from './open-lock.ts';
 import type { OrderChecks } from './order-port.ts';
 import { Owners, type TaskHost } from './owners.ts';
 import type { DeadlockResolver } from './resolver.ts';
 import type { LockViolation, MutexOptions } from './types.ts';
+
+/** How long a thread waits for another that changes the table of names. */
+const GATE_MS = 1000;
 
 /** What the locks of a runtime need of the thread that they are used in. */
 export interface LockHost {
@@ -91,10 +98,14 @@ export class LockSpace {
   /** Set by the runtime when the order of locks is checked. */
   order: OrderChecks | undefined;
   readonly #cores = new Map<string, LockCore>();
-  readonly #byAddress = new Map<number, LockCore>();
+  /** Locks that are gone, and whose numbers are not free yet. */
+  readonly #swept: number[] = [];
+  /** Told when this thread has no handle of a lock any more. */
+  onRelease: ((name: string) => void) | undefined;
   /** Cores with waiters. */
   readonly #busy = new Set<LockCore>();
-  readonly #names = new Map<number, string>();
+  /** By address, with the turn of the record that had it. */
+  readonly #names = new Map<number, { readonly turn: number; readonly name: string }>();
   readonly #encoder = new TextEncoder();
   readonly #decoder = new TextDecoder();
   readonly #onBell = (): void => this.#rung();
@@ -131,17 +142,59 @@ export class LockSpace {
     this.detector = new Detector(this, resolver);
   }
 
-  /** The lock of this name, as this thread has it. */
+  /** The lock of this name, as this thread has it, with one handle more. */
   open(name: string, options: MutexOptions): LockCore {
-    const address = openByName(this, name, options);
-    this.isUsed = true;
-    let core = this.#byAddress.get(address);
+    let core = this.#cores.get(name);
     if (core === undefined) {
-      core = new LockCore(this, address, name);
-      this.#byAddress.set(address, core);
+      core = new LockCore(this, openByName(this, name, options), name);
       this.#cores.set(name, core);
+      this.isUsed = true;
+    } else {
+      openAgain(this, name, core.address, options);
     }
+    core.handles++;
     return core;
+  }
+
+  /** This thread has no handle of a lock any more. Returns whether its name is free now. */
+  release(core: LockCore): boolean {
+    this.#cores.delete(core.name);
+    this.onRelease?.(core.name);
+    return this.unpin(core.address);
+  }
+
+  /** This thread has a lock open no more. Whoever is last takes it out of the table. */
+  unpin(lock: number): boolean {
+    const { calls } = this.kernel;
+    if (calls.unpinLock(lock) === 0) return false;
+    if (this.atGate(() => calls.sweepLock(this.agent, lock)) !== 1) return false;
+    this.#swept.push(lock);
+    this.#reuseSwept();
+    return true;
+  }
+
+  /** What is gone may become other locks once the learned order has forgotten it. */
+  #reuseSwept(): void {
+    for (const lock of this.#swept.splice(0)) {
+      const isForgotten = this.order?.forget(lock) ?? true;
+      if (!isForgotten || this.kernel.calls.reuseLock(this.agent, lock) === 0) this.#swept.push(lock);
+    }
+  }
+
+  /** Asks the kernel until it is not another thread that changes the table. LOCKS_BUSY: one ended in the middle of that. */
+  atGate(ask: () => number): number {
+    const { host, kernel } = this;
+    let until = 0;
+    for (;;) {
+      const answer = ask();
+      if (answer !== LOCKS_BUSY) return answer;
+      const now = host.clock.now();
+      if (until === 0) until = now + GATE_MS;
+      else if (now > until) return LOCKS_BUSY;
+      // Not told when it opens, which is a matter of microseconds.
+      const gate = HEADER_LOCK_GATE >>> 2;
+      if (host.mayBlock) Atomics.wait(kernel.i32, gate, Atomics.load(kernel.i32, gate), 0.1);
+    }
   }
 
   // ---- modes -------------------------------------------------------------------------------------------------------------------------------
@@ -208,12 +261,14 @@ export class LockSpace {
 
   /** Name of a lock or class by its address. */
   nameAt(lock: number): string {
-    let name = this.#names.get(lock);
-    if (name === undefined) {
-      name = this.readText(this.kernel.u32[(lock + LOCK_NAME) >>> 2]!);
-      this.#names.set(lock, name);
+    const { u32 } = this.kernel;
+    const turn = u32[(lock + LOCK_FLAGS) >>> 2]! >>> LOCK_TURN_SHIFT;
+    let known = this.#names.get(lock);
+    if (known?.turn !== turn) {
+      known = { turn, name: this.readText(u32[(lock + LOCK_NAME) >>> 2]!) };
+      this.#names.set(lock, known);
     }
-    return name;
+    return known.name;
   }
 
   /** Name of a lock or class by its number. */
@@ -227,7 +282,8 @@ export class LockSpace {
     if (!Number.isInteger(address) || address <= 0 || address % LOCK_SIZE !== 0) return false;
     if (address + LOCK_SIZE > this.kernel.u8.length) return false;
     const id = u32[(address + LOCK_ID) >>> 2]!;
-    return id !== 0 && id <= calls.lockCount() && calls.lockAt(id) >>> 0 === address && !this.isClass(id);
+    if (id === 0 || id > calls.lockCount() || calls.lockAt(id) >>> 0 !== address) return false;
+    return (u32[(address + LOCK_FLAGS) >>> 2]! & (LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) === 0;
   }
 
   /** Is this the number of a class, and not of a lock? */
@@ -238,9 +294,12 @@ export class LockSpace {
 
   /** The numbers of all locks and classes. */
   *lockIds(): Generator<number> {
-    const { calls } = this.kernel;
+    const { calls, u32 } = this.kernel;
     const count = calls.lockCount();
-    for (let id = 1; id <= count; id++) if (calls.lockAt(id) !== 0) yield id;
+    for (let id = 1; id <= count; id++) {
+      const lock = calls.lockAt(id) >>> 0;
+      if (lock !== 0 && (u32[(lock + LOCK_FLAGS) >>> 2]! & LOCK_FLAG_FREE) === 0) yield id;
+    }
   }
 
   /** Names of the locks that an owner holds, newest first. */
@@ -315,7 +374,7 @@ export class LockSpace {
 
   /** A waiter less. */
   leave(core: LockCore): void {
-    if (core.waiterCount === 0) this.#busy.delete(core);
+    if (core.waiting === 0) this.#busy.delete(core);
     if (--this.#waiters === 0) this.host.keepAlive.unref();
   }
 
@@ -356,6 +415,7 @@ export class LockSpace {
     if (this.isClosed) return;
     this.isClosed = true;
     for (const core of [...this.#busy]) core.close();
+    for (const core of [...this.#cores.values()]) this.unpin(core.address);
     this.owners.close();
   }
 }

@@ -86,6 +86,7 @@ export class WorkerLocks {
       new DeadlockResolver(kernel, false),
     );
     space.order = new OrderChecker(space);
+    space.onRelease = (name) => this.#mutexes.delete(name);
     return space;
   }
 
@@ -98,12 +99,11 @@ export class WorkerLocks {
   mutex(name: string, options: MutexOptions): ContextMutex {
     // Tasks open their locks again and again.
     if (Object.keys(options).length === 0) {
-      let known = this.#mutexes.get(name);
-      if (known === undefined) {
-        known = new ContextMutex(this.space.open(name, options), options);
-        this.#mutexes.set(name, known);
-      }
-      return known;
+      const known = this.#mutexes.get(name);
+      if (known?.isForgotten === false) return known.openAgain();
+      const made = new ContextMutex(this.space.open(name, options), options);
+      this.#mutexes.set(name, made);
+      return made;
     }
     return new ContextMutex(this.space.open(name, options), options);
   }

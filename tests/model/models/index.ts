@@ -5,6 +5,7 @@ import { arenaModels, spanModels } from './arena.ts';
 import { cellModels } from './cells.ts';
 import { completionModels } from './completions.ts';
 import { dequeModels } from './deque.ts';
+import { lockTableModels } from './lock-table.ts';
 import { mutexModels } from './mutex.ts';
 import { orderModels } from './order.ts';
 import { parkingModels } from './parking.ts';
@@ -25,5 +26,6 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...orderModels,
   ...shutdownModels,
   ...recoveryModels,
+  ...lockTableModels,
   ...mutexModels,
 ];

@@ -1,0 +1,93 @@
+/** What is measured of a mutex, the same for whoever has `lockSync()` and `unlock()`. Each thread calls with one kind of mutex only. */
+import { median } from '../lib/stats.mjs';
+
+/** Cells that two threads share in `contend()`. */
+export const CELLS = { ready: 0, stop: 1, first: 2, second: 3, count: 4 };
+
+/** @returns nanoseconds for a lock and its unlock: the median over `times` runs of `pairs` each, after one that does not count */
+export function timePairs(mutex, pairs, times) {
+  const samples = [];
+  for (let i = 0; i <= times; i++) {
+    const begin = performance.now();
+    for (let j = 0; j < pairs; j++) {
+      mutex.lockSync();
+      mutex.unlock();
+    }
+    if (i > 0) samples.push(((performance.now() - begin) / pairs) * 1e6);
+  }
+  return median(samples);
+}
+
+/** The same with an `await`, for mutexes whose `lock()` gives a promise. */
+export async function timeAsyncPairs(pair, pairs, times) {
+  const samples = [];
+  for (let i = 0; i <= times; i++) {
+    const begin = performance.now();
+    await pair(pairs);
+    if (i > 0) samples.push(((performance.now() - begin) / pairs) * 1e6);
+  }
+  return median(samples);
+}
+
+let sink = 0;
+
+/** Computes for a time that grows with `rounds`. */
+export function work(rounds) {
+  let x = sink | 1;
+  for (let i = 0; i < rounds; i++) x = Math.imul(x, 1664525) + 1013904223;
+  sink = x;
+}
+
+/** @returns how many rounds of `work()` take so many nanoseconds here */
+export function roundsFor(ns) {
+  work(1e6);
+  const samples = [];
+  for (let i = 0; i < 9; i++) {
+    const begin = performance.now();
+    work(1e6);
+    samples.push(performance.now() - begin);
+  }
+  return Math.max(1, Math.round(ns / median(samples)));
+}
+
+/**
+ * Takes the mutex again and again until it is told to stop, with `rounds` of work under it, and counts in two cells that must stay alike.
+ *
+ * @param {{ isTimed: boolean }} how whether each wait is timed, which costs about as much as the section
+ * @returns {{ sections: number, faults: number, longestMs: number }}
+ */
+export function contend(mutex, cells, rounds, { isTimed }) {
+  Atomics.add(cells, CELLS.ready, 1);
+  while (Atomics.load(cells, CELLS.ready) < 2);
+  const result = { sections: 0, faults: 0, longestMs: 0 };
+  return isTimed ? timed(mutex, cells, rounds, result) : untimed(mutex, cells, rounds, result);
+}
+
+function untimed(mutex, cells, rounds, result) {
+  while (Atomics.load(cells, CELLS.stop) === 0) {
+    mutex.lockSync();
+    section(cells, rounds, result);
+    mutex.unlock();
+  }
+  return result;
+}
+
+function timed(mutex, cells, rounds, result) {
+  while (Atomics.load(cells, CELLS.stop) === 0) {
+    const begin = performance.now();
+    mutex.lockSync();
+    result.longestMs = Math.max(result.longestMs, performance.now() - begin);
+    section(cells, rounds, result);
+    mutex.unlock();
+  }
+  return result;
+}
+
+function section(cells, rounds, result) {
+  const count = cells[CELLS.first];
+  cells[CELLS.first] = count + 1;
+  work(rounds);
+  if (cells[CELLS.second] !== count) result.faults++;
+  cells[CELLS.second] = count + 1;
+  result.sections++;
+}
