@@ -188,6 +188,27 @@ describe('a stolen task', () => {
   });
 });
 
+describe('a call that a holder of locks may wait for', () => {
+  it('stays, and its slot is free for thieves afterwards', async () => {
+    const { rt, pool, gate } = await busyPool();
+    const mutex = rt.mutex('held');
+    await mutex.lock();
+    const kept = pool.run('echo', [1]);
+    mutex.unlock();
+    expect(steal(pool)).toBeUndefined();
+    gate.open();
+    expect(await kept).toBe(1);
+    const gate2 = gateOf(rt);
+    const held = pool.run('hold', [gate2.name]);
+    await gate2.reached(1);
+    const calls = Array.from({ length: 4 }, () => pool.run('echo', [2]));
+    for (let i = 0; i < 4; i++) expect(steal(pool)!.resolve(i)).toBe(true);
+    expect(await Promise.all(calls)).toEqual([0, 1, 2, 3]);
+    gate2.open();
+    await held;
+  });
+});
+
 describe('a stealer', () => {
   it('stands for one worker', async () => {
     const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });

@@ -378,7 +378,6 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const slot = this.#submissions.lastSlot;
     if (slot === 0) return promise;
     const call = new LinkedCall(this.#agent.locks!.space, holder, slot);
-    this.#submissions.keep(slot);
     this.#submissions.beforeSettling(slot, () => call.end());
     return call.follow(promise);
   }
