@@ -45,6 +45,19 @@ function strayed(runs, nodes) {
   }).length;
 }
 
+/** Blocks all 8 workers. */
+async function holdAll(pool, words) {
+  const held = Array.from({ length: 8 }, () => pool.run('hold', [words]));
+  while (Atomics.load(words, 1) < 8) await new Promise((resolve) => setTimeout(resolve, 1));
+  return held;
+}
+
+async function letGo(words, held) {
+  Atomics.store(words, 0, 1);
+  Atomics.notify(words, 0);
+  await Promise.all(held);
+}
+
 const parts = {
   async placement() {
     const rt = await createRuntime({ memoryBytes: 64 * 2 ** 20 });
@@ -80,8 +93,7 @@ const parts = {
 
     // All is queued before anybody looks: who takes from afar while its own queue is still being filled does right.
     const words = rt.alloc(Int32Array, 2);
-    const held = Array.from({ length: 8 }, () => pool.run('hold', [words]));
-    while (Atomics.load(words, 1) < 8) await new Promise((resolve) => setTimeout(resolve, 1));
+    const held = await holdAll(pool, words);
     const homes = [0, 1, 2, 2];
     const running = Promise.all(
       Array.from({ length: 400 }, async (_, i) => {
@@ -89,20 +101,23 @@ const parts = {
         return { home, ...(await pool.run('spin', [5], { numaNode: home })) };
       }),
     );
-    Atomics.store(words, 0, 1);
-    Atomics.notify(words, 0);
-    await Promise.all(held);
+    await letGo(words, held);
     const runs = await running;
     const far = strayed(runs, nodes);
     assert.ok(far <= runs.length * 0.1, `${far} of ${runs.length} ran far from a node that had work`);
     holds(`of ${runs.length} tasks ${far} were taken from afar while the own node had work (at most 10 %)`);
 
-    const trees = await Promise.all(
-      [0, 1, 2].map(async (home) => {
-        const ran = await pool.run('leaves', [home === 2 ? 8 : 7, 4], { numaNode: home });
+    // A tree for each worker, large and small ones on each node: who has done a small one has a near and two far large ones to steal from.
+    const again = rt.alloc(Int32Array, 2);
+    const waiting = await holdAll(pool, again);
+    const growing = Promise.all(
+      [0, 0, 1, 1, 2, 2, 2, 2].map(async (home, i) => {
+        const ran = await pool.run('leaves', [i % 2 === 0 ? 7 : 5, 4], { numaNode: home });
         return ran.map((leaf) => ({ home, ...leaf }));
       }),
     );
+    await letGo(again, waiting);
+    const trees = await growing;
     const all = trees.flat();
     const lost = strayed(all, nodes);
     assert.ok(lost <= all.length * 0.1, `${lost} of ${all.length} forks ran far from a node that had work`);
