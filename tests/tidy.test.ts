@@ -116,7 +116,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'ts/options.ts',
   ],
   ['ts/kernel', 'ts/codec'],
-  ['ts/platform/port.ts'],
+  ['ts/platform/port.ts', 'ts/platform/pin.ts'],
   ['ts/locks'],
   [
     'ts/pool',

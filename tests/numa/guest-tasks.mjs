@@ -4,7 +4,8 @@ import { context, fork, join } from 'heddle/task';
 
 /** CPUs that the thread may run on, as the kernel lists them. */
 export function allowedCpus() {
-  return /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'))[1];
+  const [, cpus] = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
+  return { worker: context().worker, cpus };
 }
 
 const kept = [];
@@ -22,6 +23,12 @@ export async function touch(pages) {
   const nodes = {};
   for (const [, node, count] of line.matchAll(/ N(\d+)=(\d+)/g)) nodes[node] = Number(count);
   return { worker: context().worker, nodes };
+}
+
+/** Blocks its worker until word 0 is set; word 1 counts those that are here. */
+export function hold(words) {
+  Atomics.add(words, 1, 1);
+  Atomics.wait(words, 0, 0);
 }
 
 /** Runs for so many milliseconds; tells who ran it and when it began. */

@@ -82,6 +82,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     },
     tasksUrl: 'file:///tasks.mjs',
     traceCapacity: 0,
+    placement: undefined,
     attach: () => undefined,
     detach: () => undefined,
     sweep: () => undefined,
@@ -90,6 +91,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     onExit: () => undefined,
     onSizeChanged: () => undefined,
     onStartFailure: () => undefined,
+    onUnmanned: () => undefined,
   });
   await crew.open();
   await until(() => crew.readyCount === 2);

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { LocalCoordinator, type TaskPool } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import {
@@ -11,6 +13,9 @@ import {
   thrownBy,
   until,
 } from './harness.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const steal = (pool: TaskPool, ctx = {}) => pool.stealers()[0]!.trySteal(ctx);
 
@@ -80,6 +85,18 @@ describe('a stolen task', () => {
     const call = pool.run('echo', [1]);
     expect(steal(pool, { timeoutMs: 1 })).toBeDefined();
     await until(() => pool.metrics().queueDepth === 1);
+    gate.open();
+    expect(await call).toBe(1);
+  });
+
+  it('that its thief drops is queued again', async () => {
+    const { pool, gate } = await busyPool();
+    const call = pool.run('echo', [1]);
+    expect(steal(pool, { timeoutMs: Number.POSITIVE_INFINITY })).toBeDefined();
+    await until(() => {
+      collectGarbage();
+      return pool.metrics().queueDepth === 1;
+    });
     gate.open();
     expect(await call).toBe(1);
   });
@@ -168,6 +185,27 @@ describe('a stolen task', () => {
     expect(await port).toEqual([0, 8]);
     await range;
     expect([...seen]).toEqual(Array(8).fill(1));
+  });
+});
+
+describe('a call that a holder of locks may wait for', () => {
+  it('stays, and its slot is free for thieves afterwards', async () => {
+    const { rt, pool, gate } = await busyPool();
+    const mutex = rt.mutex('held');
+    await mutex.lock();
+    const kept = pool.run('echo', [1]);
+    mutex.unlock();
+    expect(steal(pool)).toBeUndefined();
+    gate.open();
+    expect(await kept).toBe(1);
+    const gate2 = gateOf(rt);
+    const held = pool.run('hold', [gate2.name]);
+    await gate2.reached(1);
+    const calls = Array.from({ length: 4 }, () => pool.run('echo', [2]));
+    for (let i = 0; i < 4; i++) expect(steal(pool)!.resolve(i)).toBe(true);
+    expect(await Promise.all(calls)).toEqual([0, 1, 2, 3]);
+    gate2.open();
+    await held;
   });
 });
 

@@ -56,6 +56,7 @@ async function openSubmissions(bytes?: number) {
     runsShortTasks: () => false,
     onSettled: () => undefined,
     onQueuedLate: () => undefined,
+    assertManned: () => undefined,
     exitOf: () => undefined,
     assertManned: () => undefined,
   });

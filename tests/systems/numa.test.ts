@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { NodeSystems, type NUMAAffinitySpec, type RunOptions, StaticSystems, type TaskPool } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import { fixture, openPoolOn, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
@@ -168,6 +169,30 @@ describe('placement of tasks', () => {
     });
     expect(await nodeOf(pool, { numaNode: 0 })).toBe(0);
     expect(await nodeOf(pool, {})).toBe(0);
+  });
+
+  it('rejects what only workers could run that cannot be started', async () => {
+    const rt = await openRuntime({ systems: new StaticSystems(FOUR) });
+    let started = 0;
+    const pool = await openPoolOn(rt, {
+      tasks: fixture('placed.mjs'),
+      numa: { fallbackStrategy: 'none' },
+      minThreads: 1,
+      maxThreads: 4,
+      worker: () => {
+        if (started++ > 0) throw new RangeError('no more threads');
+        return new Worker(new URL('../../build/worker.node.js', import.meta.url));
+      },
+    });
+    const errors: unknown[] = [];
+    pool.on('error', (error) => errors.push(error));
+    const here = nodesOf(pool)[0]!;
+    const [other] = [0, 1, 2].filter((node) => node !== here);
+    expect(await rejectionOf(pool.run('where', [], { numaNode: other! }))).toMatchObject({
+      message: 'no more threads',
+    });
+    expect(await nodeOf(pool, { numaNode: here })).toBe(here);
+    expect(errors.length).toBeGreaterThan(0);
   });
 
   it('rejects what is queued when those who might run it are scaled away', async () => {

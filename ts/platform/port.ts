@@ -1,6 +1,5 @@
 import type { Endpoint } from 'comlink';
-import type { PinRequest } from '../systems/numa/placer.ts';
-import type { PinResult } from '../systems/types.ts';
+import type { PinRequest, PinResult } from './pin.ts';
 
 /** What the host must tell about a worker thread that it started. */
 export interface WorkerEvents {

@@ -20,10 +20,10 @@ import {
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
+import type { PinRequest, PinResult } from '../platform/pin.ts';
 import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
-import { isThreadPlacer, NICENESS, type PinRequest } from '../systems/numa/placer.ts';
-import type { PinResult } from '../systems/types.ts';
+import { isThreadPlacer, NICENESS } from '../systems/numa/placer.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
@@ -56,6 +56,8 @@ export interface CrewHost {
   onSizeChanged(): void;
   /** A worker that was wanted could not start. `fatal`: none can. */
   onStartFailure(error: unknown, fatal: boolean): void;
+  /** No worker can be started for tasks that none of those that run may take. */
+  onUnmanned(error: unknown): void;
 }
 
 type State = 'booting' | 'ready' | 'stopping';
@@ -239,6 +241,7 @@ export class Crew {
           error,
           this.#members.size === 0 && this.#startFailures >= START_FAILURES_MOST,
         );
+      this.#tryAgain(error);
     }
   }
 
@@ -554,6 +557,20 @@ export class Crew {
     if (placement === undefined || this.#closing) return;
     for (let queue = 1; queue < placement.queueCount; queue++)
       if (agent.kernel.calls.anyQueuedFor(pool, queue) !== 0) this.man(queue, 0);
+  }
+
+  /** Others go on where a worker cannot be started; those who run may not take every task of a placed pool. */
+  #tryAgain(error: unknown): void {
+    if (this.#host.placement === undefined || this.#closing) return;
+    if (this.#startFailures >= START_FAILURES_MOST) this.#host.onUnmanned(error);
+    else this.#host.agent.platform.timer(() => this.manQueues(), GROW_AGAIN_MS);
+  }
+
+  /** Is there a worker who may take from `queue`? */
+  isManned(queue: number): boolean {
+    for (const { id, state } of this.#members.values())
+      if (state !== 'stopping' && this.#host.placement!.mayTake(id, queue)) return true;
+    return false;
   }
 
   /** A queue with tasks that a worker who is not there could take; 0 for any, -1 for none. */

@@ -472,12 +472,14 @@ export class Submissions implements Drainable, Lender {
     }
   }
 
-  /** Calls back when the call in a slot has its outcome, before anybody else hears of it. */
+  /** Calls back when the call in a slot has its outcome, before anybody else hears of it. Until then it stays where it is queued: no thief gets it. */
   beforeSettling(slot: number, callback: () => void): void {
     const ordinal = this.#agent.slots.ordinal(slot);
     const resolve = this.#resolves[ordinal];
     if (resolve === undefined) return;
+    this.#kept.add(slot);
     const wrapped = (value: unknown): void => {
+      this.#kept.delete(slot);
       callback();
       resolve(value);
     };
@@ -574,11 +576,6 @@ export class Submissions implements Drainable, Lender {
 
   get poolName(): string {
     return this.#host.poolName;
-  }
-
-  /** No thief gets the call in this slot until it has its outcome. */
-  keep(slot: number): void {
-    this.#kept.add(slot);
   }
 
   /** Takes out a queued call that worker `index` would take next, of the classes in `classes` (a bit each). */
@@ -733,7 +730,6 @@ export class Submissions implements Drainable, Lender {
     const extra = this.#extras[ordinal];
     this.#resolves[ordinal] = undefined;
     this.#extras[ordinal] = undefined;
-    if (this.#kept.size > 0) this.#kept.delete(slot);
     codec.releaseArguments(slot, meta);
     this.#host.portValues.forget(slot);
     slots.put(slot);

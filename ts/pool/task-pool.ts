@@ -302,6 +302,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#submissions.rejectAll(() => error);
         this.#onSettled();
       },
+      onUnmanned: (error) =>
+        this.#submissions.rejectUnmanned(
+          (queue) => this.#crew.isManned(queue),
+          () => error,
+        ),
     });
     this.#stealerHost = {
       takeOut: (id, classes, leaseMs) =>
@@ -391,7 +396,6 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     const slot = this.#submissions.lastSlot;
     if (slot === 0) return promise;
     const call = new LinkedCall(this.#agent.locks!.space, holder, slot);
-    this.#submissions.keep(slot);
     this.#submissions.beforeSettling(slot, () => call.end());
     return call.follow(promise);
   }

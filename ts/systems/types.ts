@@ -1,6 +1,9 @@
 import type { LockViolation } from '../locks/types.ts';
+import type { PinResult } from '../platform/pin.ts';
 import type { FallbackStrategy } from '../policy/types.ts';
 import type { QoSLevel } from '../qos.ts';
+
+export type { PinResult } from '../platform/pin.ts';
 
 /** Something that could not be read, does not hold, or has changed for the worse. What ran before goes on. */
 export interface Degradation {
@@ -171,20 +174,6 @@ export interface NUMAPolicy {
   readonly allowedDistance: number;
   readonly fallbackStrategy: FallbackStrategy;
   readonly qosOverride?: QoSLevel;
-}
-
-/** What pinning a thread brought about; read back, not assumed. */
-export interface PinResult {
-  /** The thread runs on the CPUs of the node and on no others. */
-  readonly isPinned: boolean;
-  /** CPUs that the thread may run on now; empty where that cannot be read. */
-  readonly cpus: readonly number[];
-  /** Where memory comes from that the thread touches first. `'default'`: where the system likes. */
-  readonly memory: 'bound' | 'preferred' | 'default';
-  /** By which means: `'syscall'` needs the package `koffi`; `'taskset'` the program; `'none'`: nothing worked. */
-  readonly means: 'syscall' | 'taskset' | 'none';
-  /** Why it is less than what was asked for. */
-  readonly reason?: string;
 }
 
 /** NUMA nodes as placement and stealing see them. */

@@ -1,8 +1,7 @@
 import type { PlainError } from '../codec/error-codec.ts';
 import type { LockMessage } from '../locks/messages.ts';
+import type { PinRequest, PinResult } from '../platform/pin.ts';
 import type { WorkerDiagnostics } from '../pool/types.ts';
-import type { PinRequest } from '../systems/numa/placer.ts';
-import type { PinResult } from '../systems/types.ts';
 
 /**
  * Values and reports that a worker posts to the pool. `turn` is the slot's generation: a message may be read when its call is over and the

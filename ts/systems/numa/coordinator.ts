@@ -1,8 +1,9 @@
 import { InvalidRangeError } from '../../errors.ts';
 import { describe, integer } from '../../options.ts';
+import type { PinRequest, PinResult } from '../../platform/pin.ts';
 import { TopologyNodes } from '../topology-nodes.ts';
-import type { PinResult, TopologyHints } from '../types.ts';
-import type { PinRequest, ThreadPlacer } from './placer.ts';
+import type { TopologyHints } from '../types.ts';
+import type { ThreadPlacer } from './placer.ts';
 
 type Pin = (request: PinRequest) => Promise<PinResult>;
 

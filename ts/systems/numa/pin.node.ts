@@ -6,9 +6,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import type Koffi from 'koffi';
+import type { PinRequest, PinResult } from '../../platform/pin.ts';
 import { formatIdList, parseIdList } from '../id-lists.ts';
-import type { PinResult } from '../types.ts';
-import type { PinRequest } from './placer.ts';
 
 /** Most time for `taskset`: nobody waits for it for ever. */
 const TASKSET_MS = 5000;

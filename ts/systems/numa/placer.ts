@@ -1,12 +1,6 @@
+import type { PinRequest, PinResult } from '../../platform/pin.ts';
 import type { QoSLevel } from '../../qos.ts';
-import type { NUMACoordinator, PinResult } from '../types.ts';
-
-/** What pins a thread to a NUMA node. */
-export interface PinRequest {
-  readonly node: number;
-  /** CPUs of the node that this process may use. */
-  readonly cpus: readonly number[];
-}
+import type { NUMACoordinator } from '../types.ts';
 
 /** A coordinator that pins the threads of pools, each by its own hand: a system call about memory is about the thread that makes it. */
 export interface ThreadPlacer extends NUMACoordinator {
