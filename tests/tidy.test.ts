@@ -118,7 +118,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['ts/kernel', 'ts/codec'],
   ['ts/platform/port.ts'],
   ['ts/locks'],
-  ['ts/pool', 'ts/runtime', 'ts/worker', 'ts/platform', 'ts/task-contract.ts', 'ts/task.ts'],
+  ['ts/pool', 'ts/runtime', 'ts/worker', 'ts/systems', 'ts/platform', 'ts/task-contract.ts', 'ts/task.ts'],
   ['ts/surface.ts', 'ts/index.node.ts', 'ts/index.browser.ts', 'ts/worker.node.ts', 'ts/worker.browser.ts'],
   ['ts/cli'],
 ];
@@ -247,7 +247,7 @@ const BANS: readonly Ban[] = [
   },
   {
     in: /^ts\//,
-    except: /^ts\/(cli|platform)\//,
+    except: /^ts\/(cli|platform)\/|\.browser\.ts$/,
     call: /\bconsole\s*\.\s*\w+/,
     instead: 'an event of the pool, or an error',
     sample: { path: 'ts/pool/pool.ts', text: 'console.log(1);' },

@@ -7,10 +7,11 @@ import { assertIsolated, browserPlatform } from './platform/browser.ts';
 import { type AttachedRuntime, attachOn } from './runtime/attach.ts';
 import { openRuntime, type Runtime, type RuntimeHandle, type RuntimeOptions } from './runtime/runtime.ts';
 import { offerStandalonePools } from './runtime/standalone.ts';
+import { BrowserSystems } from './systems/systems.browser.ts';
 
 export * from './surface.ts';
 
-offerStandalonePools(browserPlatform);
+offerStandalonePools(browserPlatform, BrowserSystems.detect);
 
 /**
  * Makes a runtime: shared memory for pools, atomics and arrays.
@@ -21,7 +22,7 @@ offerStandalonePools(browserPlatform);
  */
 export async function createRuntime(options?: RuntimeOptions): Promise<Runtime> {
   assertIsolated();
-  return openRuntime(browserPlatform, options);
+  return openRuntime(browserPlatform, BrowserSystems.detect, options);
 }
 
 /**

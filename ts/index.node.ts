@@ -7,10 +7,12 @@ import { nodePlatform, useNativeCodecs } from './platform/node.ts';
 import { type AttachedRuntime, attachOn } from './runtime/attach.ts';
 import { openRuntime, type Runtime, type RuntimeHandle, type RuntimeOptions } from './runtime/runtime.ts';
 import { offerStandalonePools } from './runtime/standalone.ts';
+import { NodeSystems } from './systems/systems.node.ts';
 
 export * from './surface.ts';
+export { NodeSystems, type NodeSystemsOptions } from './systems/systems.node.ts';
 
-offerStandalonePools(nodePlatform);
+offerStandalonePools(nodePlatform, NodeSystems.detect);
 
 useNativeCodecs();
 
@@ -22,7 +24,7 @@ useNativeCodecs();
  * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for an unknown option or a wrong value.
  */
 export function createRuntime(options?: RuntimeOptions): Promise<Runtime> {
-  return openRuntime(nodePlatform, options);
+  return openRuntime(nodePlatform, NodeSystems.detect, options);
 }
 
 /**

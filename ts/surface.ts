@@ -76,3 +76,54 @@ export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
+export {
+  BaseSystems,
+  type PolicyEngine,
+  type SystemsOptions,
+  type SystemsParts,
+} from './systems/base.ts';
+export type {
+  ClusterCoordinator,
+  Context,
+  PressureLevel,
+  StolenTask,
+  WorkStealer,
+} from './systems/cluster.ts';
+export type {
+  AppliedPolicy,
+  ConcurrencyInstrumenter,
+  DeadlockResolution,
+  LockPolicy,
+  LockPolicyCRD,
+  RetryPolicySpec,
+  SystemsHost,
+  SystemsProvider,
+} from './systems/provider.ts';
+export { BrowserSystems, type BrowserSystemsOptions } from './systems/systems.browser.ts';
+export { StaticSystems, type StaticSystemsOptions } from './systems/systems.static.ts';
+export type {
+  CacheHints,
+  ContainerContext,
+  CoreHints,
+  CpuContext,
+  CRDValidator,
+  Degradation,
+  FallbackStrategy,
+  KubernetesContext,
+  LockValidationResult,
+  MemoryContext,
+  NodeHints,
+  NUMAAffinitySpec,
+  NUMACoordinator,
+  NUMAPolicy,
+  PackageHints,
+  PinResult,
+  Pressure,
+  PressureReading,
+  QoSSource,
+  ResourceLimit,
+  RetryConfig,
+  TopologyHints,
+  ValidationFault,
+  ValidationResult,
+} from './systems/types.ts';

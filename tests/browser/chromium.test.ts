@@ -59,6 +59,16 @@ describe.skipIf(isSkipped)('in headless Chromium', () => {
       expect(opened.tasks).toContain('fib');
     });
 
+    it('counts CPUs as the browser tells them', async () => {
+      const { told, ...system } = await call(page, 'system');
+      expect(system).toMatchObject({
+        cpus: told,
+        source: 'browser',
+        nodes: 1,
+        container: { isContainer: false, workers: told, qosClass: 'Burstable', degradations: [] },
+      });
+    });
+
     it('runs 10,000 tasks', async () => {
       const { ms, wrong, count, completed, perWorker } = await call(page, 'runMany', [10_000]);
       expect({ wrong, count }).toEqual({ wrong: 0, count: 10_000 });

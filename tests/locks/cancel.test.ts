@@ -169,3 +169,43 @@ describe('a cancel that races with the grant', () => {
     }
   });
 });
+
+describe('a task that is aborted while it holds a lock', () => {
+  it('gives it back itself, and nobody is told of an abandoned lock', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1, { concurrentTasksPerWorker: 2 });
+    const m = rt.mutex('A');
+    for (let round = 0; round < 20; round++) {
+      const gate = gateOf(rt);
+      const stop = new AbortController();
+      const call = outcome(pool.run('holdLockAsync', ['A', gate.name], { signal: stop.signal }));
+      await gate.reached(1);
+      stop.abort();
+      expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_TASK_ABORTED' } });
+      expect(await m.lock()).toBe(true);
+      m.unlock();
+    }
+  });
+
+  it('keeps it as long as its code goes on: nobody else comes in', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1, { concurrentTasksPerWorker: 2 });
+    const m = rt.mutex('A');
+    const gate = gateOf(rt);
+    const stop = new AbortController();
+    const call = outcome(pool.run('holdLockDeaf', ['A', gate.name], { signal: stop.signal }));
+    await gate.reached(1);
+    stop.abort();
+    expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_TASK_ABORTED' } });
+    // Its slot has come home, and stands for others.
+    for (let i = 0; i < 10; i++)
+      expect(await pool.run('takeSync', ['A', null, { timeoutMs: 0 }])).toEqual({ ok: true, value: false });
+    expect(m.snapshot().owner).toMatch(/aborted|worker/);
+    const waits = m.lock();
+    expect(await isPending(waits)).toBe(true);
+    gate.open();
+    expect(await waits).toBe(true);
+    m.unlock();
+    expect(rt.locks.snapshot().held).toEqual([]);
+  });
+});

@@ -20,6 +20,7 @@ import { nodePlatform } from '../../ts/platform/node.ts';
 import type { Platform, WorkerEvents } from '../../ts/platform/port.ts';
 import { Crew } from '../../ts/pool/crew.ts';
 import { createAgent } from '../../ts/runtime/agent.ts';
+import { StaticSystems } from '../../ts/systems/systems.static.ts';
 import type { BootOptions } from '../../ts/worker/messages.ts';
 import { fillSlot, openKernel, setWord, word } from '../kernel/harness.ts';
 import { until } from './harness.ts';
@@ -59,7 +60,12 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     return { threadId: 1, endpoint: nodeEndpoint(port1), terminate: async () => undefined };
   };
   const platform: Platform = { ...nodePlatform, startWorker };
-  const agent = createAgent(kernel, platform, createClock(nodePlatform.clockOffset(), 0));
+  const agent = createAgent(
+    kernel,
+    platform,
+    new StaticSystems(),
+    createClock(nodePlatform.clockOffset(), 0),
+  );
   const pool = kernel.calls.openPool(1);
   const crew = new Crew({
     agent,

@@ -160,6 +160,20 @@ describe('a module that cannot be loaded twice', () => {
     expect(errors[0].message).toContain('loads-once.mjs');
     await pool.shutdown(1000);
   });
+
+  it('ends a shutdown that waits for them', async () => {
+    const rt = await openRuntime();
+    const pool = await rt.createPool({
+      tasks: fixture('loads-once.mjs'),
+      minThreads: 1,
+      maxThreads: 1,
+      workerData: new Int32Array(new SharedArrayBuffer(4)),
+    });
+    pool.on('error', () => undefined);
+    const calls = [pool.run('exit'), pool.run('echo', [2]), pool.run('echo', [3])].map(outcome);
+    await pool.shutdown();
+    expect((await Promise.all(calls)).map(({ ok }) => ok)).toEqual([false, false, false]);
+  });
 });
 
 describe('many deaths', () => {

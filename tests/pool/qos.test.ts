@@ -1,6 +1,6 @@
 import type { QoSLevel } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { gateOf, openPool } from './harness.ts';
+import { gateOf, openPool, outcome } from './harness.ts';
 
 describe('QoS classes', () => {
   it('run from the highest to the lowest', async () => {
@@ -68,5 +68,16 @@ describe('QoS classes', () => {
     const { pool } = await openPool();
     expect(await pool.run('forkedContext', [], { qos: 'BestEffort' })).toMatchObject({ qos: 'BestEffort' });
     expect(await pool.run('forkedContext', [], { qos: 'Guaranteed' })).toMatchObject({ qos: 'Guaranteed' });
+  });
+
+  it('stay with the forks of an async task when tasks of another class ran meanwhile', async () => {
+    const { pool } = await openPool();
+    for (let round = 0; round < 3; round++) {
+      await pool.run('contextAfterYields', [2], { qos: 'Guaranteed' });
+      await pool.run('echo', [1], { qos: 'BestEffort' });
+      const call = outcome(pool.run('forkAndRejectLater', ['class', 5], { qos: 'Guaranteed' }));
+      expect(await call).toMatchObject({ ok: false, error: { message: 'after forking' } });
+    }
+    expect(pool.metrics()).toMatchObject({ queueDepth: 0, outstanding: 0 });
   });
 });

@@ -10,6 +10,7 @@ import { RetryPolicy } from '../../ts/pool/retry.ts';
 import { SignalHub } from '../../ts/pool/signals.ts';
 import { closedError, Submissions } from '../../ts/pool/submissions.ts';
 import { createAgent } from '../../ts/runtime/agent.ts';
+import { StaticSystems } from '../../ts/systems/systems.static.ts';
 import { joinWorker, MIB, openKernel, setWord } from '../kernel/harness.ts';
 import { outcome } from './harness.ts';
 
@@ -17,7 +18,12 @@ import { outcome } from './harness.ts';
 async function openSubmissions(bytes?: number) {
   const kernel = await openKernel(bytes);
   const pool = kernel.calls.openPool(1);
-  const agent = createAgent(kernel, nodePlatform, createClock(nodePlatform.clockOffset(), 0));
+  const agent = createAgent(
+    kernel,
+    nodePlatform,
+    new StaticSystems(),
+    createClock(nodePlatform.clockOffset(), 0),
+  );
   const lane = kernel.calls.joinAsSubmitter(agent.address, pool);
   const worker = joinWorker(kernel, pool, 0);
   const portValues = new PortValues(

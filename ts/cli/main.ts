@@ -9,6 +9,7 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
+import { addTopologyCommand } from './topology-command.ts';
 import { UsageError } from './usage-error.ts';
 
 const EXIT_USAGE = 2;
@@ -27,6 +28,7 @@ const setExitCode = (code: number): void => {
   exitCode = code;
 };
 addMapCommand(program, setExitCode);
+addTopologyCommand(program, setExitCode);
 addLocksCommand(program, setExitCode);
 
 try {

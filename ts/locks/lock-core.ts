@@ -42,6 +42,8 @@ interface Waiter {
   record: number;
   stopTimer: (() => void) | undefined;
   stopSignal: (() => void) | undefined;
+  /** It stands in the queue no more. */
+  isOut: boolean;
 }
 
 /**
@@ -70,7 +72,6 @@ export class LockCore {
     this.name = name;
   }
 
-
   /** Waits in the event loop. */
   wait(owner: number, limits: WaitLimits): Promise<WaitResult> {
     const { space } = this;
@@ -84,6 +85,7 @@ export class LockCore {
       record: 0,
       stopTimer: undefined,
       stopSignal: undefined,
+      isOut: false,
     };
     const promise = new Promise<WaitResult>((resolve, reject) => {
       waiter.resolve = resolve;
@@ -93,7 +95,7 @@ export class LockCore {
     this.#publish(waiter, space.detector.captureStack(owner, false));
     space.enter(this);
     if (this.#queue.length === 1) this.drive();
-    if (this.#queue.includes(waiter)) this.#guardWait(waiter, limits);
+    if (!waiter.isOut) this.#guardWait(waiter, limits);
     return promise;
   }
 
@@ -169,7 +171,9 @@ export class LockCore {
   /** Takes a waiter out of the queue, whatever becomes of it. */
   #dequeue(waiter: Waiter): void {
     const { space } = this;
-    this.#queue.splice(this.#queue.indexOf(waiter), 1);
+    waiter.isOut = true;
+    if (this.#queue[0] === waiter) this.#queue.shift();
+    else this.#queue.splice(this.#queue.indexOf(waiter), 1);
     this.waiting = this.#queue.length;
     waiter.stopTimer?.();
     waiter.stopSignal?.();
@@ -181,7 +185,7 @@ export class LockCore {
 
   /** A waiter goes without the lock. */
   #remove(waiter: Waiter, settle: () => void): void {
-    if (!this.#queue.includes(waiter)) return;
+    if (waiter.isOut) return;
     const wasFirst = this.#queue[0] === waiter;
     if (wasFirst) this.space.kernel.calls.leaveWait(this.address, waiter.owner);
     this.#dequeue(waiter);

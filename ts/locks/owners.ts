@@ -1,9 +1,11 @@
 import {
   OWNER_HELD,
+  OWNER_KIND,
   OWNER_KIND_CONTEXT,
   OWNER_KIND_EXPLICIT,
   OWNER_KIND_TASK,
   OWNER_KIND_THREAD,
+  OWNER_SLOT,
 } from '../../build/generated/layout.ts';
 import type { Clock } from '../clock.ts';
 import { MemoryFullError } from '../errors.ts';
@@ -240,6 +242,15 @@ export class Owners {
     // The promise itself goes back, so a rejection is reported once, by whoever has it.
     (result as unknown as PromiseLike<unknown>).then(end, end);
     return result;
+  }
+
+  /** The task of an owner is over, and its slot may stand for another: the owner stands for itself until it ends. */
+  outlive(owner: number, label: string): void {
+    const { u32 } = this.#kernel;
+    this.#host.dropWaits(owner);
+    Atomics.store(u32, (owner + OWNER_KIND) >>> 2, OWNER_KIND_CONTEXT);
+    Atomics.store(u32, (owner + OWNER_SLOT) >>> 2, 0);
+    this.#labels.set(owner, label);
   }
 
   /** An owner ends. Locks that it holds still are freed and marked. */

@@ -48,6 +48,27 @@ export function strategyNumber(name: string): number {
   return BUILT_IN.find(([known]) => known === name)?.[1] ?? STRATEGY_NAMED;
 }
 
+/** Is the name that of a strategy which every thread knows? */
+export function isBuiltIn(name: string): boolean {
+  return BUILT_IN.some(([known]) => known === name);
+}
+
+/** What a strategy, or the one that is built in by that name, says about a deadlock. One that throws or answers nonsense is `abort-requester`. */
+export function decide(strategy: ResolutionStrategy | string, deadlock: Deadlock): ResolutionAction {
+  const fn = typeof strategy === 'string' ? BUILT_IN.find(([known]) => known === strategy)?.[2] : strategy;
+  let action: ResolutionAction | undefined;
+  try {
+    action = (fn ?? abortRequester)(deadlock);
+  } catch {
+    return abortRequester(deadlock);
+  }
+  if (typeof action !== 'object' || action === null) return abortRequester(deadlock);
+  if ('report' in action) return action;
+  return abortable(deadlock).some((party) => party.owner === action.abort)
+    ? action
+    : abortRequester(deadlock);
+}
+
 /**
  * Decides whose wait a deadlock costs. The strategies that are built in are known in every thread: `abort-requester` (default) gives up the wait that closed
  * the cycle, `abort-youngest` that of the owner which began last, `abort-lowest-qos` that of the task of the lowest class, `report-only` none. One
@@ -94,7 +115,7 @@ export class DeadlockResolver {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a name that is built in, or what is no function.
    */
   registerStrategy(name: string, strategy: ResolutionStrategy): void {
-    if (typeof name !== 'string' || BUILT_IN.some(([known]) => known === name)) {
+    if (typeof name !== 'string' || isBuiltIn(name)) {
       throw new InvalidTypeError(
         `registerStrategy() takes a name that is not built in, not ${describe(name)}`,
       );
@@ -106,18 +127,7 @@ export class DeadlockResolver {
 
   /** What the strategy in use says about a deadlock. One that throws or answers nonsense is `abort-requester`. */
   resolve(deadlock: Deadlock): ResolutionAction {
-    const strategy = this.#strategies.get(this.strategy) ?? abortRequester;
-    let action: ResolutionAction | undefined;
-    try {
-      action = strategy(deadlock);
-    } catch {
-      return abortRequester(deadlock);
-    }
-    if (typeof action !== 'object' || action === null) return abortRequester(deadlock);
-    if ('report' in action) return action;
-    return abortable(deadlock).some((party) => party.owner === action.abort)
-      ? action
-      : abortRequester(deadlock);
+    return decide(this.#strategies.get(this.strategy) ?? abortRequester, deadlock);
   }
 
   /** @internal Place in the cycle of the party whose wait is to be aborted; undefined: nobody's. */

@@ -6,9 +6,15 @@ type Listener = (violation: LockViolation) => void;
 export class Violations {
   readonly #listeners = new Set<Listener>();
   readonly #warn: (violation: LockViolation) => void;
+  readonly #tellHost: (violation: LockViolation) => boolean;
 
-  constructor(warn: (violation: LockViolation) => void) {
+  /** @param tellHost - is told first; true: somebody has heard, so that no warning is needed */
+  constructor(
+    warn: (violation: LockViolation) => void,
+    tellHost: (violation: LockViolation) => boolean = () => false,
+  ) {
     this.#warn = warn;
+    this.#tellHost = tellHost;
   }
 
   listen(listener: Listener): () => void {
@@ -17,7 +23,8 @@ export class Violations {
   }
 
   report(violation: LockViolation): void {
-    if (this.#listeners.size === 0) this.#warn(violation);
+    const isHeard = this.#tellHost(violation);
+    if (this.#listeners.size === 0 && !isHeard) this.#warn(violation);
     for (const listener of [...this.#listeners]) {
       try {
         listener(violation);

@@ -110,6 +110,8 @@ export class Crew {
   #growTimer: (() => void) | undefined;
   #idleTimer: (() => void) | undefined;
   #reapTimer: (() => void) | undefined;
+  /** What can run at once, by affinity, cpuset and quota: spinning on the only processor takes it from those who would end the wait. */
+  readonly #processors: number;
   minThreads: number;
   maxThreads: number;
   idleTimeout: number;
@@ -118,9 +120,10 @@ export class Crew {
   constructor(host: CrewHost) {
     this.#host = host;
     const { options } = host;
-    const parallelism = host.agent.platform.parallelism();
+    // Of a provider that is not ours, it may be anything.
+    this.#processors = Math.max(1, Math.trunc(host.agent.systems.defaultWorkers()) || 1);
     this.maxThreads =
-      options.maxThreads ?? Math.min(MAX_WORKERS, Math.max(parallelism, options.minThreads ?? 1));
+      options.maxThreads ?? Math.min(MAX_WORKERS, Math.max(this.#processors, options.minThreads ?? 1));
     this.minThreads = options.minThreads ?? Math.min(1, this.maxThreads);
     this.idleTimeout = options.idleTimeout ?? 5000;
     this.concurrency = options.concurrentTasksPerWorker ?? 1;
@@ -341,7 +344,7 @@ export class Crew {
           tasks: tasksUrl,
           workerData: options.workerData,
           concurrency: this.concurrency,
-          maySpin: platform.parallelism() > 1,
+          maySpin: platform.parallelism() > 1 && this.#processors > 1,
           traced: member.ring !== 0,
           port: remote,
         },

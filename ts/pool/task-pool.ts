@@ -254,7 +254,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       onSizeChanged: () => this.#updateCapacity(),
       onStartFailure: (error, fatal) => {
         this.#report(error);
-        if (fatal) this.#submissions.rejectAll(() => error);
+        if (!fatal) return;
+        this.#submissions.rejectAll(() => error);
+        this.#onSettled();
       },
     });
     this.#updateCapacity();
@@ -375,7 +377,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /**
-   * Runs a task and forgets it. A failure is an `error` event of the pool.
+   * Runs a task and forgets it. A failure is an `error` event of the pool, and goes to `reportConcurrencyError` of the runtime's systems.
    *
    * @throws {HeddleError} at once for what `run` would reject with before the task is queued.
    */
@@ -387,7 +389,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (!this.#ids.has(runnable.name)) throw this.#unknownTask(runnable.name);
     if (options !== undefined) checkOptions(options, RUN_CHECKS, 'submit()');
     this.#runChecked(runnable.name, runnable.args ?? NO_ARGS, options, false).catch((error) =>
-      this.#report(error),
+      this.#report(error, { task: runnable.name }),
     );
   }
 
@@ -678,8 +680,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       this.#report(reviveError(message.error as PlainError, this.#host.errorTypes));
   }
 
-  #report(error: unknown): void {
-    if (!this.emit('error', error)) this.#agent.platform.warn(`pool '${this.name}'`, error);
+  /** Tells of a failure that belongs to no promise. */
+  #report(error: unknown, metadata?: Readonly<Record<string, unknown>>): void {
+    const { platform, systems } = this.#agent;
+    const isTold = systems.reportConcurrencyError(error, { pool: this.name, ...metadata });
+    if (!this.emit('error', error) && !isTold) platform.warn(`pool '${this.name}'`, error);
   }
 }
 

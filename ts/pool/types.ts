@@ -90,7 +90,7 @@ export interface PoolOptions {
   readonly name?: string;
   /** Workers that always stand ready, at least 0. Default 1. */
   readonly minThreads?: number;
-  /** Most workers, at most 64. Default: what the machine runs at once. */
+  /** Most workers, at most 64. Default: as many as affinity, cpuset and cpu quota let run at once. */
   readonly maxThreads?: number;
   /** Milliseconds after which an idle worker above `minThreads` ends. Default 5000; Infinity: never. */
   readonly idleTimeout?: number;

@@ -8,12 +8,15 @@ import { SlotTable } from '../kernel/slot-table.ts';
 import type { LockMessage } from '../locks/messages.ts';
 import type { LockSpace } from '../locks/space.ts';
 import type { Platform } from '../platform/port.ts';
+import type { SystemsProvider } from '../systems/provider.ts';
 import { Pump } from './pump.ts';
 
 /** A submitting thread's part in the runtime: its record, its slots, its way of getting outcomes. */
 export interface Agent {
   readonly kernel: Kernel;
   readonly platform: Platform;
+  /** What is known of the machine and the container, and who is told of failures. */
+  readonly systems: SystemsProvider;
   readonly clock: Clock;
   /** Address of the agent's record. */
   readonly address: number;
@@ -37,7 +40,12 @@ export interface AgentLocks {
  *
  * @throws {HeddleError} ERR_RESOURCE_LIMIT when 255 threads take part already.
  */
-export function createAgent(kernel: Kernel, platform: Platform, clock: Clock): Agent {
+export function createAgent(
+  kernel: Kernel,
+  platform: Platform,
+  systems: SystemsProvider,
+  clock: Clock,
+): Agent {
   const address = kernel.calls.claimAgent(KIND_SUBMITTER, 0);
   if (address === 0) {
     throw new HeddleError(
@@ -49,6 +57,7 @@ export function createAgent(kernel: Kernel, platform: Platform, clock: Clock): A
   return {
     kernel,
     platform,
+    systems,
     clock,
     address,
     slots: new SlotTable(kernel, address),

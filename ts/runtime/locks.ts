@@ -64,9 +64,10 @@ export class RuntimeLocks implements AgentLocks {
     options: LocksOptions,
     taskName: (pool: number, id: number) => { readonly task: string; readonly pool: string } | undefined,
   ) {
-    const { kernel, platform } = agent;
-    this.#violations = new Violations(({ kind, message }) =>
-      platform.warn(`heddle locks (${kind})`, message),
+    const { kernel, platform, systems } = agent;
+    this.#violations = new Violations(
+      ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
+      (violation) => systems.reportViolation(violation),
     );
     const resolver = new DeadlockResolver(kernel, true, options.strategy);
     this.space = new LockSpace(

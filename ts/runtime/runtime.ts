@@ -9,6 +9,8 @@ import { checkOptions, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
+import { systemsCheck } from '../systems/check.ts';
+import type { SystemsProvider } from '../systems/provider.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
@@ -24,6 +26,8 @@ export interface RuntimeOptions {
   readonly memoryBytes?: number;
   /** What is checked of locks, and how many there may be. */
   readonly locks?: LocksOptions;
+  /** What the runtime knows of the machine and the container. Default: what is detected, `NodeSystems` or `BrowserSystems`. */
+  readonly systems?: SystemsProvider;
 }
 
 /** What another thread needs to join a runtime; structured-cloneable. */
@@ -44,6 +48,7 @@ export class Runtime implements AsyncDisposable {
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
+  readonly #leaveSystems: () => void;
   #disposed = false;
 
   /** @internal Use {@link createRuntime}. */
@@ -59,6 +64,7 @@ export class Runtime implements AsyncDisposable {
       }
       return undefined;
     });
+    this.#leaveSystems = agent.systems.attach({ locks: this.#locks.manager, pools: () => this.#pools });
   }
 
   /**
@@ -161,6 +167,11 @@ export class Runtime implements AsyncDisposable {
     return this.#locks.manager;
   }
 
+  /** What the runtime knows of the machine and the container, and tells of failures and violations. */
+  get systems(): SystemsProvider {
+    return this.#agent.systems;
+  }
+
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
@@ -190,6 +201,7 @@ export class Runtime implements AsyncDisposable {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#locks.close();
+    this.#leaveSystems();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
 
@@ -207,12 +219,17 @@ export class Runtime implements AsyncDisposable {
 /**
  * Makes a runtime on a platform.
  *
+ * @param detect - finds out about the system when no option says
  * @throws {NotIsolatedError} ERR_NOT_ISOLATED where there is no shared memory.
  */
-export async function openRuntime(platform: Platform, options: RuntimeOptions = {}): Promise<Runtime> {
+export async function openRuntime(
+  platform: Platform,
+  detect: () => SystemsProvider,
+  options: RuntimeOptions = {},
+): Promise<Runtime> {
   checkOptions(
     options,
-    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck },
+    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck, systems: systemsCheck },
     'createRuntime()',
   );
   const memory = createMemory(options.memoryBytes ?? platform.defaultMemoryBytes);
@@ -222,5 +239,6 @@ export async function openRuntime(platform: Platform, options: RuntimeOptions = 
   configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  return new Runtime(createAgent(kernel, platform, createClock(offset, epoch)), epoch, locks);
+  const systems = options.systems ?? detect();
+  return new Runtime(createAgent(kernel, platform, systems, createClock(offset, epoch)), epoch, locks);
 }

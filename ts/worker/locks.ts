@@ -12,7 +12,7 @@ import type { OwnerPlace } from '../locks/owners.ts';
 import { DeadlockResolver } from '../locks/resolver.ts';
 import { LockSpace } from '../locks/space.ts';
 import type { MutexOptions } from '../locks/types.ts';
-import { cancelWord } from './context.ts';
+import { cancelWord, type TaskRun } from './context.ts';
 import type { Worker } from './worker.ts';
 
 /** The worker stays: its pool holds on to the process while calls are open. */
@@ -51,7 +51,8 @@ export class WorkerLocks {
           },
           asyncTask: () => {
             const run = worker.asyncRun();
-            return run?.done ? undefined : run;
+            // One that was given up has the locks that it held.
+            return run?.done && run.owner === 0 ? undefined : run;
           },
           classOf: ({ slot }) =>
             (kernel.i32[(slot + SLOT_META) >>> 2]! >>> META_CLASS_SHIFT) & META_CLASS_MASK,
@@ -120,6 +121,16 @@ export class WorkerLocks {
     this.#places.splice(this.#places.indexOf(place), 1);
     place.owner = 0;
     this.space.owners.end(owner, () => this.space.ownerLabel(owner));
+  }
+
+  /**
+   * A task is over for its caller, but its code goes on. If that holds a lock it keeps it until it ends: others must not come into what the lock
+   * guards.
+   */
+  outliveTask(place: TaskRun): void {
+    const { owner, name } = place;
+    if (this.#worker.kernel.u32[(owner + OWNER_HELD) >>> 2] === 0) this.endTask(place);
+    else this.space.owners.outlive(owner, `what is left of task '${name}', which was aborted,`);
   }
 
   /** A plain task went on as an async one. */

@@ -529,8 +529,7 @@ export class Worker {
     this.running = outerFrame;
     this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
-    this.classBits = outerBits;
-    if (outerBits >= 0) this.#enterClass(outerBits);
+    this.#backToClass(outerBits);
     this.#trace?.add(TRACE_TASK, id, start, this.clock.now());
     if (!failed && isThenable(value)) {
       this.#becomeAsync(frame, id, value, run);
@@ -550,6 +549,12 @@ export class Worker {
     if (bits === this.classBits) return;
     this.classBits = bits;
     this.deque = this.kernel.calls.dequeOf(this.lane, bits >>> META_CLASS_SHIFT, 0);
+  }
+
+  /** A task ended: what comes next forks for the task below it, which may be of another class, or for nobody (-1). */
+  #backToClass(bits: number): void {
+    if (bits >= 0) this.#enterClass(bits);
+    else this.classBits = -1;
   }
 
   #executeAsync(slot: number, meta: number, id: number, args: readonly unknown[] | undefined): void {
@@ -581,8 +586,7 @@ export class Worker {
     this.running = outerFrame;
     this.activeOwner.leave(outerOwner);
     this.#run = outerRun;
-    this.classBits = outerBits;
-    if (outerBits >= 0) this.#enterClass(outerBits);
+    this.#backToClass(outerBits);
     if (!failed && isThenable(value)) {
       this.#modes[id] = ASYNC;
       this.#follow(run, value, id, start);
@@ -618,12 +622,13 @@ export class Worker {
       this.#wake?.();
     };
     const succeed = (result: unknown): void => {
+      if (run.owner !== 0) this.locks.endTask(run);
       if (run.done) return;
       this.#async.delete(run);
-      if (run.owner !== 0) this.locks.endTask(run);
       conclude(false, result);
     };
     const fail = (error: unknown): void => {
+      if (run.owner !== 0) this.locks.endTask(run);
       if (!run.done) this.#abandon(run, () => conclude(true, error));
     };
     // A thenable may be a fork, which looks for its task when it is asked.
@@ -641,15 +646,18 @@ export class Worker {
     }, fail);
   }
 
-  /** Ends an async task that failed or was given up. Its outcome goes home when no other worker runs any of its forks. */
+  /** Ends an async task that failed or was given up, whose locks were seen to. Its outcome goes home when no other worker runs any of its forks. */
   #abandon(run: TaskRun, conclude: () => void): void {
     run.done = true;
     this.#async.delete(run);
-    // First: what it forked may wait for a lock that it holds.
-    if (run.owner !== 0) this.locks.endTask(run);
     const forks = dropLeft(this, run);
-    if (forks.length === 0) conclude();
-    else this.#endings.add({ forks, conclude });
+    if (forks.length === 0) {
+      conclude();
+      return;
+    }
+    this.#endings.add({ forks, conclude });
+    // It counts no longer: there may be room for another task.
+    this.#wake?.();
   }
 
   /**
@@ -724,6 +732,7 @@ export class Worker {
 
   /** A cancelled async task that did not stop: its slot goes home, what it still does is nobody's. */
   #giveUp(run: TaskRun): void {
+    if (run.owner !== 0) this.locks.outliveTask(run);
     this.#abandon(run, () => {
       this.#failed++;
       // The call has been settled; a fork may still be awaited by a task that goes on.

@@ -35,6 +35,13 @@ async function until(condition) {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve));
 }
 
+/** What the page knows of its system. */
+export async function system() {
+  const { cpus, source, nodes } = await runtime.systems.getTopologyHints();
+  const container = runtime.systems.getContainerContext();
+  return { cpus: cpus.length, told: navigator.hardwareConcurrency, source, nodes: nodes.length, container };
+}
+
 export async function open() {
   runtime = await createRuntime();
   pool = await runtime.createPool({

@@ -174,7 +174,6 @@ const acyclic = (
   },
 });
 
-const ALL = Number.POSITIVE_INFINITY;
 const common = { structure: 'order', state };
 
 /** Nodes 1, 2, 3 have rising places, and 4 and 5 are something else. */
