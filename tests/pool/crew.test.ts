@@ -73,7 +73,6 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     pool,
     lane: kernel.calls.joinAsSubmitter(agent.address, pool),
     name: 'pool',
-    placement: undefined,
     options: {
       tasks: 'file:///tasks.mjs',
       minThreads: 2,

@@ -58,7 +58,6 @@ async function openSubmissions(bytes?: number) {
     onQueuedLate: () => undefined,
     assertManned: () => undefined,
     exitOf: () => undefined,
-    assertManned: () => undefined,
   });
   return {
     submissions,
