@@ -39,7 +39,7 @@ export function addLocksCommand(program: Command, setExitCode: (code: number) =>
       const bank = (await import(bankUrl())) as Bank;
       const { isRight } = await bank.playBank({
         ...options,
-        isColoured: process.stdout.isTTY === true && !process.env['NO_COLOR'],
+        isColoured: process.stdout.isTTY === true && !process.env.NO_COLOR,
         write: (text) => process.stdout.write(text),
       });
       setExitCode(isRight ? 0 : 1);
