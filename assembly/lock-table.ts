@@ -272,8 +272,8 @@ export function sweepLock(agent: usize, lock: usize): u32 {
   const flags = load32(lock + LOCK_FLAGS);
   // Sleepers and holders have it open, but for guards of handles that are closed, and for those that died.
   const idle = (load32(lock + LOCK_WORD) & ~WORD_SEQ_MASK) == 0 && load32(lock + LOCK_HANDOFF) == 0;
+  // mutant SWEEPS_OPEN: { if (idle && (flags & (LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0) { store32(lock + LOCK_FLAGS, LOCK_FLAG_FREE); removeEntry(lock); } leaveGate(); return 0; }
   const gone = idle && (flags & (LOCK_USERS_MASK | LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0;
-  // mutant SWEEPS_OPEN: if (idle && (flags & (LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0) { store32(lock + LOCK_FLAGS, ((flags & LOCK_TURN_MASK) + LOCK_TURN_ONE) | LOCK_FLAG_FREE); removeEntry(lock); leaveGate(); return 1; }
   if (gone) {
     store32(lock + LOCK_FLAGS, ((flags & LOCK_TURN_MASK) + LOCK_TURN_ONE) | LOCK_FLAG_FREE);
     removeEntry(lock);

@@ -281,6 +281,17 @@ function markSeen(seen: usize, capacity: u32, count: u32, id: u32): i32 {
   }
 }
 
+/**
+ * A number for a wait. Stirred well, as the sum is compared with that of the same owners' last cycle: their epochs are a little higher then, and what is only
+ * xored or multiplied cancels out (T. Mueller's integer hash, with constants found by C. Wellons' hash-prospector).
+ */
+function stir(id: u32, epoch: u32): u32 {
+  let x = (id * 0x9e3779b1) ^ (epoch * 0x85ebca6b);
+  x = (x ^ (x >> 16)) * 0x7feb352d;
+  x = (x ^ (x >> 15)) * 0x846ca68b;
+  return x ^ (x >> 16);
+}
+
 /** Is it the caller who deals with this cycle? Whoever asks first. */
 function claimCycle(scratch: usize, steps: i32): bool {
   // mutant ALL_ACT: return true;
@@ -290,7 +301,7 @@ function claimCycle(scratch: usize, steps: i32): bool {
     const step = scratch + i * STEP_SIZE;
     const id = load<u32>(step + STEP_OWNER);
     // A sum, as each finds the cycle from its own place.
-    hash += ((id * 0x9e3779b1) ^ load<u32>(step + STEP_EPOCH)) * 0x85ebca6b;
+    hash += stir(id, load<u32>(step + STEP_EPOCH));
     lowest = min(lowest, id);
   }
   const claim = ownerAt(lowest) + OWNER_CLAIM;
