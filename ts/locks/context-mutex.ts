@@ -81,19 +81,19 @@ export class ContextMutex {
   readonly #options: MutexOptions;
   readonly #observers: readonly LockObserver[];
   /** Are waits and holds of this handle counted? */
-  readonly isMetered: boolean;
+  #isMetered = false;
   /** What is written down about each hold: for observers, the meter, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
-  readonly #record: HoldRecord | undefined;
+  #record: HoldRecord | undefined;
   readonly #order: OrderChecks | undefined;
   readonly #active: ActiveOwner;
   /** Nothing is written down, and the handle is good. */
-  #isPlain: boolean;
-  /** Nothing but holds are counted. */
-  readonly #onlyCounts: boolean;
+  #isPlain = false;
+  /** Nothing but holds are counted, and the handle is good. */
+  #onlyCounts = false;
   /** Nor is blocking refused. */
-  #isPlainSync: boolean;
+  #isPlainSync = false;
   /** Nor is there an order to be checked. */
-  #isBare: boolean;
+  #isBare = false;
   /** How often this handle was given out; 0 once it was forgotten. */
   #opens = 1;
 
@@ -108,19 +108,33 @@ export class ContextMutex {
     this.#owners = space.owners;
     this.#options = options;
     this.#observers = observers;
-    this.isMetered = space.meter.meters(core.address);
-    this.#record = HoldRecord.for(core, observers, this.isMetered);
     this.#active = space.owners.active;
+    this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
+    this.#chooseWay(space.meter.meters(core.address));
+  }
+
+  /** What is to be written down decides which of the fast ways are open. */
+  #chooseWay(isMetered: boolean): void {
+    const { space } = this.#core;
+    this.#isMetered = isMetered;
+    this.#record = HoldRecord.for(this.#core, this.#observers, isMetered);
     this.#isPlain = this.#record === undefined;
     this.#onlyCounts = this.#record?.onlyCounts === true;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
-    this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
     this.#isBare = this.#isPlainSync && this.#order === undefined;
+  }
+
+  /** Are waits and holds of this handle counted? */
+  get isMetered(): boolean {
+    return this.#isMetered;
   }
 
   /** @internal The handle is given out once more. */
   openAgain(): this {
     this.#opens++;
+    // Somebody may have begun to meter the lock meanwhile.
+    const isMetered = this.meter.meters(this.#address);
+    if (isMetered !== this.#isMetered) this.#chooseWay(isMetered);
     return this;
   }
 
@@ -154,6 +168,7 @@ export class ContextMutex {
     this.#isPlain = false;
     this.#isPlainSync = false;
     this.#isBare = false;
+    this.#onlyCounts = false;
     return --core.handles === 0 && space.release(core);
   }
 
@@ -371,9 +386,9 @@ export class ContextMutex {
   }
 
   #tellWait(started: number): void {
-    if (this.#observers.length === 0 && !this.isMetered) return;
+    if (this.#observers.length === 0 && !this.#isMetered) return;
     const waited = this.#core.space.host.clock.now() - started;
-    if (this.isMetered) this.#core.space.meter.addWait(waited);
+    if (this.#isMetered) this.#core.space.meter.addWait(waited);
     for (const observer of this.#observers) {
       try {
         observer.lockWait(this.#address, waited);
@@ -499,8 +514,10 @@ export class ContextMutex {
    * @throws {MemoryFullError} ERR_MEMORY_FULL.
    */
   metered(): ContextMutex {
-    if (this.isMetered) return this;
+    if (this.#isMetered) return this;
+    this.#assertKept();
     this.#core.space.meter.meter(this.#address);
+    this.#core.handles++;
     return new ContextMutex(this.#core, this.#options, this.#observers);
   }
 
