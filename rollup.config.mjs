@@ -27,6 +27,8 @@ const NODE_ENTRIES = present({
   task: 'ts/task.ts',
   'worker.node': 'ts/worker.node.ts',
   cli: 'ts/cli/main.ts',
+  'metrics-otel': 'ts/metrics/otel.ts',
+  'metrics-prometheus': 'ts/metrics/prometheus.ts',
 });
 const BROWSER_ENTRIES = present({
   'index.browser': 'ts/index.browser.ts',
@@ -37,6 +39,8 @@ const TYPE_ENTRIES = present({
   index: 'ts/index.node.ts',
   task: 'ts/task.ts',
   worker: 'ts/worker.node.ts',
+  'metrics-otel': 'ts/metrics/otel.ts',
+  'metrics-prometheus': 'ts/metrics/prometheus.ts',
 });
 
 /**

@@ -64,6 +64,11 @@ export function and64(address: usize, bits: u64): u64 {
   return atomic.and<u64>(address, bits);
 }
 
+export function add64(address: usize, delta: u64): u64 {
+  // model: point(ACCESS_RMW, address, 8, 0, 0);
+  return atomic.add<u64>(address, delta);
+}
+
 export function cas64(address: usize, expected: u64, replacement: u64): bool {
   // model: point(ACCESS_CAS, address, 8, expected as u32, (expected >> 32) as u32);
   return atomic.cmpxchg<u64>(address, expected, replacement) == expected;

@@ -6,8 +6,18 @@
  * its own, has written only what both share, and goes on to the next cell. A word is never 0 once it is settled, because bytes are
  * inverted and UTF-8 has no byte 0xff.
  */
-import { add32, cas32, cas64, exchange32, load32, load64, store32 } from './atomics';
-import { CELL_CLAIM, CELL_NAME, CELL_NAME_LENGTH, CELL_SIZE, CELL_VALUE, CELLS, MAX_CELLS } from './layout';
+import { add32, add64, cas32, cas64, exchange32, load32, load64, store32 } from './atomics';
+import {
+  CELL_CLAIM,
+  CELL_NAME,
+  CELL_NAME_LENGTH,
+  CELL_OPERATIONS,
+  CELL_SIZE,
+  CELL_TRACKED,
+  CELL_VALUE,
+  CELLS,
+  MAX_CELLS,
+} from './layout';
 import { CELL_KIND_CLASH, CELL_TABLE_FULL } from './status';
 
 /** FNV-1a, 64 bits (Fowler, Noll, Vo); the low two bits make room for the kind, and 0 is never an identity. */
@@ -63,28 +73,41 @@ function nameWord(name: usize, length: u32, at: u32): u32 {
   return ~word;
 }
 
+/**
+ * Counts an operation where somebody tracks the cell. The flag is read plainly: it only ever goes from 0 to 1, and whoever sees it late begins to count
+ * late. It stands on the line that the operation takes anyway.
+ */
+function note(cell: usize): void {
+  if (load<u32>(cell + CELL_TRACKED) != 0) add64(cell + CELL_OPERATIONS, 1);
+}
+
 /** Adds and returns the new value, wrapping. */
 export function cellAdd(cell: usize, delta: i32): i32 {
+  note(cell);
   // mutant ADD_IN_TWO_STEPS: { const sum = (load32(cell + CELL_VALUE) as i32) + delta; store32(cell + CELL_VALUE, sum as u32); return sum; }
   return (add32(cell + CELL_VALUE, delta as u32) as i32) + delta;
 }
 
 export function cellLoad(cell: usize): i32 {
+  note(cell);
   return load32(cell + CELL_VALUE) as i32;
 }
 
 export function cellStore(cell: usize, value: i32): void {
+  note(cell);
   store32(cell + CELL_VALUE, value as u32);
 }
 
 /** Stores and returns the value before. */
 export function cellSwap(cell: usize, value: i32): i32 {
+  note(cell);
   // mutant SWAP_IN_TWO_STEPS: { const was = load32(cell + CELL_VALUE) as i32; store32(cell + CELL_VALUE, value as u32); return was; }
   return exchange32(cell + CELL_VALUE, value as u32) as i32;
 }
 
 /** 1 when the cell held `expected` and now holds `replacement`. */
 export function cellCas(cell: usize, expected: i32, replacement: i32): u32 {
+  note(cell);
   // mutant CAS_IN_TWO_STEPS: { if (load32(cell + CELL_VALUE) != (expected as u32)) return 0; store32(cell + CELL_VALUE, replacement as u32); return 1; }
   return cas32(cell + CELL_VALUE, expected as u32, replacement as u32) ? 1 : 0;
 }

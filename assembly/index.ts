@@ -50,7 +50,7 @@ export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { addReach, placeWorker, sealPlacement } from './placement';
-export { anyQueued, anyQueuedFor, queueDepth } from './queued';
+export { anyQueued, anyQueuedFor, queueDepth, queueDepthOf } from './queued';
 export { isReferenced, reap, recover } from './recovery';
 export {
   enterIdle,

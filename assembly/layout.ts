@@ -56,6 +56,10 @@ export const HEADER_LOCK_GATE: u32 = HEADER + 384;
 export const HEADER_LOCK_FREE: u32 = HEADER + 388;
 /** Written and never read: for a note that nobody needs. */
 export const HEADER_NOWHERE: u32 = HEADER + 392;
+/** Where waits for locks and holds of them are counted, or 0 while nobody wants to know; METER_ALL_BIT: of all locks. */
+export const HEADER_LOCK_METERS: u32 = HEADER + 208;
+/** Deadlocks found so far. */
+export const HEADER_DEADLOCKS: u32 = HEADER + 396;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 
@@ -154,6 +158,8 @@ export const COUNTER_BUSY_MS: u32 = AGENT_COUNTERS + 88;
 /** Milliseconds since the runtime's epoch at which the worker last finished something, and at which it started. */
 export const COUNTER_SEEN_MS: u32 = AGENT_COUNTERS + 96;
 export const COUNTER_BORN_MS: u32 = AGENT_COUNTERS + 104;
+/** Milliseconds that tasks waited, where AGENT_WAIT_HISTOGRAM counts them. */
+export const COUNTER_WAIT_MS: u32 = AGENT_COUNTERS + 112;
 
 // ---- pools ----------------------------------------------------------------------------------------------------------------------------
 
@@ -230,7 +236,7 @@ export const CELLS_END: u32 = CELLS + MAX_CELLS * CELL_SIZE;
 
 /*
  *   line 0   claim (i64), -, name-length, then the name in UTF-8, inverted, up to byte 191
- *   line 3   value, operations (f64)
+ *   line 3   value, tracked, operations (i64)
  */
 /** 0, or 62 bits of the name's hash with the kind (CELL_INT32, CELL_BOOL) in the low two bits. */
 export const CELL_CLAIM: u32 = 0;
@@ -238,6 +244,9 @@ export const CELL_NAME_LENGTH: u32 = 12;
 export const CELL_NAME: u32 = 16;
 export const CELL_NAME_CAPACITY: u32 = 176;
 export const CELL_VALUE: u32 = 192;
+/** 1 from the moment on that somebody counts its operations (ts/metrics/atomic-monitor.ts). */
+export const CELL_TRACKED: u32 = 196;
+/** Operations since then, by all threads; i64. */
 export const CELL_OPERATIONS: u32 = 200;
 
 // ---- spans ------------------------------------------------------------------------------------------------------------------------------
@@ -796,6 +805,24 @@ export const RULES_TEXT: u32 = 12;
 export const RULES_TABLE: u32 = 64;
 export const RULES_ENTRY: u32 = 16;
 export const RULES_MOST: u32 = 4096;
+
+// ---- lock meters (ts/locks/lock-meter.ts) --------------------------------------------------------------------------------------------------------------
+
+/*
+ * A row for each agent, written by its thread. It stays when the agent goes to another thread, so what it counts only ever grows.
+ *
+ *   0     waits   64 x u32
+ *   256   holds   64 x u32
+ *   512   milliseconds waited, milliseconds held   f64 each
+ */
+export const METER_WAITS: u32 = 0;
+export const METER_HOLDS: u32 = 256;
+export const METER_WAIT_MS: u32 = 512;
+export const METER_HOLD_MS: u32 = 520;
+export const METER_SIZE: u32 = 576;
+export const METER_SPANS: u32 = (MAX_AGENTS * METER_SIZE + SPAN_SIZE - 1) >> SPAN_SHIFT;
+/** In HEADER_LOCK_METERS: every lock is metered, not only those with LOCK_FLAG_METERED. */
+export const METER_ALL_BIT: u32 = 1;
 
 // ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ import {
 } from './layout';
 import { claimSpans, releaseSpans } from './spans';
 import { LOCK_FLAG_CLASS, LOCK_FLAG_FREE, LOCKS_BUSY, LOCKS_FULL, LOCKS_NO_MEMORY } from './status';
+
 // model: import { relax } from './schedule';
 
 /** A bucket whose lock is gone, and which a walk goes past. */
@@ -271,8 +272,8 @@ export function sweepLock(agent: usize, lock: usize): u32 {
   const flags = load32(lock + LOCK_FLAGS);
   // Sleepers and holders have it open, but for guards of handles that are closed, and for those that died.
   const idle = (load32(lock + LOCK_WORD) & ~WORD_SEQ_MASK) == 0 && load32(lock + LOCK_HANDOFF) == 0;
-  let gone = idle && (flags & (LOCK_USERS_MASK | LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0;
-  // mutant SWEEPS_OPEN: gone = idle && (flags & (LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0;
+  const gone = idle && (flags & (LOCK_USERS_MASK | LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0;
+  // mutant SWEEPS_OPEN: if (idle && (flags & (LOCK_FLAG_CLASS | LOCK_FLAG_FREE)) == 0) { store32(lock + LOCK_FLAGS, ((flags & LOCK_TURN_MASK) + LOCK_TURN_ONE) | LOCK_FLAG_FREE); removeEntry(lock); leaveGate(); return 1; }
   if (gone) {
     store32(lock + LOCK_FLAGS, ((flags & LOCK_TURN_MASK) + LOCK_TURN_ONE) | LOCK_FLAG_FREE);
     removeEntry(lock);
@@ -307,7 +308,8 @@ function removeEntry(lock: usize): void {
   store64(bucketAt(place), REMOVED);
   if (load64(bucketAt(place + 1)) != 0) return;
   // No walk goes on from here: backwards, what is removed is empty.
-  for (let i: u32 = 0; i < buckets() && load64(bucketAt(place)) == REMOVED; i++) store64(bucketAt(place--), 0);
+  for (let i: u32 = 0; i < buckets() && load64(bucketAt(place)) == REMOVED; i++)
+    store64(bucketAt(place--), 0);
 }
 
 /** A record that nobody can find yet, at the gate. It stays this thread's spare until its bucket is set. Returns its address, LOCKS_FULL or LOCKS_NO_MEMORY. */

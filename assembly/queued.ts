@@ -104,3 +104,27 @@ export function queueDepth(pool: usize): u32 {
   }
   return size;
 }
+
+/** Entries of a lane in the queues of one class. */
+function laneSizeOf(lane: usize, c: u32): u32 {
+  let size: u32 = 0;
+  const queues = load<u32>(lane + LANE_QUEUES);
+  for (let q: u32 = 0; q < queues; q++) size += sizeOf(dequeOf(lane, c, q));
+  return size;
+}
+
+/** Entries in the pool's queues of class `c`. */
+export function queueDepthOf(pool: usize, c: u32): u32 {
+  let size: u32 = 0;
+  const submitters = load32(pool + POOL_SUBMITTER_HIGH);
+  for (let i: u32 = 0; i < submitters; i++) {
+    const lane: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
+    if (lane != 0) size += laneSizeOf(lane, c);
+  }
+  const workers = load32(pool + POOL_WORKER_HIGH);
+  for (let i: u32 = 0; i < workers; i++) {
+    const lane: usize = load32(pool + POOL_WORKER_LANES + (i << 2));
+    if (lane != 0) size += laneSizeOf(lane, c);
+  }
+  return size;
+}

@@ -150,6 +150,8 @@ export const LOCK_FLAG_CLASS: u32 = 2;
 export const LOCK_FLAG_ORDER_KEY: u32 = 4;
 /** The record is no lock now: it was swept, and may become another. */
 export const LOCK_FLAG_FREE: u32 = 8;
+/** Its waits and holds are counted (ts/locks/lock-meter.ts). May be set at any time, and stays. */
+export const LOCK_FLAG_METERED: u32 = 16;
 /** Two bits each, CHECK_*. */
 export const LOCK_ORDER_MODE_SHIFT: u32 = 8;
 export const LOCK_WAITS_MODE_SHIFT: u32 = 10;

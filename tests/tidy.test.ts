@@ -118,7 +118,17 @@ const LAYERS: readonly (readonly string[])[] = [
   ['ts/kernel', 'ts/codec'],
   ['ts/platform/port.ts', 'ts/platform/pin.ts'],
   ['ts/locks'],
-  ['ts/pool', 'ts/runtime', 'ts/worker', 'ts/systems', 'ts/platform', 'ts/task-contract.ts', 'ts/task.ts'],
+  [
+    'ts/pool',
+    'ts/metrics',
+    'ts/runtime',
+    'ts/worker',
+    'ts/systems',
+    'ts/policy',
+    'ts/platform',
+    'ts/task-contract.ts',
+    'ts/task.ts',
+  ],
   ['ts/surface.ts', 'ts/index.node.ts', 'ts/index.browser.ts', 'ts/worker.node.ts', 'ts/worker.browser.ts'],
   ['ts/cli'],
 ];

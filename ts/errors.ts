@@ -232,6 +232,37 @@ export class NotIsolatedError extends HeddleError {
   }
 }
 
+/** One fault of a {@link PolicyInvalidError}. */
+export interface PolicyFault {
+  /** Where, such as `spec.retryPolicy.attempts`; empty for the document itself. */
+  readonly path: string;
+  /** What is wrong and what is wanted, in words that follow the path. */
+  readonly reason: string;
+  /** Where in the text, counted from 1, where the policy was read from one. */
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** A policy has faults; nothing was changed. `faults` has all of them. `code` is `ERR_POLICY_INVALID`. */
+export class PolicyInvalidError extends HeddleError {
+  static {
+    describeClass(PolicyInvalidError.prototype, 'PolicyInvalidError');
+  }
+
+  /** Every fault, in the order of the document. */
+  readonly faults: readonly PolicyFault[];
+
+  /** @param message - action and state; the faults are added, a line each */
+  constructor(message: string, faults: readonly PolicyFault[], options: HeddleErrorOptions = {}) {
+    const lines = faults.map(({ path, reason, line, column }) => {
+      const place = line === undefined ? '' : ` (line ${line}, column ${column})`;
+      return `\n  ${path === '' ? 'the document' : path} ${reason}${place}`;
+    });
+    super(ErrorCode.POLICY_INVALID, `${message}:${lines.join('')}`, options);
+    this.faults = faults;
+  }
+}
+
 /** One step of a {@link LockOrderError}: a lock was taken while another was held. */
 export interface LockOrderStep {
   /** Name of the lock, or of the class, that was held. */

@@ -3,18 +3,42 @@
  *
  * @module
  */
+import process from 'node:process';
+import { isMainThread } from 'node:worker_threads';
+import type { TopServer, TopServerOptions } from './metrics/top-server.node.ts';
 import { nodePlatform, useNativeCodecs } from './platform/node.ts';
 import { type AttachedRuntime, attachOn } from './runtime/attach.ts';
 import { openRuntime, type Runtime, type RuntimeHandle, type RuntimeOptions } from './runtime/runtime.ts';
 import { offerStandalonePools } from './runtime/standalone.ts';
 import { NodeSystems } from './systems/systems.node.ts';
 
+export type { TopServer, TopServerOptions } from './metrics/top-server.node.ts';
 export * from './surface.ts';
 export { NodeSystems, type NodeSystemsOptions } from './systems/systems.node.ts';
 
 offerStandalonePools(nodePlatform, NodeSystems.detect);
 
 useNativeCodecs();
+
+// `HEDDLE_TOP=1 node program.js`, or a folder for the socket: see serveTop().
+const topFolder: string | undefined = process.env.HEDDLE_TOP;
+if (topFolder !== undefined && topFolder !== '' && topFolder !== '0' && isMainThread) {
+  void serveTop(topFolder === '1' ? {} : { folder: topFolder }).catch((error) =>
+    nodePlatform.warn('heddle top', error),
+  );
+}
+
+/**
+ * Opens a local socket on which `heddle top` looks at this process. Only the same user may connect. With the environment variable `HEDDLE_TOP=1` it is opened
+ * when heddle is loaded.
+ *
+ * Rejects with ERR_INVALID_ARGUMENT for a wrong option, or a folder that is not this user's alone; ERR_RESOURCE_LIMIT when the socket cannot be opened, with the
+ * reason as `cause`.
+ */
+export async function serveTop(options?: TopServerOptions): Promise<TopServer> {
+  const { serveTop: serve } = await import('./metrics/top-server.node.ts');
+  return serve(options);
+}
 
 /**
  * Makes a runtime: shared memory for pools, atomics and arrays.

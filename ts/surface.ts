@@ -20,6 +20,8 @@ export {
   NotIsolatedError,
   NotOwnerError,
   PlacementError,
+  type PolicyFault,
+  PolicyInvalidError,
   PoolClosedError,
   QueueFullError,
   TaskAbortedError,
@@ -27,9 +29,11 @@ export {
   WorkerExitedError,
   type WorkerExitedOptions,
 } from './errors.ts';
+export type { Histogram } from './kernel/histogram.ts';
 export { ContextMutex } from './locks/context-mutex.ts';
 export type { LockEdge, LockGraph, LockNode } from './locks/lock-graph.ts';
 export type { LockHierarchy, LockManager, LockReference, OrderStatistics } from './locks/lock-manager.ts';
+export type { LockMetrics } from './locks/lock-meter.ts';
 export type { HierarchyRule } from './locks/order-rules.ts';
 export { LockOwner } from './locks/owners.ts';
 export type { DeadlockResolver } from './locks/resolver.ts';
@@ -48,11 +52,24 @@ export type {
   ResolutionAction,
   ResolutionStrategy,
 } from './locks/types.ts';
+export type { ConcurrencyMonitor } from './metrics/atomic-monitor.ts';
 export type { ResourceLimitsOption } from './platform/port.ts';
+export { lockPolicyCRDManifest } from './policy/crd.ts';
+export { parseLockPolicy } from './policy/document.ts';
+export { type FromSchema, lockPolicySchema } from './policy/schema.ts';
+export type {
+  FallbackStrategy,
+  LockPolicyCRD,
+  LockPolicyResource,
+  NUMAAffinitySpec,
+  PolicyMetadata,
+  RetryPolicySpec,
+} from './policy/types.ts';
+export { LockPolicyValidator, type PolicyValidatorOptions } from './policy/validator.ts';
+export type { TaskCallEvent, TaskSettleEvent, WorkerStartEvent } from './pool/pool-channels.ts';
 export { TaskPool } from './pool/task-pool.ts';
 export type {
   AnyTasks,
-  Histogram,
   MapOptions,
   PoolConfig,
   PoolEvents,
@@ -73,13 +90,13 @@ export type {
   WorkerMetrics,
 } from './pool/types.ts';
 export type { QoSLevel } from './qos.ts';
+export { type AISchedulerOptions, AIWorkScheduler } from './runtime/ai-scheduler.ts';
 export type { AttachedRuntime } from './runtime/attach.ts';
 export type { AtomicBool, AtomicInt32 } from './runtime/cells.ts';
 export type { Runtime, RuntimeHandle, RuntimeOptions } from './runtime/runtime.ts';
 export type { SharedArrayType } from './runtime/shared-arrays.ts';
 export {
   BaseSystems,
-  type PolicyEngine,
   type SystemsOptions,
   type SystemsParts,
 } from './systems/base.ts';
@@ -96,8 +113,6 @@ export type {
   ConcurrencyInstrumenter,
   DeadlockResolution,
   LockPolicy,
-  LockPolicyCRD,
-  RetryPolicySpec,
   SystemsHost,
   SystemsProvider,
 } from './systems/provider.ts';
@@ -110,12 +125,10 @@ export type {
   CpuContext,
   CRDValidator,
   Degradation,
-  FallbackStrategy,
   KubernetesContext,
   LockValidationResult,
   MemoryContext,
   NodeHints,
-  NUMAAffinitySpec,
   NUMACoordinator,
   NUMAPolicy,
   PackageHints,

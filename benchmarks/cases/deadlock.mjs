@@ -63,7 +63,10 @@ async function playGraphs(graphs) {
   const threads = [runtime, ...Array.from({ length: PARTIES - 1 }, () => attachRuntime(runtime.handle))];
   const parties = threads.flatMap((thread) => {
     const mutexes = Array.from({ length: LOCKS }, (_, i) => thread.mutex(`lock ${i}`));
-    return Array.from({ length: OWNERS_A_PARTY }, (_, i) => ({ owner: thread.createOwner(`owner ${i}`), mutexes }));
+    return Array.from({ length: OWNERS_A_PARTY }, (_, i) => ({
+      owner: thread.createOwner(`owner ${i}`),
+      mutexes,
+    }));
   });
   const totals = { graphs, waits: 0, deadlocks: 0, wrong: 0 };
   const found = [];

@@ -34,7 +34,7 @@ const open = {
 export const lockAsync = {
   id: 'lock-async',
   title: 'Uncontended lock and unlock on the main thread, with await',
-  note: "`await m.lock(); m.unlock()` over and over, with order and wait checks on. async-mutex locks within one thread only; Web Locks reach all threads of a process. Node has Web Locks from 24 on; an older Node runs that contender with the node binary that the environment variable HEDDLE_WEB_LOCKS_NODE names.",
+  note: '`await m.lock(); m.unlock()` over and over, with order and wait checks on. async-mutex locks within one thread only; Web Locks reach all threads of a process. Node has Web Locks from 24 on; an older Node runs that contender with the node binary that the environment variable HEDDLE_WEB_LOCKS_NODE names.',
   metrics: [{ key: 'pair', label: 'lock + unlock', unit: 'ns', better: 'lower' }],
   rounds: { quick: 1, full: 7 },
   timeoutMs: 30_000,

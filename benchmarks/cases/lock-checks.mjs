@@ -34,9 +34,7 @@ export const lockChecks = {
   async turn(_, { pairs }) {
     const metrics = {};
     for (const [name, [locks, params]] of Object.entries(rows))
-      metrics[name] = await withPool(1, locks, (pool) =>
-        pool.run('pairs', [{ pairs, times: 3, ...params }]),
-      );
+      metrics[name] = await withPool(1, locks, (pool) => pool.run('pairs', [{ pairs, times: 3, ...params }]));
     return metrics;
   },
 };

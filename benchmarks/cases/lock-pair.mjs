@@ -19,7 +19,12 @@ export const lockPair = {
     return [
       { key: 'off', label: 'checks off', threads: 1, params: { locks: OFF, ...times } },
       { key: 'on', label: 'order and wait checks on', threads: 1, params: { locks: ON, ...times } },
-      { key: 'nested', label: 'order and wait checks on, under another lock', threads: 1, params: { locks: ON, ...times, depth: 1 } },
+      {
+        key: 'nested',
+        label: 'order and wait checks on, under another lock',
+        threads: 1,
+        params: { locks: ON, ...times, depth: 1 },
+      },
     ];
   },
   includes: ({ id }, { variant }) => id === 'heddle' || (id === 'futex' && variant.key === 'off'),

@@ -38,7 +38,7 @@ function timesBetter(goal, [caseId, variant, metric], target, other) {
 }
 
 const worstRun = {
-  goal: "two workers contend: the worst run against the median of the mutex on Atomics",
+  goal: 'two workers contend: the worst run against the median of the mutex on Atomics',
   target: 'at least 1 x',
   where: ['lock-contended', 'contended'],
   measure(results) {
@@ -91,7 +91,12 @@ export const lockGoals = [
   bounded('uncontended lock + unlock in a worker, checks off', ['lock-pair', 'off', 'pair'], 20, 'ns'),
   timesBetter('the same against the mutex on Atomics', ['lock-pair', 'off', 'pair'], 1, 'futex'),
   bounded('with order and wait checks on, under another lock', ['lock-pair', 'nested', 'pair'], 150, 'ns'),
-  timesBetter('async on the main thread against async-mutex', ['lock-async', 'async', 'pair'], 4, 'async-mutex'),
+  timesBetter(
+    'async on the main thread against async-mutex',
+    ['lock-async', 'async', 'pair'],
+    4,
+    'async-mutex',
+  ),
   timesBetter('async on the main thread against Web Locks', ['lock-async', 'async', 'pair'], 15, 'web-locks'),
   worstRun,
   worst("two workers contend: each one's share", 'at least 0.2', 'share', (least) => least >= 0.2),

@@ -24,11 +24,15 @@ export async function playBank({ accounts, tellers, transfers, seed, isColoured,
   line(paint.bold('1. Each transfer locks the account that pays, then the one that receives.'));
   const first = await openDay({ accounts, tellers, transfers, seed, order: 'as-asked' });
   line();
-  line('   The order check: a ring of locks is a deadlock that can happen, reported once, whether or not it has.');
+  line(
+    '   The order check: a ring of locks is a deadlock that can happen, reported once, whether or not it has.',
+  );
   line();
   line(drawReport(first.ring ?? 'no ring was seen', paint));
   line();
-  line('   The wait check: what the transfer was told whose wait closed a deadlock. It gave up, and was made again.');
+  line(
+    '   The wait check: what the transfer was told whose wait closed a deadlock. It gave up, and was made again.',
+  );
   line();
   line(drawReport(first.report ?? 'no deadlock came about', paint));
   line();
@@ -38,7 +42,9 @@ export async function playBank({ accounts, tellers, transfers, seed, isColoured,
 
   line();
   line(
-    paint.bold("2. Each transfer locks the account with the lower number first: mutex(name, { class: 'account', order: number })."),
+    paint.bold(
+      "2. Each transfer locks the account with the lower number first: mutex(name, { class: 'account', order: number }).",
+    ),
   );
   line();
   const second = await openDay({ accounts, tellers, transfers, seed, order: 'by-key' });
@@ -46,11 +52,14 @@ export async function playBank({ accounts, tellers, transfers, seed, isColoured,
   line();
   line(drawTable(second.graph, accounts, paint));
 
-  const isRight = first.isWhole && second.isWhole && first.deadlocks > 0 && second.deadlocks === 0 && second.rings === 0;
+  const isRight =
+    first.isWhole && second.isWhole && first.deadlocks > 0 && second.deadlocks === 0 && second.rings === 0;
   line();
   line(
     isRight
-      ? paint.green('OK: not a cent lost; deadlocks were resolved the first way, and cannot happen the second')
+      ? paint.green(
+          'OK: not a cent lost; deadlocks were resolved the first way, and cannot happen the second',
+        )
       : paint.red('FAILED: money is missing, or the deadlocks were not as they should be'),
   );
   return { isRight, graphs: { asAsked: first.graph, byKey: second.graph } };
@@ -118,7 +127,9 @@ function summarize({ ms, transfers, deadlocks, rings, before, after, isWhole, he
   const resolved = `${count(deadlocks)} deadlocks, each resolved: one transfer gave up and was made again`;
   line(`  transfers   ${count(transfers)} in ${ms.toFixed(0)} ms`);
   line(`  deadlocks   ${deadlocks === 0 ? paint.green('none') : paint.yellow(resolved)}`);
-  line(`  reports     ${rings === 0 ? paint.green('none') : paint.yellow(`${count(rings)} rings in the order of locks`)}`);
+  line(
+    `  reports     ${rings === 0 ? paint.green('none') : paint.yellow(`${count(rings)} rings in the order of locks`)}`,
+  );
   line(
     `  money       ${money(before)} before, ${money(after)} after${isWhole ? paint.green(': not a cent lost') : paint.red(': WRONG')}`,
   );

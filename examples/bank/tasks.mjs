@@ -59,6 +59,6 @@ function randomFrom(seed) {
     state = (state + 0x6d2b79f5) | 0;
     let x = Math.imul(state ^ (state >>> 15), state | 1);
     x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return (((x ^ (x >>> 14)) >>> 0) / 2 ** 32) * n | 0;
+    return ((((x ^ (x >>> 14)) >>> 0) / 2 ** 32) * n) | 0;
   };
 }

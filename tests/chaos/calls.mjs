@@ -284,7 +284,8 @@ export const KINDS = [
       return {
         task,
         args: [index, random.below(LOCKS), rounds, random.below(3) * (task === 'lockSync' ? 0.1 : 1)],
-        check: (value) => (Number.isInteger(value) && value <= rounds ? undefined : `${value} of ${rounds} rounds`),
+        check: (value) =>
+          Number.isInteger(value) && value <= rounds ? undefined : `${value} of ${rounds} rounds`,
       };
     },
   },
@@ -298,7 +299,8 @@ export const KINDS = [
       return {
         task: 'lockTwo',
         args: [index, i, j],
-        check: (value) => (['both', 'one', 'neither', 'deadlock'].includes(value) ? undefined : `it says ${value}`),
+        check: (value) =>
+          ['both', 'one', 'neither', 'deadlock'].includes(value) ? undefined : `it says ${value}`,
       };
     },
   },

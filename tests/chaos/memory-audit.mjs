@@ -56,7 +56,9 @@ function lockSpans({ word }) {
   const lockChunks = (most >>> L.CHUNK_LOG2) + 1;
   const bytes = indexBytes + 4 * (lockChunks + L.MAX_OWNER_CHUNKS + L.NAME_SIZES);
   const used = (from, count) =>
-    Array.from({ length: count }, (_, i) => word(tables + indexBytes + 4 * (from + i))).filter((at) => at !== 0).length;
+    Array.from({ length: count }, (_, i) => word(tables + indexBytes + 4 * (from + i))).filter(
+      (at) => at !== 0,
+    ).length;
   const chunks = { lockChunks: used(0, lockChunks), ownerChunks: used(lockChunks, L.MAX_OWNER_CHUNKS) };
   const nameSpans = word(L.HEADER_LOCK_NAMES) === 0 ? 0 : 1;
   const shared = Math.ceil(bytes / L.SPAN_SIZE) + chunks.lockChunks + chunks.ownerChunks + nameSpans;

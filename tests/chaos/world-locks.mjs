@@ -119,6 +119,9 @@ export class WorldLocks {
     }
     // Those by name, those that come and go, and some that a dead thread had begun.
     const wrong = auditLocks(this.#rt.handle, LOCKS + 8, threadsMost);
-    this.#referee.expect(wrong.length === 0, () => `${this.#name}: the tables of locks have grown: ${wrong.join('; ')}`);
+    this.#referee.expect(
+      wrong.length === 0,
+      () => `${this.#name}: the tables of locks have grown: ${wrong.join('; ')}`,
+    );
   }
 }

@@ -69,7 +69,23 @@ export async function compileStructures(mutation?: Mutation): Promise<WebAssembl
 }
 
 /** In the order of the numbers in thread.mjs. */
-const NAMES = ['', 'push', 'pop', 'steal', 'batch', 'add', 'load', 'store', 'swap', 'cas', '', '', 'tryLock', 'lock', 'unlock'];
+const NAMES = [
+  '',
+  'push',
+  'pop',
+  'steal',
+  'batch',
+  'add',
+  'load',
+  'store',
+  'swap',
+  'cas',
+  '',
+  '',
+  'tryLock',
+  'lock',
+  'unlock',
+];
 const ARGUMENTS: Record<string, number> = { push: 1, batch: 1, add: 1, store: 1, swap: 1, cas: 2 };
 const END = 10;
 const REST = 11;

@@ -1,5 +1,11 @@
 /** The sequential objects that the structures of the kernel must look like. */
-import { LOCK_BUSY, LOCK_NOT_OWNER, LOCK_OWN, LOCK_RELEASED, LOCK_TAKEN } from '../../build/generated/layout.ts';
+import {
+  LOCK_BUSY,
+  LOCK_NOT_OWNER,
+  LOCK_OWN,
+  LOCK_RELEASED,
+  LOCK_TAKEN,
+} from '../../build/generated/layout.ts';
 import type { Operation, Spec } from './checker.ts';
 
 /** steal() lost a race (assembly/deque.ts): it says nothing about what is in the deque. */

@@ -118,7 +118,9 @@ describe('forget', () => {
       () => m.withObserver({ lockAcquired() {}, lockReleased() {}, lockWait() {} }),
     ];
     for (const call of calls) expect(call).toThrow(refused);
-    expect(() => rt.locks.validateOrder(m)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+    expect(() => rt.locks.validateOrder(m)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+    );
   });
 
   it('a lock that this thread holds or waits for cannot be forgotten', async () => {

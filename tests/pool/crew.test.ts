@@ -86,6 +86,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     detach: () => undefined,
     sweep: () => undefined,
     learnTasks: () => undefined,
+    onStart: () => undefined,
     onExit: () => undefined,
     onSizeChanged: () => undefined,
     onStartFailure: () => undefined,

@@ -9,6 +9,8 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
+import { addPolicyCommand } from './policy-command.ts';
+import { addTopCommand } from './top-command.ts';
 import { addTopologyCommand } from './topology-command.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -28,6 +30,8 @@ const setExitCode = (code: number): void => {
   exitCode = code;
 };
 addMapCommand(program, setExitCode);
+addPolicyCommand(program, setExitCode);
+addTopCommand(program, setExitCode);
 addTopologyCommand(program, setExitCode);
 addLocksCommand(program, setExitCode);
 

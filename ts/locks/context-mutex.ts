@@ -29,6 +29,7 @@ import { QOS_LEVELS } from '../qos.ts';
 import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
 import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
+import type { LockMeter } from './lock-meter.ts';
 import type { OrderChecks } from './order-port.ts';
 import { type ActiveOwner, LockOwner, type Owners } from './owners.ts';
 import { waitersOf } from './snapshot.ts';
@@ -79,12 +80,16 @@ export class ContextMutex {
   readonly #owners: Owners;
   readonly #options: MutexOptions;
   readonly #observers: readonly LockObserver[];
-  /** What is written down about each hold: for observers, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
+  /** Are waits and holds of this handle counted? */
+  readonly isMetered: boolean;
+  /** What is written down about each hold: for observers, the meter, the hold watch, and stacks. Undefined: nothing, which is the fast way. */
   readonly #record: HoldRecord | undefined;
   readonly #order: OrderChecks | undefined;
   readonly #active: ActiveOwner;
   /** Nothing is written down, and the handle is good. */
   #isPlain: boolean;
+  /** Nothing but holds are counted. */
+  readonly #onlyCounts: boolean;
   /** Nor is blocking refused. */
   #isPlainSync: boolean;
   /** Nor is there an order to be checked. */
@@ -103,9 +108,11 @@ export class ContextMutex {
     this.#owners = space.owners;
     this.#options = options;
     this.#observers = observers;
-    this.#record = HoldRecord.for(core, observers);
+    this.isMetered = space.meter.meters(core.address);
+    this.#record = HoldRecord.for(core, observers, this.isMetered);
     this.#active = space.owners.active;
     this.#isPlain = this.#record === undefined;
+    this.#onlyCounts = this.#record?.onlyCounts === true;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
     this.#order = space.orderMode(core.address) === CHECK_OFF ? undefined : space.order;
     this.#isBare = this.#isPlainSync && this.#order === undefined;
@@ -184,7 +191,17 @@ export class ContextMutex {
         return YES;
       }
     }
+    if (ctx === undefined && this.#onlyCounts && this.#takeCounted()) return YES;
     return this.#lockSlow(ctx, false);
+  }
+
+  /** Takes the lock if it is free, nothing is to be checked, and nothing to be done but to count. */
+  #takeCounted(): boolean {
+    const owner = this.#active.address;
+    const isChecked = this.#order !== undefined && this.#u32[(owner + OWNER_HELD) >>> 2] !== 0;
+    if (isChecked || this.#calls.tryLock(this.#address, owner) !== LOCK_TAKEN) return false;
+    this.#record!.begin(owner);
+    return true;
   }
 
   /**
@@ -244,6 +261,8 @@ export class ContextMutex {
         return true;
       }
     }
+    if (ctx === undefined && this.#onlyCounts && this.#core.space.host.mayBlock && this.#takeCounted())
+      return true;
     return this.#lockSyncSlow(ctx ?? NO_CONTEXT);
   }
 
@@ -352,8 +371,9 @@ export class ContextMutex {
   }
 
   #tellWait(started: number): void {
-    if (this.#observers.length === 0) return;
+    if (this.#observers.length === 0 && !this.isMetered) return;
     const waited = this.#core.space.host.clock.now() - started;
+    if (this.isMetered) this.#core.space.meter.addWait(waited);
     for (const observer of this.#observers) {
       try {
         observer.lockWait(this.#address, waited);
@@ -469,6 +489,24 @@ export class ContextMutex {
     this.#assertKept();
     this.#core.handles++;
     return new ContextMutex(this.#core, this.#options, [...this.#observers, observer]);
+  }
+
+  /**
+   * The same lock, with its waits and holds counted, which {@link LockManager.metrics} reads. Counts what is done through the handle that this returns, and through
+   * every handle that any thread opens from now on; tasks in workers see it the next time that they ask for the lock. Costs about 0.1 microseconds a hold; handles
+   * without it cost nothing more.
+   *
+   * @throws {MemoryFullError} ERR_MEMORY_FULL.
+   */
+  metered(): ContextMutex {
+    if (this.isMetered) return this;
+    this.#core.space.meter.meter(this.#address);
+    return new ContextMutex(this.#core, this.#options, this.#observers);
+  }
+
+  /** @internal What counts for it. */
+  get meter(): LockMeter {
+    return this.#core.space.meter;
   }
 
   /** Does anybody hold it? May be otherwise by the time you read it. */

@@ -219,6 +219,7 @@ export class Detector {
     const name = this.#space.nameAt(lock);
     const label = this.#space.ownerLabel(owner);
     const party = { ...this.#party(owner, lock, false, lock), stack: cleanStack(new Error()) };
+    this.#space.meter.addDeadlock();
     return new DeadlockError(
       `cannot lock '${name}': ${label} holds it already, and it is not reentrant${hint}`,
       [party],
@@ -230,6 +231,7 @@ export class Detector {
   errorOfThread(owner: number, holder: number, lock: number): DeadlockError {
     const name = this.#space.nameAt(lock);
     const waiting = { ...this.#party(owner, lock, false, 0), stack: cleanStack(new Error()) };
+    this.#space.meter.addDeadlock();
     const holding: DeadlockParty = {
       ...this.#party(holder, 0, false, lock),
       waitsFor: 'its thread, which would be blocked',
@@ -244,7 +246,9 @@ export class Detector {
 
   /** The cycle that a wait has closed, if it has closed one and nobody else deals with it. */
   find(record: number): FoundDeadlock | undefined {
-    return this.#search(record, false);
+    const found = this.#search(record, false);
+    if (found !== undefined) this.#space.meter.addDeadlock();
+    return found;
   }
 
   #search(record: number, aborted: boolean): FoundDeadlock | undefined {

@@ -3,6 +3,7 @@ import {
   LOCK_HOLD_MS,
   LOCK_RELEASED,
   LOCK_SINCE,
+  LOCK_TAKEN_COUNT,
   LOCK_TEXT,
   OWNER_WORD,
   STACKS_ALL,
@@ -22,22 +23,34 @@ export class HoldRecord {
   readonly #isWatched: boolean;
   /** Where it was taken is kept in the shared memory. */
   readonly #keepsStack: boolean;
+  readonly #isMetered: boolean;
   #stopTimer: (() => void) | undefined;
 
-  private constructor(core: LockCore, observers: readonly LockObserver[], holdMs: number) {
+  private constructor(
+    core: LockCore,
+    observers: readonly LockObserver[],
+    holdMs: number,
+    isMetered: boolean,
+  ) {
     this.#core = core;
     this.#observers = observers;
     this.#holdMs = holdMs;
+    this.#isMetered = isMetered;
     this.#keepsStack = holdMs > 0 || core.space.stacks === STACKS_ALL;
     this.#isWatched = holdMs > 0 && core.space.host.watch(holdMs);
   }
 
   /** Undefined when there is nothing to write down. */
-  static for(core: LockCore, observers: readonly LockObserver[]): HoldRecord | undefined {
+  static for(core: LockCore, observers: readonly LockObserver[], isMetered: boolean): HoldRecord | undefined {
     const { space, address } = core;
     const holdMs = space.kernel.u32[(address + LOCK_HOLD_MS) >>> 2]!;
-    if (observers.length === 0 && holdMs === 0 && space.stacks !== STACKS_ALL) return undefined;
-    return new HoldRecord(core, observers, holdMs);
+    if (observers.length === 0 && holdMs === 0 && space.stacks !== STACKS_ALL && !isMetered) return undefined;
+    return new HoldRecord(core, observers, holdMs, isMetered);
+  }
+
+  /** Is there nothing to do but to count? */
+  get onlyCounts(): boolean {
+    return this.#isMetered && !this.#keepsStack && this.#observers.length === 0;
   }
 
   /** The owner has just taken the lock. */
@@ -46,6 +59,11 @@ export class HoldRecord {
     const { u32, f64 } = space.kernel;
     // Again: what was written down stays true.
     if (u32[(address + LOCK_DEPTH) >>> 2] !== 0) return;
+    if (this.#isMetered) {
+      this.#core.heldSince = space.host.clock.now();
+      this.#core.heldTake = u32[(address + LOCK_TAKEN_COUNT) >>> 2]!;
+    }
+    if (!this.#keepsStack && this.#observers.length === 0) return;
     const stack = cleanStack(new Error());
     if (this.#keepsStack) {
       const text = space.writeText(stack);
@@ -87,7 +105,11 @@ export class HoldRecord {
       space.dropText(address);
       f64[(address + LOCK_SINCE) >>> 3] = 0;
     }
+    // Taken through a handle that is not metered, it has no beginning.
+    const isMetered =
+      this.#isMetered && isLast && this.#core.heldTake === u32[(address + LOCK_TAKEN_COUNT) >>> 2];
     if (calls.unlock(address, owner) !== LOCK_RELEASED) return false;
+    if (isMetered) space.meter.addHold(space.host.clock.now() - this.#core.heldSince);
     if (!isLast) return true;
     for (const observer of this.#observers) {
       try {
@@ -100,21 +122,44 @@ export class HoldRecord {
   }
 }
 
-/** Reports a lock that is held too long, once for each hold: its time is negative from then on. */
-export function reportHold(space: LockSpace, lock: number, owner: number, holdMs: number): void {
+/**
+ * Reports a lock that is held too long, once for each hold: its time is negative from then on.
+ *
+ * @param isForAll - `holdMs` is the limit for all locks, not this one's
+ */
+export function reportHold(
+  space: LockSpace,
+  lock: number,
+  owner: number,
+  holdMs: number,
+  isForAll = false,
+): void {
   const { u32, f64 } = space.kernel;
   const since = f64[(lock + LOCK_SINCE) >>> 3]!;
   if (!(since > 0)) return;
   f64[(lock + LOCK_SINCE) >>> 3] = -since;
-  const name = space.nameAt(lock);
-  const label = space.ownerLabel(owner);
   const text = u32[(lock + LOCK_TEXT) >>> 2]!;
   const stack = text === 0 ? '' : space.readText(text);
-  const heldMs = Math.round(space.host.clock.now() - since);
+  reportLongHold(space, lock, owner, space.host.clock.now() - since, holdMs, isForAll, stack);
+}
+
+/** Reports a hold of which `heldMs` milliseconds are known; `stack`: where the lock was taken, or empty. */
+export function reportLongHold(
+  space: LockSpace,
+  lock: number,
+  owner: number,
+  heldMs: number,
+  holdMs: number,
+  isForAll: boolean,
+  stack: string,
+): void {
+  const name = space.nameAt(lock);
+  const label = space.ownerLabel(owner);
+  const limit = isForAll ? `the policy's maxHoldTime is ${holdMs} ms` : `its maxHoldTimeMs is ${holdMs}`;
   const violation: LockViolation = {
     kind: 'hold-time',
     message:
-      `${label} has held lock '${name}' for ${heldMs} ms; its maxHoldTimeMs is ${holdMs}` +
+      `${label} has held lock '${name}' for ${isForAll && stack === '' ? 'at least ' : ''}${Math.round(heldMs)} ms; ${limit}` +
       (stack === '' ? '' : `\n  taken ${stack.split('\n').join('\n        ')}`),
     locks: [name],
     owner: label,

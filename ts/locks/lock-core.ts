@@ -57,6 +57,12 @@ export class LockCore {
   readonly space: LockSpace;
   readonly address: number;
   readonly name: string;
+  /**
+   * Where a hold is metered: when it began, in milliseconds, and which it is by LOCK_TAKEN_COUNT. Whoever takes the lock gives it back in the same thread, if
+   * through another handle.
+   */
+  heldSince = 0;
+  heldTake = -1;
   readonly #queue: Waiter[] = [];
   readonly #onWake = (): void => this.#woken();
   /** There is a waitAsync that was not notified yet. */

@@ -1,7 +1,9 @@
 import { InvalidTypeError, type LockOrderError } from '../errors.ts';
 import { describe, func, string } from '../options.ts';
 import { graphOf } from './hierarchy.ts';
+import type { HoldWatch } from './hold-watch.ts';
 import type { LockGraph } from './lock-graph.ts';
+import type { LockMeter, LockMetrics } from './lock-meter.ts';
 import type { OrderChecker } from './order-checks.ts';
 import { declaredRules, type HierarchyRule, RuleSet } from './order-rules.ts';
 import type { DeadlockResolver } from './resolver.ts';
@@ -42,11 +44,19 @@ export class LockManager implements LockHierarchy {
   readonly #space: LockSpace;
   readonly #order: OrderChecker;
   readonly #violations: Violations;
+  readonly #watch: HoldWatch | undefined;
   /** Decides whose wait a deadlock costs. */
   readonly resolver: DeadlockResolver;
 
   /** @internal */
-  constructor(space: LockSpace, order: OrderChecker, resolver: DeadlockResolver, violations: Violations) {
+  constructor(
+    space: LockSpace,
+    order: OrderChecker,
+    resolver: DeadlockResolver,
+    violations: Violations,
+    watch?: HoldWatch,
+  ) {
+    this.#watch = watch;
     this.#space = space;
     this.#order = order;
     this.#violations = violations;
@@ -61,6 +71,25 @@ export class LockManager implements LockHierarchy {
     return snapshotOf(this.#space);
   }
 
+  /** What was counted of metered locks, and of deadlocks, in all threads: one read of shared memory. See {@link ContextMutex.metered}. */
+  metrics(): LockMetrics {
+    return this.#space.meter.metrics();
+  }
+
+  /** @internal What counts. */
+  get meter(): LockMeter {
+    return this.#space.meter;
+  }
+
+  /**
+   * Meters all locks, in every handle that any thread opens from now on.
+   *
+   * @throws {MemoryFullError} ERR_MEMORY_FULL.
+   */
+  meterAll(): void {
+    this.#space.meter.meterAll();
+  }
+
   /**
    * Calls back for each thing that is reported rather than thrown: deadlocks and faults of order in mode `'report'`, locks held longer than their
    * `maxHoldTimeMs`, owners that ended while they held a lock. Of threads that attached, only in that thread. With no listener they become warnings
@@ -71,6 +100,16 @@ export class LockManager implements LockHierarchy {
   onViolation(listener: (violation: LockViolation) => void): () => void {
     func(listener, 'onViolation(): the listener');
     return this.#violations.listen(listener);
+  }
+
+  /** @internal Milliseconds after which a hold of any lock is reported, whatever the lock's own limit; 0: no such limit. */
+  get holdCeilingMs(): number {
+    return this.#watch?.ceilingMs ?? 0;
+  }
+
+  /** @internal */
+  set holdCeilingMs(ms: number) {
+    if (this.#watch !== undefined) this.#watch.ceilingMs = ms;
   }
 
   // ---- order ---------------------------------------------------------------------------------------------------------------------------------

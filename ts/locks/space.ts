@@ -48,6 +48,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { AsyncStore } from '../platform/port.ts';
 import { Detector, type FoundDeadlock } from './detector.ts';
 import { LockCore } from './lock-core.ts';
+import { LockMeter } from './lock-meter.ts';
 import { openAgain, openByName } from './open-lock.ts';
 import type { OrderChecks } from './order-port.ts';
 import { Owners, type TaskHost } from './owners.ts';
@@ -95,6 +96,7 @@ export class LockSpace {
   readonly agentId: number;
   readonly owners: Owners;
   readonly detector: Detector;
+  readonly meter: LockMeter;
   /** Set by the runtime when the order of locks is checked. */
   order: OrderChecks | undefined;
   readonly #cores = new Map<string, LockCore>();
@@ -139,6 +141,7 @@ export class LockSpace {
         });
       },
     });
+    this.meter = new LockMeter(this.kernel, this.agentId);
     this.detector = new Detector(this, resolver);
   }
 
@@ -414,6 +417,7 @@ export class LockSpace {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.meter.isClosed = true;
     for (const core of [...this.#busy]) core.close();
     for (const core of [...this.#cores.values()]) this.unpin(core.address);
     this.owners.close();

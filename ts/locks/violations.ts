@@ -1,3 +1,4 @@
+import type { EventChannel } from '../platform/port.ts';
 import type { LockViolation } from './types.ts';
 
 type Listener = (violation: LockViolation) => void;
@@ -8,12 +9,19 @@ export class Violations {
   readonly #warn: (violation: LockViolation) => void;
   readonly #tellHost: (violation: LockViolation) => boolean;
 
-  /** @param tellHost - is told first; true: somebody has heard, so that no warning is needed */
+  readonly #channel: EventChannel;
+
+  /**
+   * @param channel - where the host lets others listen as well
+   * @param tellHost - is told first; true: somebody has heard, so that no warning is needed
+   */
   constructor(
     warn: (violation: LockViolation) => void,
+    channel: EventChannel,
     tellHost: (violation: LockViolation) => boolean = () => false,
   ) {
     this.#warn = warn;
+    this.#channel = channel;
     this.#tellHost = tellHost;
   }
 
@@ -23,6 +31,7 @@ export class Violations {
   }
 
   report(violation: LockViolation): void {
+    if (this.#channel.hasSubscribers) this.#channel.publish(violation);
     const isHeard = this.#tellHost(violation);
     if (this.#listeners.size === 0 && !isHeard) this.#warn(violation);
     for (const listener of [...this.#listeners]) {

@@ -1,7 +1,14 @@
 import type { Endpoint } from 'comlink';
 import { InvalidTypeError, NotIsolatedError } from '../errors.ts';
 import { describe } from '../options.ts';
-import type { Platform, PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from './port.ts';
+import type {
+  EventChannel,
+  Platform,
+  PlatformWorker,
+  ValuePort,
+  WorkerEvents,
+  WorkerThreadOptions,
+} from './port.ts';
 
 /** Browsers keep a timer's delay in 32 bits; a longer one would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -146,6 +153,9 @@ function loadError(event: ErrorEvent): Error {
   );
 }
 
+/** Browsers have no channels for diagnostics. */
+const NOBODY: EventChannel = { hasSubscribers: false, publish: () => undefined };
+
 /** A browser as the host of pools. */
 export const browserPlatform: Platform = {
   name: 'browser',
@@ -175,6 +185,7 @@ export const browserPlatform: Platform = {
   },
   // A page has no end that could wait; its console needs no flush.
   beforeExit: () => () => undefined,
+  eventChannel: () => NOBODY,
   warn(what, error) {
     console.warn(`${what}:`, error);
   },

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
+import { channel } from 'node:diagnostics_channel';
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -186,6 +187,7 @@ export const nodePlatform: Platform = {
       if (beforeExitCallbacks.size === 0) process.off('beforeExit', onBeforeExit);
     };
   },
+  eventChannel: channel,
   warn(what, error) {
     process.emitWarning(
       `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -86,6 +86,8 @@ export interface Platform {
   channel(): { local: ValuePort; remote: Transferable };
   /** Calls back each time the process is about to exit because nothing is left to do; returns a function that takes it back. */
   beforeExit(callback: () => void): () => void;
+  /** The host's channel of this name; where it has none, one that nobody listens on. */
+  eventChannel(name: string): EventChannel;
   /** Tells a person of a failure that nobody listens for. */
   warn(what: string, error: unknown): void;
   /** The importable URL of a task module given as URL, `file:` / `http:` string or absolute path. */
@@ -121,6 +123,12 @@ export interface WorkerPlatform {
   placeMemory(memory: WebAssembly.Memory, address: number, node: number): void;
   /** Ends this thread. */
   exit(): void;
+}
+
+/** A channel on which others may listen to what happens. */
+export interface EventChannel {
+  readonly hasSubscribers: boolean;
+  publish(message: unknown): void;
 }
 
 /** A value that follows a call and everything asynchronous that comes of it. */

@@ -50,6 +50,7 @@ export interface CrewHost {
   sweep(agentId: number): void;
   /** The module is loaded in a first worker: these are its tasks. */
   learnTasks(names: readonly string[]): void;
+  onStart(id: number, threadId: number): void;
   onExit(exit: WorkerExit): void;
   /** A worker was added or is gone. */
   onSizeChanged(): void;
@@ -331,6 +332,7 @@ export class Crew {
       this.#startFailures = 0;
       this.#adopt(member, reply.pin);
       if (member.state === 'booting') member.state = 'ready';
+      this.#host.onStart(id, worker.threadId);
       this.#notifyChanged();
     } catch (error) {
       member.expected = true;

@@ -12,13 +12,13 @@ import {
   COUNTER_PARKS,
   COUNTER_STEAL_ATTEMPTS,
   COUNTER_STEAL_SUCCESSES,
+  COUNTER_WAIT_MS,
   COUNTER_WAKEUPS,
   HISTOGRAM_BUCKETS,
-  HISTOGRAM_FLOOR_NS,
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PinResult } from '../systems/types.ts';
-import type { Histogram, WorkerMetrics } from './types.ts';
+import type { WorkerMetrics } from './types.ts';
 
 const STATES: readonly WorkerMetrics['state'][] = [
   'booting',
@@ -40,6 +40,8 @@ export interface Tally {
   forksStolen: number;
   parks: number;
   wakeups: number;
+  waitMs: number;
+  busyMs: number;
   readonly wait: Float64Array;
   readonly run: Float64Array;
 }
@@ -56,6 +58,8 @@ export function emptyTally(): Tally {
     forksStolen: 0,
     parks: 0,
     wakeups: 0,
+    waitMs: 0,
+    busyMs: 0,
     wait: new Float64Array(HISTOGRAM_BUCKETS),
     run: new Float64Array(HISTOGRAM_BUCKETS),
   };
@@ -74,6 +78,8 @@ export function addAgent(tally: Tally, kernel: Kernel, agent: number): void {
   tally.forksStolen += counter(COUNTER_FORKS_STOLEN);
   tally.parks += counter(COUNTER_PARKS);
   tally.wakeups += counter(COUNTER_WAKEUPS);
+  tally.waitMs += counter(COUNTER_WAIT_MS);
+  tally.busyMs += counter(COUNTER_BUSY_MS);
   for (let i = 0; i < HISTOGRAM_BUCKETS; i++) {
     tally.wait[i]! += u32[((agent + AGENT_WAIT_HISTOGRAM) >>> 2) + i]!;
     tally.run[i]! += u32[((agent + AGENT_RUN_HISTOGRAM) >>> 2) + i]!;
@@ -103,6 +109,7 @@ export function readWorker(
     pin: facts.pin,
     state: facts.booting ? 'booting' : (STATES[i32[(agent + AGENT_ACTIVITY) >>> 2]!] ?? 'booting'),
     utilization: age > 0 ? Math.min(1, counter(COUNTER_BUSY_MS) / age) : 0,
+    busyMs: counter(COUNTER_BUSY_MS),
     completed: counter(COUNTER_COMPLETED),
     failed: counter(COUNTER_FAILED),
     stealAttempts: counter(COUNTER_STEAL_ATTEMPTS),
@@ -110,39 +117,5 @@ export function readWorker(
     forks: counter(COUNTER_FORKS),
     parks: counter(COUNTER_PARKS),
     wakeups: counter(COUNTER_WAKEUPS),
-  };
-}
-
-/** Lower bound of a bucket in milliseconds (assembly/stats.ts). */
-function bucketStart(bucket: number): number {
-  if (bucket === 0) return 0;
-  const half = (bucket - 1) & 1;
-  return (HISTOGRAM_FLOOR_NS * 2 ** ((bucket - 1) >> 1) * (half === 1 ? 1.5 : 1)) / 1e6;
-}
-
-/** A histogram as users see it. */
-export function toHistogram(counts: Float64Array): Histogram {
-  let count = 0;
-  const buckets: { fromMs: number; toMs: number; count: number }[] = [];
-  for (const [i, n] of counts.entries()) {
-    if (n === 0) continue;
-    count += n;
-    buckets.push({
-      fromMs: bucketStart(i),
-      toMs: i === HISTOGRAM_BUCKETS - 1 ? Infinity : bucketStart(i + 1),
-      count: n,
-    });
-  }
-  return {
-    count,
-    buckets,
-    quantile(q) {
-      let left = q * count;
-      for (const bucket of buckets) {
-        left -= bucket.count;
-        if (left <= 0) return bucket.toMs;
-      }
-      return Number.NaN;
-    },
   };
 }

@@ -2,8 +2,9 @@ import { MAX_NODES, MAX_WORKERS } from '../../build/generated/layout.ts';
 import { InvalidRangeError, PlacementError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { array, boolean, checkOptions, describe, integer, object, oneOf } from '../options.ts';
+import type { NUMAAffinitySpec } from '../policy/types.ts';
 import { QOS_LEVELS, type QoSLevel } from '../qos.ts';
-import type { NodeHints, NUMAAffinitySpec, NUMAPolicy, TopologyHints } from '../systems/types.ts';
+import type { NodeHints, NUMAPolicy, TopologyHints } from '../systems/types.ts';
 
 /** Queue of tasks that may run anywhere. */
 export const ANYWHERE = 0;

@@ -1,6 +1,8 @@
 import { isHeddleError, WorkerExitedError } from '../errors.ts';
 import type { RetryOptions } from './types.ts';
 
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** Decides whether a failed call of an idempotent task runs again, and when. */
 export class RetryPolicy {
   options: RetryOptions | undefined;
@@ -19,6 +21,7 @@ export class RetryPolicy {
   waitMs(attempt: number): number {
     const { backoffMs = 0, jitterPercent = 0 } = this.options ?? {};
     const base = backoffMs * 2 ** Math.max(0, attempt - 2);
-    return base * (1 + ((Math.random() * 2 - 1) * jitterPercent) / 100);
+    // A timer takes no more.
+    return Math.min(LONGEST_MS, base * (1 + ((Math.random() * 2 - 1) * jitterPercent) / 100));
   }
 }

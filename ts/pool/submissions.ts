@@ -45,6 +45,7 @@ import { classOf, QOS_LEVELS } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { Drainable } from '../runtime/pump.ts';
 import type { PortValues } from './port-values.ts';
+import { Rejections } from './rejections.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { SignalHub } from './signals.ts';
 import { Lease, type Lender, lenderClosed, StolenCall } from './stolen-call.ts';
@@ -135,11 +136,6 @@ const REFUSED_MOST = 16;
 /** Timers keep their delay in 32 bits. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** A promise that is rejected with what `make` returns. */
-async function rejection(make: () => unknown): Promise<never> {
-  throw make();
-}
-
 /**
  * The calls of one pool from one thread: from `run` to the settled promise. A call's promise is kept as its resolve function at the ordinal of
  * its slot; it is rejected by resolving it with a rejected promise, so a call that succeeds never makes a reject function live on.
@@ -169,6 +165,8 @@ export class Submissions implements Drainable, Lender {
   #completed = 0;
   #failed = 0;
   #cancelled = 0;
+  /** Calls that were rejected, refused ones included. */
+  readonly rejections: Rejections = new Rejections();
   #now = 0;
   #sinceStamp = 0;
   #lastStackAt = Number.NEGATIVE_INFINITY;
@@ -206,6 +204,11 @@ export class Submissions implements Drainable, Lender {
     };
   }
 
+  /** A promise that is rejected with what `make` returns. */
+  async #reject(make: () => unknown): Promise<never> {
+    throw this.rejections.add(make());
+  }
+
   /** A call without options: the hot path. */
   run(functionId: number, args: readonly unknown[]): Promise<unknown> {
     // The clock is read for every call of a slow stream, and for one in 32 of a fast one.
@@ -220,7 +223,7 @@ export class Submissions implements Drainable, Lender {
       count = this.#agent.codec.writeArguments(slot, args);
     } catch (error) {
       this.#agent.slots.put(slot);
-      return rejection(() => error);
+      return this.#reject(() => error);
     }
     if (count < 0) {
       this.#agent.slots.put(slot);
@@ -326,7 +329,7 @@ export class Submissions implements Drainable, Lender {
     this.#now = this.#agent.clock.now();
     const name = this.#host.taskNames[functionId]!;
     const { signal } = options;
-    if (signal?.aborted) return rejection(() => this.#abortError(name, signal.reason));
+    if (signal?.aborted) return this.#reject(() => this.#abortError(name, signal.reason));
     const promise = new Promise<unknown>(capture as never);
     const extra: Extra = {
       name,
@@ -351,7 +354,7 @@ export class Submissions implements Drainable, Lender {
     } catch (error) {
       this.#open--;
       this.#submitted--;
-      return rejection(() => error);
+      return this.#reject(() => error);
     }
     if (extra.settled) return promise;
     if (extra.slot !== 0) {
@@ -540,7 +543,7 @@ export class Submissions implements Drainable, Lender {
     extra.stopSignal?.();
     if (extra.slot !== 0) this.#resolves[this.#agent.slots.ordinal(extra.slot)] = undefined;
     this.#failed++;
-    extra.resolve(rejection(() => this.#withSubmitStack(extra, error())));
+    extra.resolve(this.#reject(() => this.#withSubmitStack(extra, error())));
     if (this.#open === 0) this.#agent.pump.letGo();
   }
 
@@ -754,7 +757,7 @@ export class Submissions implements Drainable, Lender {
     }
     this.#open--;
     this.#failed++;
-    resolve(rejection(() => outcome.value));
+    resolve(this.#reject(() => outcome.value));
   }
 
   #outcome(slot: number, status: number, byPort: boolean, functionId: number, claimant: number): Outcome {
@@ -827,7 +830,7 @@ export class Submissions implements Drainable, Lender {
     } else if (resolve !== undefined) {
       this.#open--;
       this.#failed++;
-      resolve(rejection(error));
+      resolve(this.#reject(error));
     }
   }
 
@@ -872,7 +875,7 @@ export class Submissions implements Drainable, Lender {
         this.#extras[ordinal] = SETTLED;
         this.#open--;
         this.#failed++;
-        resolve(rejection(error));
+        resolve(this.#reject(error));
       }
     }
     for (const lease of this.#taken.values()) lease.abort(lenderClosed(this.#host.poolName));

@@ -8,6 +8,7 @@ import {
   TaskAbortedError,
   TaskTimeoutError,
 } from '../errors.ts';
+import { toHistogram } from '../kernel/histogram.ts';
 import { turnOf } from '../kernel/kernel.ts';
 import {
   abortSignal,
@@ -24,16 +25,18 @@ import {
   oneOf,
   string,
 } from '../options.ts';
-import { classOf, QOS_LEVELS } from '../qos.ts';
+import type { WorkerShare } from '../policy/resource-budget.ts';
+import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { ClusterCoordinator, PressureLevel, WorkStealer } from '../systems/cluster.ts';
+import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
-import { toHistogram } from './metrics.ts';
 import { numaCheck, Placement, policyOf } from './placement.ts';
+import { PoolChannels } from './pool-channels.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
@@ -47,6 +50,7 @@ import type {
   PoolMetrics,
   PoolOptions,
   RangeBounds,
+  RetryOptions,
   Runnable,
   RunOptions,
   Settled,
@@ -185,6 +189,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #stealerHost: StealerHost;
   #coordinator: ClusterCoordinator | undefined;
   #pressure: PressureLevel = 'nominal';
+  readonly #share: WorkerShare | undefined;
+  readonly #channels: PoolChannels;
   readonly #ids = new Map<string, number>();
   readonly #onClosed: (() => void)[] = [];
   #names: readonly string[] = [];
@@ -210,11 +216,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** @internal Use `runtime.createPool` or {@link TaskPool.create}. */
-  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement) {
+  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement, share?: WorkerShare) {
     super();
+    this.#share = share;
     const { kernel, platform } = agent;
     this.name = options.name ?? 'pool';
     this.#agent = agent;
+    this.#channels = new PoolChannels(platform, this.name);
     const tasksUrl = platform.moduleUrl(options.tasks);
     this.#tasksUrl = tasksUrl;
     this.#placement = placement;
@@ -282,7 +290,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#portValues.detach(agentId, (slot) => this.#submissions.claimantOf(slot) === agentId),
       sweep: (agentId) => this.#submissions.sweep(agentId),
       learnTasks: (names) => this.#learnTasks(names),
+      onStart: (id, threadId) => this.#channels.workerStarted(id, threadId),
       onExit: (exit) => {
+        this.#channels.workerExited(exit);
         this.emit('workerExit', exit);
       },
       onSizeChanged: () => this.#updateCapacity(),
@@ -327,6 +337,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       await this.destroy();
       throw error;
     }
+    this.#channels.poolOpened();
     return this;
   }
 
@@ -361,11 +372,18 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   ): Promise<TaskResult<M, K>>;
   run(name: string, args: readonly unknown[] = NO_ARGS, options?: RunOptions): Promise<unknown> {
     const id = this.#ids.get(name);
-    if (id === undefined || this.#state !== 'open' || options !== undefined || !Array.isArray(args)) {
+    if (
+      id === undefined ||
+      this.#state !== 'open' ||
+      options !== undefined ||
+      !Array.isArray(args) ||
+      this.#channels.wantsCalls
+    ) {
       return this.#runChecked(name, args, options, false);
     }
     const { outstanding } = this.#submissions;
-    if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) return Promise.reject(this.#queueFull());
+    if (outstanding >= this.#crowdedAt && this.#isFull(outstanding))
+      return Promise.reject(this.#submissions.rejections.add(this.#queueFull()));
     const holder = this.#agent.locks?.holder() ?? 0;
     if (holder !== 0) return this.#runHolding(holder, () => this.#submissions.run(id, args));
     return this.#submissions.run(id, args);
@@ -397,12 +415,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       if (options !== undefined) checkOptions(options, RUN_CHECKS, 'run()');
       const { outstanding } = this.#submissions;
       if (outstanding >= this.#crowdedAt && this.#isFull(outstanding)) throw this.#queueFull();
-      const run = (): Promise<unknown> => this.#runPlaced(id, args, options ?? {}, range);
+      const submit = (): Promise<unknown> => this.#runPlaced(id, args, options ?? {}, range);
+      const run = this.#channels.wantsCalls ? () => this.#channels.call(name, args, options, submit) : submit;
       // A task that may run again has another slot then, so it is left out.
       const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
       return holder === 0 ? run() : this.#runHolding(holder, run);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(this.#submissions.rejections.add(error));
     }
   }
 
@@ -439,6 +458,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#crew.mayGrow) this.#crew.wantMore();
     if (queued >= this.#highWaterMark && !this.#needsDrain) {
       this.#needsDrain = true;
+      this.#channels.queueFilled(true, outstanding);
       this.emit('needsDrain');
     }
     return false;
@@ -538,17 +558,29 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return this.#names;
   }
 
+  /** Most workers, as it is set now. */
+  get maxThreads(): number {
+    return this.#crew.maxThreads;
+  }
+
   /** Reads what the workers count in shared memory. Costs microseconds, blocks nobody. */
   metrics(): PoolMetrics {
     const tally = this.#crew.tally();
     const workers = this.#crew.metrics();
     const { submitted, failed, completed, cancelled } = this.#submissions.counts;
+    const depths = QOS_LEVELS.map((_, c) =>
+      this.#state === 'closed' ? 0 : this.#agent.kernel.calls.queueDepthOf(this.#pool, c),
+    );
     return {
       workerUtilization:
         workers.length === 0
           ? 0
           : workers.reduce((sum, worker) => sum + worker.utilization, 0) / workers.length,
-      queueDepth: this.#state === 'closed' ? 0 : this.#agent.kernel.calls.queueDepth(this.#pool),
+      queueDepth: depths.reduce((sum, depth) => sum + depth, 0),
+      queueDepths: Object.fromEntries(QOS_LEVELS.map((level, c) => [level, depths[c]!])) as Record<
+        QoSLevel,
+        number
+      >,
       stealAttempts: tally.stealAttempts,
       stealSuccesses: tally.stealSuccesses,
       contextCancels: cancelled,
@@ -556,6 +588,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       submitted,
       completed,
       failed,
+      rejections: this.#submissions.rejections.counts,
+      capacity: this.#capacity,
       outstanding: this.#submissions.outstanding,
       forks: tally.forks,
       forksStolen: tally.forksStolen,
@@ -563,8 +597,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       wakeups: tally.wakeups,
       threads: workers.length,
       workers,
-      waitHistogram: toHistogram(tally.wait),
-      runHistogram: toHistogram(tally.run),
+      waitHistogram: toHistogram(tally.wait, tally.waitMs),
+      runHistogram: toHistogram(tally.run, tally.busyMs),
     };
   }
 
@@ -633,6 +667,21 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#coordinator?.reportPressure(this.#agent.systems.getNUMACoordinator().currentNode(), level);
   }
 
+  /**
+   * Lets an instrumenter measure the pool: `pool.instrument(otelInstrumenter())`. Those of `heddle/metrics/otel` and `heddle/metrics/prometheus` read what workers
+   * count in shared memory anyway, when they are asked for metrics, so the pool is not slower for it.
+   *
+   * @returns what the instrumenter made of the pool; those two: this pool
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter.
+   */
+  instrument(instrumenter: ConcurrencyInstrumenter): TaskPool<M> {
+    if (typeof instrumenter?.instrumentPool !== 'function')
+      throw new InvalidTypeError(
+        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
+      );
+    return instrumenter.instrumentPool(this as unknown as TaskPool<never>) as unknown as TaskPool<M>;
+  }
+
   // ---- life ----------------------------------------------------------------------------------------------------------------------------------
 
   /**
@@ -673,10 +722,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Brings the pool to exactly `threads` workers and keeps it there. Resolves when they take tasks; surplus workers finish what they run.
    *
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT outside 1..64.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime.
    */
   async scale(threads: number): Promise<void> {
     if (this.#state !== 'open') throw closedError(this.name);
     integer(1, MAX_WORKERS)(threads, 'scale(): threads');
+    this.#share?.resize(threads, 'scale()');
     this.#crew.minThreads = threads;
     this.#crew.maxThreads = threads;
     this.#updateCapacity();
@@ -691,6 +742,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Changes what may change while the pool runs.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT; nothing is changed then.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime; nothing is changed then.
    */
   setConfig(config: Partial<PoolConfig>): void {
     checkOptions(config, CONFIG_CHECKS, 'setConfig()');
@@ -701,6 +753,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         `setConfig(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
       );
     }
+    if (this.#state !== 'closed') this.#share?.resize(maxThreads, 'setConfig()');
     this.#crew.minThreads = minThreads;
     this.#crew.maxThreads = maxThreads;
     if (config.idleTimeout !== undefined) this.#crew.setIdleTimeout(config.idleTimeout);
@@ -777,6 +830,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#released) return;
     this.#released = true;
     this.#state = 'closed';
+    this.#share?.release();
     this.#submissions.drain();
     this.#submissions.abandon();
     this.#agent.pump.remove(this.#submissions);
@@ -785,7 +839,23 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#host.signals.close();
     this.#agent.kernel.calls.closePool(this.#pool);
     for (const idle of this.#idle.splice(0)) idle();
+    this.#channels.poolClosed();
     for (const closed of this.#onClosed) closed();
+  }
+
+  /** @internal When a failed call of an idempotent task runs again; undefined: never. */
+  get retry(): RetryOptions | undefined {
+    return this.#retry.options;
+  }
+
+  /** @internal */
+  set retry(options: RetryOptions | undefined) {
+    this.#retry.options = options;
+  }
+
+  /** @internal Class of calls that name none. */
+  get qos(): QoSLevel {
+    return QOS_LEVELS.find((level) => classOf(level) === this.#host.defaultClass)!;
   }
 
   /** @internal Address of its record. */
@@ -810,6 +880,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#coordinator !== undefined) this.#tellPressure(outstanding - this.#capacity);
     if (this.#needsDrain && outstanding - this.#capacity <= this.#highWaterMark / 2) {
       this.#needsDrain = false;
+      this.#channels.queueFilled(false, outstanding);
       this.emit('drain');
     }
     if (outstanding === 0 && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle();
@@ -860,5 +931,20 @@ export async function openTaskPool<M>(
       `createPool(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
     );
   }
-  return new TaskPool<M>(agent, epoch, options, await placementOf(agent, options)).open();
+  const { budget, systems } = agent;
+  const share = budget?.claim(options.name ?? 'pool', minThreads ?? 0, maxThreads, systems.defaultWorkers());
+  const qos = options.qos ?? budget?.limits.qosLevel;
+  const limited = {
+    ...options,
+    ...(qos === undefined ? {} : { qos }),
+    ...(share === undefined ? {} : { maxThreads: share.threads }),
+  };
+  let pool: TaskPool<M>;
+  try {
+    pool = new TaskPool<M>(agent, epoch, limited, await placementOf(agent, limited), share);
+  } catch (error) {
+    share?.release();
+    throw error;
+  }
+  return pool.open();
 }

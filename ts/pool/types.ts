@@ -1,6 +1,8 @@
+import type { Histogram } from '../kernel/histogram.ts';
 import type { ResourceLimitsOption } from '../platform/port.ts';
+import type { NUMAAffinitySpec } from '../policy/types.ts';
 import type { QoSLevel } from '../qos.ts';
-import type { NUMAAffinitySpec, PinResult } from '../systems/types.ts';
+import type { PinResult } from '../systems/types.ts';
 
 /** A module of tasks whose types are not known. */
 export type AnyTasks = Record<string, (...args: any[]) => any>;
@@ -162,16 +164,6 @@ export type PoolConfig = Pick<
   | 'qos'
 >;
 
-/** Durations in logarithmic buckets. */
-export interface Histogram {
-  /** Values counted. Tasks shorter than a few microseconds are timed in groups, each of which counts as its mean. */
-  readonly count: number;
-  /** Buckets that hold something, by rising bound. */
-  readonly buckets: readonly { readonly fromMs: number; readonly toMs: number; readonly count: number }[];
-  /** Upper bound, in milliseconds, of the bucket that holds this quantile (0..1); NaN when nothing was counted. */
-  quantile(q: number): number;
-}
-
 /** What one worker did. */
 export interface WorkerMetrics {
   /** Its place in the pool, 0..63. */
@@ -184,6 +176,8 @@ export interface WorkerMetrics {
   readonly state: 'booting' | 'running' | 'searching' | 'parked' | 'idle' | 'awaiting';
   /** Share of its life in which it ran tasks, 0..1. */
   readonly utilization: number;
+  /** Milliseconds in which it ran tasks that have ended or passed it on; one that runs now is not among them. */
+  readonly busyMs: number;
   readonly completed: number;
   readonly failed: number;
   readonly stealAttempts: number;
@@ -208,6 +202,8 @@ export interface PoolMetrics {
   readonly workerUtilization: number;
   /** Tasks in queues now, forks included. */
   readonly queueDepth: number;
+  /** The same for each class. */
+  readonly queueDepths: Readonly<Record<QoSLevel, number>>;
   /** Looks into another worker's queue that found something, and those that got it. */
   readonly stealAttempts: number;
   readonly stealSuccesses: number;
@@ -219,8 +215,14 @@ export interface PoolMetrics {
   readonly submitted: number;
   readonly completed: number;
   readonly failed: number;
+  /**
+   * Calls that were rejected, accepted or not, by the code of heddle's error or else the name of the error's class. Of classes beyond the first 32 as `_OTHER`.
+   */
+  readonly rejections: ReadonlyMap<string, number>;
   /** Calls accepted and not settled yet. */
   readonly outstanding: number;
+  /** Calls that can run at once when all workers are there. */
+  readonly capacity: number;
   /** Forks made inside tasks, and those that another worker took. */
   readonly forks: number;
   readonly forksStolen: number;

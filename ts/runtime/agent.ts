@@ -8,6 +8,7 @@ import { SlotTable } from '../kernel/slot-table.ts';
 import type { LockMessage } from '../locks/messages.ts';
 import type { LockSpace } from '../locks/space.ts';
 import type { Platform } from '../platform/port.ts';
+import type { ResourceBudget } from '../policy/resource-budget.ts';
 import type { SystemsProvider } from '../systems/provider.ts';
 import { Pump } from './pump.ts';
 
@@ -25,6 +26,8 @@ export interface Agent {
   readonly pump: Pump;
   /** The locks of this thread; takes also what workers tell about theirs. Set by the runtime. */
   locks: AgentLocks | undefined;
+  /** What the runtime may use, where that is limited. Set by the runtime. */
+  budget: ResourceBudget | undefined;
 }
 
 /** What pools need of locks. */
@@ -64,5 +67,6 @@ export function createAgent(
     codec,
     pump: new Pump(kernel, address, platform, clock),
     locks: undefined,
+    budget: undefined,
   };
 }

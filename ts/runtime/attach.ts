@@ -69,8 +69,9 @@ class AttachedLocks {
       );
     }
     kernel.u32[(this.agent + AGENT_THREAD) >>> 2] = platform.threadId();
-    const violations = new Violations(({ kind, message }) =>
-      platform.warn(`heddle locks (${kind})`, message),
+    const violations = new Violations(
+      ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
+      platform.eventChannel('heddle:lock:violation'),
     );
     const resolver = new DeadlockResolver(kernel, false);
     this.space = new LockSpace(

@@ -37,13 +37,30 @@ export interface AtomicBool {
   compareAndSwap(expected: boolean, replacement: boolean): boolean;
 }
 
+/** Where an atomic is. */
+export interface CellPlace {
+  readonly kernel: Kernel;
+  readonly address: number;
+  readonly name: string;
+  /** Was its runtime disposed? */
+  isClosed(): boolean;
+}
+
+const places = new WeakMap<object, CellPlace>();
+
+/** Where an atomic of a runtime is; undefined for anything else. */
+export function cellOf(atomic: unknown): CellPlace | undefined {
+  return typeof atomic === 'object' && atomic !== null ? places.get(atomic) : undefined;
+}
+
 class Int32Cell implements AtomicInt32 {
   readonly #calls: Kernel['calls'];
   readonly #cell: number;
 
-  constructor(kernel: Kernel, cell: number) {
+  constructor(kernel: Kernel, cell: number, place: CellPlace) {
     this.#calls = kernel.calls;
     this.#cell = cell;
+    places.set(this, place);
   }
 
   add(delta: number): number {
@@ -71,9 +88,10 @@ class BoolCell implements AtomicBool {
   readonly #calls: Kernel['calls'];
   readonly #cell: number;
 
-  constructor(kernel: Kernel, cell: number) {
+  constructor(kernel: Kernel, cell: number, place: CellPlace) {
     this.#calls = kernel.calls;
     this.#cell = cell;
+    places.set(this, place);
   }
 
   load(): boolean {
@@ -97,6 +115,8 @@ class BoolCell implements AtomicBool {
 export interface Cells {
   int32(name: string): AtomicInt32;
   bool(name: string): AtomicBool;
+  /** The runtime is gone: what is there stays usable, and nobody reads its counts any more. */
+  close(): void;
 }
 
 /** `agent` lends the memory in which a name is handed to the kernel; a thread that is none (0) claims a span for the moment. */
@@ -132,8 +152,24 @@ export function createCells(kernel: Kernel, agent: number): Cells {
     }
     return cell;
   };
+  let isClosed = false;
+  const place = (address: number, name: string): CellPlace => ({
+    kernel,
+    address,
+    name,
+    isClosed: () => isClosed,
+  });
   return {
-    int32: (name) => new Int32Cell(kernel, find(name, CELL_INT32)),
-    bool: (name) => new BoolCell(kernel, find(name, CELL_BOOL)),
+    int32(name) {
+      const cell = find(name, CELL_INT32);
+      return new Int32Cell(kernel, cell, place(cell, name));
+    },
+    bool(name) {
+      const cell = find(name, CELL_BOOL);
+      return new BoolCell(kernel, cell, place(cell, name));
+    },
+    close() {
+      isClosed = true;
+    },
   };
 }

@@ -67,6 +67,7 @@ export class RuntimeLocks implements AgentLocks {
     const { kernel, platform, systems } = agent;
     this.#violations = new Violations(
       ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
+      platform.eventChannel('heddle:lock:violation'),
       (violation) => systems.reportViolation(violation),
     );
     const resolver = new DeadlockResolver(kernel, true, options.strategy);
@@ -96,7 +97,7 @@ export class RuntimeLocks implements AgentLocks {
     this.#watch = new HoldWatch(this.space, (callback, ms) => platform.timer(callback, ms));
     this.#order = new OrderChecker(this.space);
     this.space.order = this.#order;
-    this.manager = new LockManager(this.space, this.#order, resolver, this.#violations);
+    this.manager = new LockManager(this.space, this.#order, resolver, this.#violations, this.#watch);
     if (options.rules !== undefined) this.manager.declareRules(options.rules);
     agent.locks = this;
   }

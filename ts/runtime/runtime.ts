@@ -1,19 +1,25 @@
 import { createClock } from '../clock.ts';
-import { HeddleError } from '../errors.ts';
+import { HeddleError, InvalidTypeError } from '../errors.ts';
 import { compileKernel, createMemory, initialiseMemory, instantiateKernel } from '../kernel/kernel.ts';
 import { ContextMutex } from '../locks/context-mutex.ts';
 import type { LockManager } from '../locks/lock-manager.ts';
 import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
-import { checkOptions, integer } from '../options.ts';
+import { AtomicMonitor, type ConcurrencyMonitor } from '../metrics/atomic-monitor.ts';
+import { checkOptions, describe, integer } from '../options.ts';
 import type { Platform } from '../platform/port.ts';
+import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
+import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
 import { systemsCheck } from '../systems/check.ts';
-import type { SystemsProvider } from '../systems/provider.ts';
+import type { AppliedPolicy, ConcurrencyInstrumenter, SystemsProvider } from '../systems/provider.ts';
+import type { ResourceLimit } from '../systems/types.ts';
 import { type Agent, createAgent } from './agent.ts';
+import { type AISchedulerOptions, AIWorkScheduler } from './ai-scheduler.ts';
 import { recoverAttached } from './attach.ts';
 import { type AtomicBool, type AtomicInt32, type Cells, createCells } from './cells.ts';
+import { forgetRuntime, noteRuntime } from './live-runtimes.ts';
 import { configureLocks, locksCheck, RuntimeLocks } from './locks.ts';
 import { createSharedArrays, type SharedArrays, type SharedArrayType } from './shared-arrays.ts';
 
@@ -26,6 +32,12 @@ export interface RuntimeOptions {
   readonly memoryBytes?: number;
   /** What is checked of locks, and how many there may be. */
   readonly locks?: LocksOptions;
+  /**
+   * Limits that are enforced: asking for more is ERR_RESOURCE_LIMIT. `memoryMB`: `memoryBytes`. `maxLocks`: `locks.maxLocks`, and so the locks that are opened.
+   * `maxGoroutines`, `cpuMillicores`: workers of all pools together, each pool with its `maxThreads`; a pool that names none gets what is left. `qosLevel`: the class of
+   * pools that name none. Default: those of `systems`, which has none unless it was told some.
+   */
+  readonly limits?: ResourceLimit;
   /** What the runtime knows of the machine and the container. Default: what is detected, `NodeSystems` or `BrowserSystems`. */
   readonly systems?: SystemsProvider;
 }
@@ -48,6 +60,9 @@ export class Runtime implements AsyncDisposable {
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
+  readonly #poolListeners = new Set<() => void>();
+  #monitor: AtomicMonitor | undefined;
+  #instrumenter: ConcurrencyInstrumenter | undefined;
   readonly #leaveSystems: () => void;
   #disposed = false;
 
@@ -64,7 +79,14 @@ export class Runtime implements AsyncDisposable {
       }
       return undefined;
     });
-    this.#leaveSystems = agent.systems.attach({ locks: this.#locks.manager, pools: () => this.#pools });
+    this.#leaveSystems = agent.systems.attach({
+      locks: this.#locks.manager,
+      pools: () => this.#pools,
+      onPoolOpened: (listener) => {
+        this.#poolListeners.add(listener);
+        return () => this.#poolListeners.delete(listener);
+      },
+    });
   }
 
   /**
@@ -72,7 +94,7 @@ export class Runtime implements AsyncDisposable {
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for an unknown option or a wrong type, and for a task module that cannot be loaded.
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT for a value out of range.
-   * @throws {HeddleError} ERR_RESOURCE_LIMIT for more than 32 pools or 254 threads, ERR_POOL_CLOSED after `dispose`.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT for more than 32 pools or 254 threads, and beyond `limits`; ERR_POOL_CLOSED after `dispose`.
    */
   async createPool<M = AnyTasks>(options: PoolOptions): Promise<TaskPool<M>> {
     this.#assertOpen('open a pool');
@@ -83,7 +105,31 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
-    return pool;
+    for (const listener of this.#poolListeners) listener();
+    const measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
+    return this.#instrumenter === undefined ? measured : measured.instrument(this.#instrumenter);
+  }
+
+  /**
+   * Opens a pool for numeric work, with all of its workers ready, and a critical section for what they share: see {@link AIWorkScheduler}. Its name is the
+   * pool's, `'ai'` unless `options.name` says otherwise, and that of its lock.
+   *
+   * @throws what {@link Runtime.createPool} and {@link Runtime.mutex} throw.
+   */
+  async aiScheduler<M = AnyTasks>(options: AISchedulerOptions): Promise<AIWorkScheduler<M>> {
+    if (typeof options !== 'object' || options === null)
+      throw new InvalidTypeError(`aiScheduler() takes an options object, not ${describe(options)}`);
+    const { lock, ...poolOptions } = options;
+    const name = options.name ?? 'ai';
+    const mutex = this.mutex(name, lock);
+    const pool = await this.createPool<M>({ name, ...poolOptions });
+    try {
+      await pool.scale(pool.maxThreads);
+    } catch (error) {
+      await pool.destroy();
+      throw error;
+    }
+    return new AIWorkScheduler(pool, mutex);
   }
 
   /**
@@ -133,7 +179,9 @@ export class Runtime implements AsyncDisposable {
    */
   mutex(name: string, options: MutexOptions = {}): ContextMutex {
     this.#assertOpen('open a lock');
-    return new ContextMutex(this.#locks.space.open(name, options), options);
+    const mutex = new ContextMutex(this.#locks.space.open(name, options), options);
+    const measured = this.systems.instrumentMutex(mutex);
+    return this.#instrumenter === undefined ? measured : this.#instrumenter.instrumentMutex(measured);
   }
 
   /**
@@ -165,6 +213,50 @@ export class Runtime implements AsyncDisposable {
   /** All locks of the runtime: who holds them, what is reported, how deadlocks are resolved. */
   get locks(): LockManager {
     return this.#locks.manager;
+  }
+
+  /**
+   * Follows a policy from now on, with all runtimes that share its `systems`: rules of the lock order, the longest time that a lock may be held, retries and class of all pools, present and
+   * future. Calls that run and locks that are held go on as they are. Of several policies the latest that says something of a setting counts; their
+   * rules hold together, with those of the program.
+   *
+   * @param policy - the spec, or an object of Kubernetes (`apiVersion`, `kind`, `metadata`, `spec`); {@link parseLockPolicy} reads one from text
+   * @returns what undoes it: `undo()`, or `using`. What the program itself has set since then stays.
+   * @throws {PolicyInvalidError} ERR_POLICY_INVALID with all faults; nothing was changed.
+   * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules; nothing was changed.
+   */
+  applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy {
+    this.#assertOpen('apply a policy');
+    return this.#agent.systems.applyLockPolicy(policy);
+  }
+
+  /** Counts operations on atomics. */
+  get monitor(): ConcurrencyMonitor {
+    this.#monitor ??= new AtomicMonitor();
+    return this.#monitor;
+  }
+
+  /**
+   * Instruments all that there is: the pools that are open and those that will be, the mutexes that {@link Runtime.mutex} gives out from now on, and the locks that tasks
+   * open ({@link LockManager.meterAll}). Atomics only one by one.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter; ERR_MEMORY_FULL, ERR_POOL_CLOSED.
+   */
+  instrument(instrumenter: ConcurrencyInstrumenter): void {
+    this.#assertOpen('instrument');
+    if (typeof instrumenter?.instrumentMutex !== 'function')
+      throw new InvalidTypeError(
+        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
+      );
+    for (const pool of this.#pools) pool.instrument(instrumenter);
+    this.#instrumenter = instrumenter;
+    this.locks.meterAll();
+    instrumenter.instrumentLocks?.(this.locks);
+  }
+
+  /** The pools that are open. */
+  get pools(): readonly TaskPool<never>[] {
+    return [...this.#pools];
   }
 
   /** What the runtime knows of the machine and the container, and tells of failures and violations. */
@@ -201,6 +293,8 @@ export class Runtime implements AsyncDisposable {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#locks.close();
+    this.#cells.close();
+    forgetRuntime(this);
     this.#leaveSystems();
     await Promise.all([...this.#pools].map((pool) => pool.destroy()));
   }
@@ -229,16 +323,29 @@ export async function openRuntime(
 ): Promise<Runtime> {
   checkOptions(
     options,
-    { memoryBytes: integer(LEAST_BYTES, MOST_BYTES), locks: locksCheck, systems: systemsCheck },
+    {
+      memoryBytes: integer(LEAST_BYTES, MOST_BYTES),
+      locks: locksCheck,
+      limits: limitsCheck,
+      systems: systemsCheck,
+    },
     'createRuntime()',
   );
-  const memory = createMemory(options.memoryBytes ?? platform.defaultMemoryBytes);
+  const systems = options.systems ?? detect();
+  const budget = new ResourceBudget(options.limits ?? systems.getResourceLimit());
+  const usual = platform.defaultMemoryBytes;
+  const bytes = budget.memoryBytes(options.memoryBytes, usual);
+  const maxLocks = budget.maxLocks(options.locks?.maxLocks);
+  const memory = createMemory(bytes);
   const kernel = instantiateKernel(await compileKernel(), memory);
   initialiseMemory(kernel);
-  const locks = options.locks ?? {};
+  const locks = { ...options.locks, ...(maxLocks === undefined ? {} : { maxLocks }) };
   configureLocks(kernel, locks);
   const offset = platform.clockOffset();
   const epoch = performance.now() + offset;
-  const systems = options.systems ?? detect();
-  return new Runtime(createAgent(kernel, platform, systems, createClock(offset, epoch)), epoch, locks);
+  const agent = createAgent(kernel, platform, systems, createClock(offset, epoch));
+  agent.budget = budget;
+  const runtime = new Runtime(agent, epoch, locks);
+  noteRuntime(runtime);
+  return runtime;
 }

@@ -1,4 +1,4 @@
-import { HeddleError, TaskAbortedError, TaskTimeoutError } from '../errors.ts';
+import { TaskAbortedError, TaskTimeoutError } from '../errors.ts';
 import type { ContextMutex } from '../locks/context-mutex.ts';
 import { type HierarchyRule, RuleSet } from '../locks/order-rules.ts';
 import type { LockViolation } from '../locks/types.ts';
@@ -14,6 +14,10 @@ import {
   oneOf,
   string,
 } from '../options.ts';
+import { PolicyBoard } from '../policy/board.ts';
+import { defaultLockPolicy } from '../policy/resolve.ts';
+import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
+import { LockPolicyValidator } from '../policy/validator.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import { QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { ClusterCoordinator, Context } from './cluster.ts';
@@ -24,7 +28,6 @@ import type {
   ConcurrencyInstrumenter,
   DeadlockResolution,
   LockPolicy,
-  LockPolicyCRD,
   SystemsHost,
   SystemsProvider,
 } from './provider.ts';
@@ -41,16 +44,8 @@ import type {
   TopologyHints,
 } from './types.ts';
 
-/** What applies policies. */
-export interface PolicyEngine {
-  readonly validator: CRDValidator;
-  /** @throws {HeddleError} ERR_POLICY_INVALID; nothing was changed then. */
-  apply(policy: LockPolicyCRD, systems: BaseSystems): AppliedPolicy;
-}
-
 /** What a provider is put together from; each part may be left out. */
 export interface SystemsParts {
-  readonly policies?: PolicyEngine;
   /** Default: knows the nodes and cannot pin. */
   readonly numa?: NUMACoordinator;
   /** Default: none. */
@@ -82,15 +77,6 @@ export const SYSTEMS_CHECKS: Checks<SystemsOptions> = {
   parts: object,
 };
 
-/** What is in force where nothing is said. */
-const DEFAULT_NUMA: NUMAPolicy = {
-  required: false,
-  preferredNodes: [],
-  allowedDistance: 0,
-  fallbackStrategy: 'nearest',
-};
-const DEFAULT_RETRY: RetryConfig = { attempts: 1, backoffBaseMs: 0, jitterPercent: 0 };
-
 /** What all providers have in common. A subclass says how the machine and the container are read. */
 export abstract class BaseSystems implements SystemsProvider {
   readonly #options: SystemsOptions;
@@ -100,7 +86,7 @@ export abstract class BaseSystems implements SystemsProvider {
   readonly #errorListeners = new Set<(error: unknown, metadata: Readonly<Record<string, unknown>>) => void>();
   readonly #violationListeners = new Set<(violation: LockViolation) => void>();
   readonly #degradationListeners = new Set<(degradation: Degradation) => void>();
-  #policy: LockPolicy | undefined;
+  readonly #policies: PolicyBoard;
 
   /**
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for rules that are none, or the name of no strategy.
@@ -112,6 +98,18 @@ export abstract class BaseSystems implements SystemsProvider {
     this.#options = options;
     this.#strategies = new DeadlockStrategies(options.deadlockStrategy);
     this.#numa = options.parts?.numa ?? new TopologyNodes(() => this.topology());
+    const ownClass = (): QoSLevel => this.#ownClass();
+    this.#policies = new PolicyBoard({
+      containerId: () => this.readContainer().containerId,
+      nodes: () => this.#knownNodes(),
+      defaults: {
+        ...defaultLockPolicy(),
+        rules: options.rules ?? [],
+        get qosClass() {
+          return ownClass();
+        },
+      },
+    });
   }
 
   /** The topology, without a new look at what cannot change. */
@@ -136,20 +134,11 @@ export abstract class BaseSystems implements SystemsProvider {
   }
 
   getLockPolicy(): LockPolicy {
-    return (
-      this.#policy ?? {
-        qosClass: this.#ownClass(),
-        numaAffinity: DEFAULT_NUMA,
-        rules: this.getHierarchyRules(),
-        retryPolicy: DEFAULT_RETRY,
-        maxHoldTimeMs: undefined,
-        containerID: undefined,
-      }
-    );
+    return this.#policies.current;
   }
 
   getQOSClass(): QoSLevel {
-    return this.#policy?.qosClass ?? this.#ownClass();
+    return this.#policies.current.qosClass;
   }
 
   getResourceLimit(): ResourceLimit {
@@ -157,22 +146,17 @@ export abstract class BaseSystems implements SystemsProvider {
   }
 
   getCRDValidator(): CRDValidator {
-    return this.#policies('validate a policy').validator;
+    return new LockPolicyValidator({ nodes: () => this.#knownNodes() });
   }
 
-  applyLockPolicy(policy: LockPolicyCRD): AppliedPolicy {
-    return this.#policies('apply a policy').apply(policy, this);
+  applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy {
+    return this.#policies.apply(policy);
   }
 
-  /** @internal The policy in force from now on; undefined: none. For the engine that applies policies. */
-  setLockPolicy(policy: LockPolicy | undefined): void {
-    this.#policy = policy;
-  }
-
-  #policies(action: string): PolicyEngine {
-    const policies = this.#options.parts?.policies;
-    if (policies !== undefined) return policies;
-    throw new HeddleError('ERR_POLICY_INVALID', `cannot ${action}: this provider was made without policies`);
+  /** Undefined where the nodes are assumed and not read: a policy that names others may be right. */
+  #knownNodes(): TopologyHints['nodes'] | undefined {
+    const { source, nodes } = this.topology();
+    return source === 'sysfs' || source === 'static' ? nodes : undefined;
   }
 
   #ownClass(): QoSLevel {
@@ -255,12 +239,12 @@ export abstract class BaseSystems implements SystemsProvider {
       rules: locks.rules,
       graph: () => locks.visualizeHierarchy(),
     }));
-    const own = { rules: this.#policy?.rules ?? this.#options.rules ?? [], graph: () => undefined };
+    const own = { rules: this.#policies.current.rules, graph: () => undefined };
     return validateByNames([own, ...orders], current, incoming);
   }
 
   getHierarchyRules(): readonly HierarchyRule[] {
-    const rules = [...(this.#policy?.rules ?? this.#options.rules ?? [])];
+    const rules = [...this.#policies.current.rules];
     for (const { locks } of this.#hosts) {
       for (const rule of locks.rules)
         if (!rules.some((known) => JSON.stringify(known) === JSON.stringify(rule))) rules.push(rule);
@@ -296,12 +280,14 @@ export abstract class BaseSystems implements SystemsProvider {
   attach(host: SystemsHost): () => void {
     this.#hosts.add(host);
     if (this.#hosts.size === 1) this.watch(true);
-    const rules = this.#policy?.rules ?? this.#options.rules ?? [];
+    const rules = this.#options.rules ?? [];
     if (rules.length > 0 && host.locks.rules.length === 0) host.locks.declareRules(rules);
     const release = this.#strategies.add(host.locks.resolver);
+    const leavePolicies = this.#policies.attach(host);
     return () => {
       if (!this.#hosts.delete(host)) return;
       release();
+      leavePolicies();
       if (this.#hosts.size === 0) this.watch(false);
     };
   }

@@ -3,6 +3,7 @@ import type { LockManager } from '../locks/lock-manager.ts';
 import type { HierarchyRule } from '../locks/order-rules.ts';
 import type { DeadlockResolver } from '../locks/resolver.ts';
 import type { LockViolation } from '../locks/types.ts';
+import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import type { QoSLevel } from '../qos.ts';
 import type { AtomicInt32 } from '../runtime/cells.ts';
@@ -12,30 +13,12 @@ import type {
   CRDValidator,
   Degradation,
   LockValidationResult,
-  NUMAAffinitySpec,
   NUMACoordinator,
   NUMAPolicy,
   ResourceLimit,
   RetryConfig,
   TopologyHints,
 } from './types.ts';
-
-/** Retries as a policy document writes them: `backoffBase` is a Go duration such as `"150ms"`. */
-export interface RetryPolicySpec {
-  readonly attempts?: number;
-  readonly backoffBase?: string;
-  readonly jitterPercent?: number;
-}
-
-/** A policy as its document writes it: the JSON keys of the interface document, durations as Go writes them. */
-export interface LockPolicyCRD {
-  readonly qosClass?: QoSLevel;
-  readonly numaAffinity?: NUMAAffinitySpec;
-  readonly rules?: readonly HierarchyRule[];
-  readonly retryPolicy?: RetryPolicySpec;
-  readonly maxHoldTime?: string;
-  readonly containerID?: string;
-}
 
 /** The policy in force, with all defaults filled in. */
 export interface LockPolicy {
@@ -51,7 +34,12 @@ export interface LockPolicy {
 
 /** A policy that was applied. Disposing it is {@link AppliedPolicy.undo}. */
 export interface AppliedPolicy extends Disposable {
+  /** What was in force once it had been applied, all policies together. */
   readonly policy: LockPolicy;
+  /** False once it was undone, and for a policy that is not for this process. */
+  readonly isInForce: boolean;
+  /** Why it is not followed, if it is for another container than this process's. */
+  readonly reason: string | undefined;
   /** Puts back what was in force before. Later policies stay in force. A second call does nothing. */
   undo(): void;
 }
@@ -64,6 +52,8 @@ export interface ConcurrencyInstrumenter {
   instrumentPool<P extends TaskPool<never>>(pool: P): P;
   /** The atomic, its operations counted. */
   instrumentAtomic<A extends AtomicInt32>(atomic: A): A;
+  /** All locks of a runtime are metered from now on: `Runtime.instrument` tells it. */
+  instrumentLocks?(locks: LockManager): void;
 }
 
 /** What a provider may do to a runtime that uses it. */
@@ -71,6 +61,8 @@ export interface SystemsHost {
   readonly locks: LockManager;
   /** The pools that are open now. */
   pools(): Iterable<TaskPool<never>>;
+  /** Calls back when a pool has been opened. Returns a function that stops it. */
+  onPoolOpened(listener: () => void): () => void;
 }
 
 /** What decides about deadlocks, by the names of strategies: see {@link DeadlockResolver}. */
@@ -153,9 +145,10 @@ export interface SystemsProvider {
   /**
    * Changes the running process: rules, hold time, retries, affinity, class.
    *
-   * @throws {HeddleError} ERR_POLICY_INVALID naming each fault; nothing was changed then.
+   * @param policy - the spec, or an object of Kubernetes
+   * @throws {PolicyInvalidError} ERR_POLICY_INVALID naming each fault; nothing was changed then.
    */
-  applyLockPolicy(policy: LockPolicyCRD): AppliedPolicy;
+  applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy;
 
   // ---- its own life
   /** Worker threads that a pool has by default: see {@link ContainerContext.workers}. */

@@ -1,5 +1,6 @@
 import type { LockViolation } from '../locks/types.ts';
 import type { PinResult } from '../platform/pin.ts';
+import type { FallbackStrategy } from '../policy/types.ts';
 import type { QoSLevel } from '../qos.ts';
 
 export type { PinResult } from '../platform/pin.ts';
@@ -166,27 +167,7 @@ export interface ContainerContext {
 
 // ---- NUMA --------------------------------------------------------------------------------------------------------------------------
 
-/**
- * What workers take besides what belongs to their own node and to none: `'nearest'`: what belongs to others, from near to far; `'any'`: the same in any order;
- * `'none'`: nothing. None of them goes beyond `allowedDistance`.
- */
-export type FallbackStrategy = 'nearest' | 'any' | 'none';
-
-/** Where workers stand and tasks run, with the keys of the policy document (docs/numa.md). */
-export interface NUMAAffinitySpec {
-  /** Workers stand on the preferred nodes only, tasks stay on their own: `fallbackStrategy` counts as `'none'`. Default: false. */
-  readonly required?: boolean;
-  /** Ids of the nodes where workers stand first, the best first. Empty: all nodes, by their CPUs. Default: empty. */
-  readonly preferredNodes?: readonly number[];
-  /** Greatest distance of a task from its node, and of a worker from a preferred one; 10 is the node itself. 0: any distance. Never broken. Default: 0. */
-  readonly allowedDistance?: number;
-  /** Default: `'nearest'`. */
-  readonly fallbackStrategy?: FallbackStrategy;
-  /** Class of tasks that belong to another than a preferred node and name none. Default: the pool's. */
-  readonly qosOverride?: QoSLevel;
-}
-
-/** A {@link NUMAAffinitySpec} with all defaults filled in. */
+/** A `NUMAAffinitySpec` with all defaults filled in. */
 export interface NUMAPolicy {
   readonly required: boolean;
   readonly preferredNodes: readonly number[];
@@ -250,15 +231,21 @@ export interface ResourceLimit {
 
 /** One fault of a document. */
 export interface ValidationFault {
-  /** Where, such as `spec.numaAffinity.preferredNodes[0]`. */
+  /** Where, such as `spec.numaAffinity.preferredNodes[0]`; empty for the document itself. */
   readonly path: string;
+  /** What is wrong and what is wanted, in words that follow the path. */
   readonly reason: string;
+  /** The path as keys and indices. */
+  readonly keys: readonly (string | number)[];
+  /** Where in the text, counted from 1, where it was read from one. */
+  readonly line?: number;
+  readonly column?: number;
 }
 
 /** What {@link CRDValidator.validate} says. */
 export interface ValidationResult {
   readonly isValid: boolean;
-  /** Empty when it is valid. */
+  /** Every fault, in the order of the document; empty when it is valid. */
   readonly faults: readonly ValidationFault[];
 }
 

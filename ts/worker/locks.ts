@@ -100,7 +100,9 @@ export class WorkerLocks {
     // Tasks open their locks again and again.
     if (Object.keys(options).length === 0) {
       const known = this.#mutexes.get(name);
-      if (known?.isForgotten === false) return known.openAgain();
+      // Somebody may have begun to meter the lock meanwhile.
+      if (known?.isForgotten === false && known.isMetered === known.meter.meters(known.id))
+        return known.openAgain();
       const made = new ContextMutex(this.space.open(name, options), options);
       this.#mutexes.set(name, made);
       return made;

@@ -13,6 +13,7 @@ import {
   COUNTER_PARKS,
   COUNTER_SEEN_MS,
   COUNTER_STEAL_SUCCESSES,
+  COUNTER_WAIT_MS,
   COUNTER_WAKEUPS,
   LANE_AGENT,
   META_ASYNC_BIT,
@@ -313,7 +314,9 @@ export class Worker {
     if (queuedAt !== 0) {
       // Both are microseconds modulo 2^32.
       const waited = (((start * 1000) >>> 0) - queuedAt) | 0;
-      calls.recordDuration(this.agent + AGENT_WAIT_HISTOGRAM, Math.max(0, waited) * 1000, size);
+      const waitedUs = Math.max(0, waited);
+      calls.recordDuration(this.agent + AGENT_WAIT_HISTOGRAM, waitedUs * 1000, size);
+      calls.addCounter(this.agent + COUNTER_WAIT_MS, (waitedUs * size) / 1000);
     }
     calls.addCounter(this.agent + COUNTER_BUSY_MS, elapsed);
     if (this.#trace !== undefined) return now;

@@ -23,7 +23,13 @@ import {
   MUTANT_PINS_UNUSED,
   MUTANT_SWEEPS_OPEN,
 } from '../../../build/generated/layout.model.ts';
-import { type KernelModel, type KernelThread, type KernelWorld, MEMORY_BYTES, type Steps } from '../kernel.ts';
+import {
+  type KernelModel,
+  type KernelThread,
+  type KernelWorld,
+  MEMORY_BYTES,
+  type Steps,
+} from '../kernel.ts';
 import type { Part } from '../pool.ts';
 
 interface Fixture {
@@ -119,7 +125,11 @@ const rescuer = {
 };
 
 /** Whatever became of it, the names that are open are found, and a new one is. */
-function sound({ calls }: KernelWorld, { agents, names }: Fixture, { broken, open: kept }: State): string | undefined {
+function sound(
+  { calls }: KernelWorld,
+  { agents, names }: Fixture,
+  { broken, open: kept }: State,
+): string | undefined {
   if (broken !== undefined) return broken;
   const again = names.map((name) => calls.openLock(agents[0]!, name, 1, 0, 0, 0, 0));
   if (again.some((lock) => lock <= LOCKS_BUSY)) return `a name cannot be opened: ${again.join(' ')}`;
@@ -151,11 +161,7 @@ export const lockTableModels: readonly KernelModel<Fixture, State>[] = [
     property: 'whoever opens a name while it is closed has that lock or a new one, never one that is gone',
     setup: setup(3, true),
     state,
-    threads: [
-      closer,
-      { name: 'same name', run: user(0, true) },
-      { name: 'other name', run: user(1, false) },
-    ],
+    threads: [closer, { name: 'same name', run: user(0, true) }, { name: 'other name', run: user(1, false) }],
     check: sound,
     bounds: [2],
     quick: true,
@@ -171,11 +177,7 @@ export const lockTableModels: readonly KernelModel<Fixture, State>[] = [
     property: 'a thread may die anywhere in opening and closing: names are opened and closed as before',
     setup: setup(3, true),
     state,
-    threads: [
-      closer,
-      { name: 'other name', run: user(1, true) },
-      rescuer,
-    ],
+    threads: [closer, { name: 'other name', run: user(1, true) }, rescuer],
     check: sound,
     kill: { threads: [0] },
     bounds: [1, 2],

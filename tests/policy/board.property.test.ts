@@ -1,0 +1,129 @@
+// Policies are applied and undone in any order, while the program changes the same settings: what is in force is what a plain model says.
+
+import fc from 'fast-check';
+import type { HierarchyRule, LockPolicyCRD, QoSLevel, RetryOptions } from 'heddle';
+import { expect, it } from 'vitest';
+import { PolicyBoard } from '../../ts/policy/board.ts';
+import type { AppliedPolicy, SystemsHost } from '../../ts/systems/provider.ts';
+
+/** A runtime with one pool, as far as policies see it. */
+function machine() {
+  const locks = {
+    rules: [{ name: 'own', order: ['a', 'b'] }] as readonly HierarchyRule[],
+    holdCeilingMs: 0,
+    declareRules(rules: readonly HierarchyRule[]) {
+      locks.rules = rules;
+    },
+  };
+  const pool = {
+    retry: { attempts: 2, backoffMs: 5 } as RetryOptions | undefined,
+    qos: 'Burstable' as QoSLevel,
+    setConfig: ({ qos }: { qos: QoSLevel }) => {
+      pool.qos = qos;
+    },
+  };
+  const host = { locks, pools: () => [pool], onPoolOpened: () => () => undefined } as unknown as SystemsHost;
+  return { locks, pool, host };
+}
+
+const policies: fc.Arbitrary<LockPolicyCRD> = fc.record(
+  {
+    qosClass: fc.constantFrom<QoSLevel>('Guaranteed', 'Burstable', 'BestEffort'),
+    maxHoldTime: fc.constantFrom('1ms', '20ms', '1s'),
+    retryPolicy: fc.record({ attempts: fc.integer({ min: 1, max: 9 }) }),
+    rules: fc
+      .array(fc.constantFrom('b', 'c', 'd'), { minLength: 1, maxLength: 2 })
+      .map((names) => [...new Set(names)].map((name) => ({ name: `r${name}`, order: ['a', name] }))),
+  },
+  { requiredKeys: [] },
+);
+
+type Step = { readonly apply: LockPolicyCRD } | { readonly undo: number };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 3, arbitrary: policies.map((apply) => ({ apply })) },
+    { weight: 3, arbitrary: fc.nat(9).map((undo) => ({ undo })) },
+  ),
+  { maxLength: 24 },
+);
+
+const MS = { '1ms': 1, '20ms': 20, '1s': 1000 } as const;
+
+it('is the last that says something, and once all are undone exactly what was', () => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      const { locks, pool, host } = machine();
+      const own = structuredClone({ rules: locks.rules, retry: pool.retry, qos: pool.qos });
+      const board = new PolicyBoard();
+      board.attach(host);
+      const living: { policy: LockPolicyCRD; applied: AppliedPolicy }[] = [];
+      const last = <K extends keyof LockPolicyCRD>(field: K): LockPolicyCRD[K] | undefined =>
+        living.findLast(({ policy }) => policy[field] !== undefined)?.policy[field];
+      const check = (): void => {
+        expect(pool.qos).toBe(last('qosClass') ?? own.qos);
+        expect(pool.retry?.attempts).toBe(last('retryPolicy')?.attempts ?? own.retry?.attempts);
+        const hold = last('maxHoldTime');
+        expect(locks.holdCeilingMs).toBe(hold === undefined ? 0 : MS[hold as keyof typeof MS]);
+        const rules = [...own.rules, ...living.flatMap(({ policy }) => policy.rules ?? [])];
+        expect(new Set(locks.rules.map((rule) => JSON.stringify(rule)))).toEqual(
+          new Set(rules.map((rule) => JSON.stringify(rule))),
+        );
+      };
+      for (const step of list) {
+        if ('apply' in step) living.push({ policy: step.apply, applied: board.apply(step.apply) });
+        else if (living.length > 0) living.splice(step.undo % living.length, 1)[0]!.applied.undo();
+        check();
+      }
+      for (const { applied } of living.splice(0)) applied.undo();
+      expect({ rules: locks.rules, retry: pool.retry, qos: pool.qos }).toEqual(own);
+      expect(locks.holdCeilingMs).toBe(0);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+it('leaves what the program sets meanwhile, until a policy is applied anew', () => {
+  const { pool, host } = machine();
+  const board = new PolicyBoard();
+  board.attach(host);
+  const first = board.apply({ qosClass: 'Guaranteed' });
+  const second = board.apply({ qosClass: 'Burstable' });
+  pool.setConfig({ qos: 'BestEffort' });
+  second.undo();
+  expect(pool.qos).toBe('BestEffort');
+  const third = board.apply({ qosClass: 'Guaranteed' });
+  expect(pool.qos).toBe('Guaranteed');
+  third.undo();
+  first.undo();
+  expect(pool.qos).toBe('BestEffort');
+});
+
+it('tells of affinity and class when they change, and only then', () => {
+  const told: unknown[] = [];
+  const board = new PolicyBoard({
+    onAffinity: (affinity) => told.push(affinity?.preferredNodes),
+    onQoS: (level) => told.push(level),
+  });
+  const near = board.apply({ numaAffinity: { preferredNodes: [1] } });
+  const rules = board.apply({ rules: [{ name: 'r', order: ['a', 'b'] }] });
+  const high = board.apply({ qosClass: 'Guaranteed', numaAffinity: { preferredNodes: [0] } });
+  rules.undo();
+  near.undo();
+  high.undo();
+  expect(told).toEqual([[1], [0], 'Guaranteed', undefined, undefined]);
+});
+
+it('puts everything back when there is no room for the rules', () => {
+  const { locks, pool, host } = machine();
+  const board = new PolicyBoard();
+  board.attach(host);
+  const before = locks.rules;
+  locks.declareRules = () => {
+    throw new RangeError('no room');
+  };
+  expect(() => board.apply({ qosClass: 'Guaranteed', rules: [{ name: 'r', order: ['x', 'y'] }] })).toThrow(
+    'no room',
+  );
+  expect([pool.qos, locks.rules, board.current.rules]).toEqual(['Burstable', before, []]);
+});

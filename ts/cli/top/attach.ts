@@ -1,0 +1,67 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import type { TopSnapshot } from '../../metrics/top-snapshot.ts';
+
+const PIPES = '\\\\.\\pipe\\';
+const PIPE = /^heddle-top-(\d+)(?:-\d+)?$/;
+const SOCKET = /^(\d+)(?:-\d+)?\.sock$/;
+
+/** A process that can be watched. */
+export interface Target {
+  readonly pid: number;
+  readonly path: string;
+}
+
+/** The sockets in a folder, of processes that may have ended since. */
+export function findTargets(folder: string): Target[] {
+  const isWindows = process.platform === 'win32';
+  if (!isWindows && !existsSync(folder)) return [];
+  return readdirSync(isWindows ? PIPES : folder).flatMap((name) => {
+    const pid = (isWindows ? PIPE : SOCKET).exec(name)?.[1];
+    return pid === undefined
+      ? []
+      : [{ pid: Number(pid), path: isWindows ? PIPES + name : join(folder, name) }];
+  });
+}
+
+/** Connects. Undefined when nobody is there any more; then the socket's file is removed. */
+export function tryConnect({ path }: Target): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' && process.platform !== 'win32') rmSync(path, { force: true });
+      resolve(undefined);
+    });
+  });
+}
+
+/** Asks for snapshots and calls back for each. Resolves when the process has ended, or the socket was destroyed. */
+export async function watch(
+  socket: Socket,
+  everyMs: number,
+  onSnapshot: (snapshot: TopSnapshot, line: string) => void,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('error', () => undefined);
+  socket.write(`${JSON.stringify({ everyMs })}\n`);
+  const lines = createInterface({ input: socket });
+  lines.on('line', (line) => {
+    const snapshot = parse(line);
+    if (snapshot !== undefined) onSnapshot(snapshot, line);
+  });
+  await closed;
+  lines.close();
+}
+
+function parse(line: string): TopSnapshot | undefined {
+  try {
+    const snapshot = JSON.parse(line) as TopSnapshot;
+    return snapshot.version === 1 ? snapshot : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,272 @@
+import { PolicyInvalidError } from '../errors.ts';
+import type { HierarchyRule } from '../locks/order-rules.ts';
+import type { TaskPool } from '../pool/task-pool.ts';
+import type { RetryOptions } from '../pool/types.ts';
+import type { QoSLevel } from '../qos.ts';
+import type { AppliedPolicy, LockPolicy, SystemsHost } from '../systems/provider.ts';
+import type { NUMAPolicy } from '../systems/types.ts';
+import { Lever } from './lever.ts';
+import { defaultLockPolicy, type ResolvedPolicy, resolvePolicy } from './resolve.ts';
+import { isResource } from './resource.ts';
+import { describeCycle, RuleGraph } from './rule-graph.ts';
+import { validSpec } from './validator.ts';
+
+/** What a {@link PolicyBoard} is told of the process, and what it tells. */
+export interface PolicyBoardOptions {
+  /** Id of the container that the process runs in, as far as it is known. */
+  readonly containerId?: () => string | undefined;
+  /** The NUMA nodes that there are; undefined: not known. */
+  readonly nodes?: () => readonly { readonly id: number }[] | undefined;
+  /** What is in force where no policy says anything. */
+  readonly defaults?: LockPolicy;
+  /** Told the affinity that policies ask for, whenever that changes; undefined: none does. */
+  readonly onAffinity?: (policy: NUMAPolicy | undefined) => void;
+  /** Told the class that policies ask for, whenever that changes; undefined: none does. */
+  readonly onQoS?: (level: QoSLevel | undefined) => void;
+}
+
+interface PoolLevers {
+  readonly retry: Lever<RetryOptions | undefined>;
+  readonly qos: Lever<QoSLevel>;
+}
+
+interface Host {
+  readonly host: SystemsHost;
+  readonly rules: Lever<readonly HierarchyRule[]>;
+  readonly holdMs: Lever<number>;
+  readonly pools: Map<TaskPool<never>, PoolLevers>;
+}
+
+/**
+ * The policies that a process follows, in the order in which they came, and the runtimes that they govern. Of each setting the latest policy that says something of it
+ * counts; rules of all of them hold together. Calls that run and locks that are held go on as they are.
+ */
+export class PolicyBoard {
+  readonly #options: PolicyBoardOptions;
+  readonly #hosts = new Set<Host>();
+  #applied: readonly ResolvedPolicy[] = [];
+  #affinity: NUMAPolicy | undefined;
+  #qos: QoSLevel | undefined;
+
+  constructor(options: PolicyBoardOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Governs a runtime from now on, and its pools. Returns what ends that, without undoing anything. */
+  attach(host: SystemsHost): () => void {
+    const { locks } = host;
+    const governed: Host = {
+      host,
+      rules: new Lever<readonly HierarchyRule[]>({
+        read: () => locks.rules,
+        write: (rules) => locks.declareRules(rules),
+        isSame: sameJson,
+      }),
+      holdMs: new Lever({
+        read: () => locks.holdCeilingMs,
+        write: (ms) => {
+          locks.holdCeilingMs = ms;
+        },
+        isSame: Object.is,
+      }),
+      pools: new Map(),
+    };
+    this.#hosts.add(governed);
+    this.#govern(governed, true);
+    const stop = host.onPoolOpened(() => this.#governPools(governed, false));
+    return () => {
+      stop();
+      this.#hosts.delete(governed);
+    };
+  }
+
+  /** The policy in force, with all defaults filled in. */
+  get current(): LockPolicy {
+    return merge(this.#options.defaults ?? defaultLockPolicy(), this.#applied);
+  }
+
+  /**
+   * Follows a policy from now on.
+   *
+   * @param policy - the spec, or the object of Kubernetes
+   * @throws {PolicyInvalidError} ERR_POLICY_INVALID with all faults; nothing was changed.
+   * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules; nothing was changed.
+   */
+  apply(policy: unknown): AppliedPolicy {
+    const spec = validSpec(policy, this.#options.nodes?.());
+    const resolved = resolvePolicy(spec);
+    const own = this.#options.containerId?.();
+    if (resolved.containerID !== undefined && !isContainer(resolved.containerID, own)) {
+      return new Applied(this.current, undefined, otherContainer(resolved.containerID, own));
+    }
+    this.#assertRulesFit(resolved, isResource(policy) ? 'spec.rules' : 'rules');
+    const before = this.#applied;
+    this.#applied = [...before, resolved];
+    try {
+      this.#governAll(true);
+    } catch (error) {
+      this.#applied = before;
+      this.#governAll(false);
+      throw error;
+    }
+    return new Applied(this.current, () => this.#undo(resolved), undefined);
+  }
+
+  #undo(policy: ResolvedPolicy): void {
+    this.#applied = this.#applied.filter((each) => each !== policy);
+    this.#governAll(false);
+  }
+
+  /** The rules of a policy may go together, and still contradict those of the program or of a policy before it. */
+  #assertRulesFit(policy: ResolvedPolicy, path: string): void {
+    if (policy.rules === undefined) return;
+    for (const { rules } of this.#hosts) {
+      const all = this.#rulesOver(rules.base, [...this.#applied, policy]);
+      const faults = new RuleGraph(all).cycles().map((cycle) => {
+        const last = cycle.steps.reduce((a, b) => (b.rule > a.rule ? b : a));
+        const index = policy.rules!.findIndex(({ name }) => name === all[last.rule]!.name);
+        return {
+          path: `${path}[${index}].order[${last.at}]`,
+          reason: `contradicts rules that are in force: ${describeCycle(cycle, (rule) => all[rule]!.name)}`,
+        };
+      });
+      if (faults.length > 0) throw new PolicyInvalidError('the LockPolicy cannot be applied', faults);
+    }
+  }
+
+  #governAll(isNew: boolean): void {
+    for (const governed of this.#hosts) this.#govern(governed, isNew);
+    const affinity = last(this.#applied, 'numaAffinity');
+    if (affinity !== this.#affinity) {
+      this.#affinity = affinity;
+      this.#options.onAffinity?.(affinity);
+    }
+    const qos = last(this.#applied, 'qosClass');
+    if (qos !== this.#qos) {
+      this.#qos = qos;
+      this.#options.onQoS?.(qos);
+    }
+  }
+
+  #govern(governed: Host, isNew: boolean): void {
+    const { rules, holdMs } = governed;
+    const ruling = this.#applied.filter((each) => each.rules !== undefined);
+    // First, as nothing else can fail.
+    rules.move(ruling.length === 0 ? undefined : { value: this.#rulesOver(rules.base, ruling) }, isNew);
+    holdMs.move(asWanted(last(this.#applied, 'maxHoldTimeMs')), isNew);
+    this.#governPools(governed, isNew);
+  }
+
+  #governPools({ host, pools }: Host, isNew: boolean): void {
+    const open = new Set(host.pools());
+    for (const pool of [...pools.keys()]) if (!open.has(pool)) pools.delete(pool);
+    const retry = last(this.#applied, 'retryPolicy');
+    const qos = last(this.#applied, 'qosClass');
+    for (const pool of open) {
+      let levers = pools.get(pool);
+      const isFresh = levers === undefined;
+      if (levers === undefined) pools.set(pool, (levers = leversOf(pool)));
+      levers.retry.move(
+        retry === undefined
+          ? undefined
+          : {
+              value: {
+                attempts: retry.attempts,
+                backoffMs: retry.backoffBaseMs,
+                jitterPercent: retry.jitterPercent,
+              },
+            },
+        isNew || isFresh,
+      );
+      levers.qos.move(asWanted(qos), isNew || isFresh);
+    }
+  }
+
+  /** Rules of the program and of policies together, each once. */
+  #rulesOver(base: readonly HierarchyRule[], policies: readonly ResolvedPolicy[]): readonly HierarchyRule[] {
+    const all = [...base];
+    for (const rule of policies.flatMap(({ rules = [] }) => rules))
+      if (!all.some((each) => sameJson(each, rule))) all.push(rule);
+    return all;
+  }
+}
+
+function leversOf(pool: TaskPool<never>): PoolLevers {
+  return {
+    retry: new Lever<RetryOptions | undefined>({
+      read: () => pool.retry,
+      write: (retry) => {
+        pool.retry = retry;
+      },
+      isSame: sameJson,
+    }),
+    qos: new Lever({ read: () => pool.qos, write: (qos) => pool.setConfig({ qos }), isSame: Object.is }),
+  };
+}
+
+function asWanted<T>(value: T | undefined): { readonly value: T } | undefined {
+  return value === undefined ? undefined : { value };
+}
+
+/** What the latest policy says that says anything. */
+function last<K extends keyof ResolvedPolicy>(
+  policies: readonly ResolvedPolicy[],
+  field: K,
+): ResolvedPolicy[K] | undefined {
+  return policies.findLast((each) => each[field] !== undefined)?.[field];
+}
+
+function merge(defaults: LockPolicy, policies: readonly ResolvedPolicy[]): LockPolicy {
+  return {
+    qosClass: last(policies, 'qosClass') ?? defaults.qosClass,
+    numaAffinity: last(policies, 'numaAffinity') ?? defaults.numaAffinity,
+    rules: [...defaults.rules, ...policies.flatMap(({ rules = [] }) => rules)],
+    retryPolicy: last(policies, 'retryPolicy') ?? defaults.retryPolicy,
+    maxHoldTimeMs: last(policies, 'maxHoldTimeMs') ?? defaults.maxHoldTimeMs,
+    containerID: last(policies, 'containerID') ?? defaults.containerID,
+  };
+}
+
+/** Both are written by `JSON.stringify` with their keys in one order. */
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Container runtimes write `containerd://<id>`, and people the first dozen digits. */
+function isContainer(wanted: string, own: string | undefined): boolean {
+  if (own === undefined) return false;
+  const bare = (id: string): string => id.replace(/^[a-z][a-z0-9+.-]*:\/\//, '');
+  return bare(own) === bare(wanted) || (bare(wanted).length >= 12 && bare(own).startsWith(bare(wanted)));
+}
+
+function otherContainer(wanted: string, own: string | undefined): string {
+  return own === undefined
+    ? `the policy is for container ${wanted}, and it is not known which container this process runs in`
+    : `the policy is for container ${wanted}, and this process runs in ${own}`;
+}
+
+class Applied implements AppliedPolicy {
+  readonly policy: LockPolicy;
+  readonly reason: string | undefined;
+  #undo: (() => void) | undefined;
+
+  constructor(policy: LockPolicy, undo: (() => void) | undefined, reason: string | undefined) {
+    this.policy = policy;
+    this.#undo = undo;
+    this.reason = reason;
+  }
+
+  get isInForce(): boolean {
+    return this.#undo !== undefined;
+  }
+
+  undo(): void {
+    const undo = this.#undo;
+    this.#undo = undefined;
+    undo?.();
+  }
+
+  [Symbol.dispose](): void {
+    this.undo();
+  }
+}

@@ -1,0 +1,35 @@
+import { HeddleError } from '../errors.ts';
+
+/** Kinds of errors that are counted by themselves; those that come later are counted as {@link OTHER}. */
+const KINDS_MOST = 32;
+/** The name that OpenTelemetry gives to what has no name of its own. */
+const OTHER = '_OTHER';
+
+/**
+ * Counts calls that were rejected, by the kind of their error: the code of one of heddle's, else the name of the error's class. Tasks may throw anything, so
+ * the number of kinds is limited.
+ */
+export class Rejections {
+  readonly #counts = new Map<string, number>();
+
+  /** Counts an error, and returns it. */
+  add(error: unknown): unknown {
+    const kind = kindOf(error);
+    const known = this.#counts.has(kind) || this.#counts.size < KINDS_MOST ? kind : OTHER;
+    this.#counts.set(known, (this.#counts.get(known) ?? 0) + 1);
+    return error;
+  }
+
+  /** The counts now. */
+  get counts(): ReadonlyMap<string, number> {
+    return new Map(this.#counts);
+  }
+}
+
+function kindOf(error: unknown): string {
+  if (error instanceof HeddleError) return error.code;
+  if (!(error instanceof Error)) return error === null ? 'null' : typeof error;
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' && code.startsWith('ERR_') && code.length <= 64) return code;
+  return typeof error.name === 'string' && error.name.length <= 64 ? error.name : OTHER;
+}
