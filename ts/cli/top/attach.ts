@@ -28,15 +28,25 @@ export function findTargets(folder: string): Target[] {
 }
 
 /** Connects. Undefined when nobody is there any more; then the socket's file is removed. */
-export function tryConnect({ path }: Target): Promise<Socket | undefined> {
+export function tryConnect({ pid, path }: Target): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => resolve(socket));
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' && process.platform !== 'win32') rmSync(path, { force: true });
+      // One that has just bound its socket does not listen yet.
+      const isStale = error.code === 'ECONNREFUSED' && process.platform !== 'win32' && !isAlive(pid);
+      if (isStale) rmSync(path, { force: true });
       resolve(undefined);
     });
   });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** Asks for snapshots and calls back for each. Resolves when the process has ended, or the socket was destroyed. */
