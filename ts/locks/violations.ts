@@ -32,17 +32,24 @@ export class Violations {
 
   report(violation: LockViolation): void {
     if (this.#channel.hasSubscribers) this.#channel.publish(violation);
-    const isHeard = this.#tellHost(violation);
+    let isHeard = false;
+    try {
+      isHeard = this.#tellHost(violation);
+    } catch (error) {
+      this.#warnOf('reportViolation()', error, violation);
+    }
     if (this.#listeners.size === 0 && !isHeard) this.#warn(violation);
     for (const listener of [...this.#listeners]) {
       try {
         listener(violation);
       } catch (error) {
-        this.#warn({
-          ...violation,
-          message: `a listener for lock violations threw ${String(error)} at: ${violation.message}`,
-        });
+        this.#warnOf('a listener for lock violations', error, violation);
       }
     }
+  }
+
+  /** Whoever hears of a violation changes nothing for who locks, even by a fault of its own. */
+  #warnOf(who: string, error: unknown, violation: LockViolation): void {
+    this.#warn({ ...violation, message: `${who} threw ${String(error)} at: ${violation.message}` });
   }
 }

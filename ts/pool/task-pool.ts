@@ -895,7 +895,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** Tells of a failure that belongs to no promise. */
   #report(error: unknown, metadata?: Readonly<Record<string, unknown>>): void {
     const { platform, systems } = this.#agent;
-    const isTold = systems.reportConcurrencyError(error, { pool: this.name, ...metadata });
+    let isTold = false;
+    try {
+      isTold = systems.reportConcurrencyError(error, { pool: this.name, ...metadata });
+    } catch (fault) {
+      // A provider of the user's own: its faults are told, and change nothing.
+      platform.warn(`pool '${this.name}': reportConcurrencyError()`, fault);
+    }
     if (!this.emit('error', error) && !isTold) platform.warn(`pool '${this.name}'`, error);
   }
 }
