@@ -317,3 +317,5 @@ export const MUTANT_ORDER_CYCLE_UNCLAIMED: u32 = 1357;
 export const MUTANT_ORDER_EDGE_LEFT: u32 = 1358;
 /** Places that a dead thread was giving out are left as they are. */
 export const MUTANT_ORDER_PLAN_LEFT: u32 = 1359;
+/** An edge that leads downwards counts as one that closes a ring. */
+export const MUTANT_ORDER_DOWNWARD_IS_RING: u32 = 1360;

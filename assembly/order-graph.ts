@@ -219,6 +219,7 @@ export function settle(at: usize, graph: usize, context: usize, edge: u32): u32 
       if (lockWord(graph) != word) continue;
       return needsSearch ? search(at, graph, context, edge) : 0;
     }
+    // mutant ORDER_DOWNWARD_IS_RING: if (!isUpward(from, to)) return ORDER_CYCLE_BIT;
     if (tryLock(graph, context, word)) return settleHeld(at, graph, context, edge, from, to);
   }
   makeLoose(graph, edge);

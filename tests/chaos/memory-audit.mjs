@@ -65,6 +65,9 @@ function lockSpans({ word }) {
   return { shared, ...chunks };
 }
 
+/** What the main thread keeps for its searches for deadlocks, once it has had one. */
+const searchSpans = ({ word }) => (word(L.HEADER_LOCK_TABLES) === 0 ? 0 : 1);
+
 /** What is wrong with the tables of locks of a runtime that used so many names at once, from so many threads at most. */
 export function auditLocks(handle, namesMost, threadsMost) {
   const kernel = open(handle);

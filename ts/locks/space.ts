@@ -420,6 +420,8 @@ export class LockSpace {
     this.meter.isClosed = true;
     for (const core of [...this.#busy]) core.close();
     for (const core of [...this.#cores.values()]) this.unpin(core.address);
+    // A wait that nobody ends would keep the memory for ever.
+    if (this.#bellArmed) Atomics.notify(this.kernel.i32, (this.agent + AGENT_LOCK_BELL) >>> 2);
     this.owners.close();
   }
 }

@@ -23,12 +23,14 @@ import {
   GRAPH_NODE_PAGES,
   HEADER_ORDER,
   MUTANT_ORDER_CYCLE_UNCLAIMED,
+  MUTANT_ORDER_DOWNWARD_IS_RING,
   MUTANT_ORDER_EDGE_LEFT,
   MUTANT_ORDER_HALF_LINKED,
   MUTANT_ORDER_LOOSE_IGNORED,
   MUTANT_ORDER_LOOSE_UNMARKED,
   MUTANT_ORDER_LOOSE_UNSEARCHED,
   MUTANT_ORDER_ONE_LOOK,
+  MUTANT_ORDER_PLAN_LEFT,
   MUTANT_ORDER_SETTLE_FIRST,
   MUTANT_ORDER_TABLE_UNSEALED,
   NODE_ID_MASK,
@@ -302,7 +304,13 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     property: 'edges that close no cycle are not said to, whatever the order in which they come',
     setup: setup(3, FALLING),
     bounds: [1, 2],
-    mutants: [],
+    mutants: [
+      {
+        name: 'down is round',
+        id: MUTANT_ORDER_DOWNWARD_IS_RING,
+        why: 'places only say where a search begins: an edge against them closes a ring if a path leads back',
+      },
+    ],
   },
   {
     ...common,
@@ -363,6 +371,42 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
         name: 'its edge left alone',
         id: MUTANT_ORDER_EDGE_LEFT,
         why: 'it is linked, in no order, and searched for by nobody',
+      },
+    ],
+  },
+  {
+    ...common,
+    name: 'order-death-places',
+    property:
+      'after the death of a thread that gives out places, no edge that leads back is taken for one of the order',
+    // 2 < 3 < 4 < 1: the edge 1 -> 2 moves two nodes, whichever side it moves.
+    setup: setup(2, [
+      [2, 3],
+      [4, 1],
+    ]),
+    threads: [
+      { name: 'inserter', run: inserts([1, 2]) },
+      {
+        name: 'rescuer',
+        onDeath: true,
+        *run(thread) {
+          yield thread.call.recoverOrder(thread.dead[0]! + 1);
+          yield* inserts([3, 2], [1, 4])(thread);
+        },
+      },
+    ],
+    kill: { threads: [0], most: 1 },
+    check(_world, _fixture, { bits }) {
+      return bits[1]!.every((each) => (each & ORDER_CYCLE_BIT) !== 0)
+        ? undefined
+        : 'an edge that closes a ring with one that was there before was believed';
+    },
+    bounds: [0, 0],
+    mutants: [
+      {
+        name: 'places left half given out',
+        id: MUTANT_ORDER_PLAN_LEFT,
+        why: 'one of two nodes has moved past the other, and the edge between them leads downwards unsaid',
       },
     ],
   },
