@@ -132,7 +132,7 @@ export function auditEmpty(handle, peakCalls) {
   }
   const slotSpansMost = Math.ceil(peakCalls / (L.SLOTS_PER_SPAN - 1)) + 1;
   const mostOf = new Map([
-    [id, carved],
+    [id, carved + searchSpans(kernel)],
     [L.OWNER_SLOTS, slotSpansMost],
     [L.OWNER_SLOTS_FREE, Infinity],
     [L.OWNER_SHARED, lockSpans(kernel).shared],
