@@ -116,10 +116,11 @@ describe('errors in general', () => {
     const fail = (): Promise<any> => rejectionOf(pool.run('fail', ['properties']));
     for (let i = 0; i < 3; i++) await Promise.all(Array.from({ length: 200 }, fail));
     const before = rt.usedBytes;
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 60; i++) {
       const errors = await Promise.all(Array.from({ length: 200 }, fail));
       expect(errors.every((error) => error.status === 503)).toBe(true);
     }
+    // A few spans more may be in use while outcomes wait for this thread; 64 bytes an error would be 750 KiB.
     expect(rt.usedBytes).toBeLessThanOrEqual(before + 2 ** 19);
   });
 

@@ -43,7 +43,7 @@ export class LocalCoordinator implements ClusterCoordinator {
     this.#numa = numa;
   }
 
-  registerPool(pool: Pool): void {
+  registerPool(pool: TaskPool<never>): void {
     if (typeof pool?.stealers !== 'function')
       throw new InvalidTypeError(`registerPool() takes a TaskPool, not ${describe(pool)}`);
     if (this.#pools.has(pool) || !pool.standing.isOpen) return;
