@@ -98,4 +98,29 @@ describe('a thread that blocks', () => {
     expect(await joining).toBe(true);
     expect(await Promise.all(first)).toEqual(first.map(() => 1));
   });
+
+  it.each(['abort-requester', 'abort-youngest', 'abort-lowest-qos'])(
+    'and has a victim on its event loop, who hears of nothing: another wait is given up as well (%s)',
+    async (strategy) => {
+      const rt = await openRuntime({ locks: { order: 'off', strategy } });
+      const [pool, other] = [
+        await openLockPool(rt, 1, { concurrentTasksPerWorker: 2 }),
+        await openLockPool(rt, 1),
+      ];
+      const [inOther, inPool] = [gateOf(rt), gateOf(rt)];
+      const holder = other.run('lockBoth', ['N', 'M', inOther.name]);
+      await inOther.reached(1);
+      // The youngest, with a wait on the event loop.
+      const awaiting = pool.run('lockBothAsync', ['M', 'N', inPool.name]);
+      await inPool.reached(1);
+      inPool.open();
+      await waiting(rt, 1);
+      const blocking = pool.run('lockBoth', ['N', 'O', inPool.name]).catch((error) => error);
+      await waiting(rt, 2);
+      inOther.open();
+      const told = await Promise.all([holder, awaiting, blocking]);
+      expect(told.some((each) => (each as { code?: string }).code === 'ERR_DEADLOCK')).toBe(true);
+      expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+    },
+  );
 });
