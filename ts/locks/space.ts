@@ -86,6 +86,8 @@ export interface LockHost {
   ask(deadlock: FoundDeadlock): boolean;
   /** A lock with `maxHoldTimeMs` was opened here. False when nobody but this thread looks for locks that are held too long. */
   watch(holdMs: number): boolean;
+  /** Recovers threads that have ended though this one, which blocks, was not told. Only in the thread that is told otherwise. */
+  recoverEnded?(): void;
 }
 
 /** The locks of a runtime as one thread has them. */

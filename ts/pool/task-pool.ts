@@ -273,6 +273,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
           throw placement!.unmanned(queue, maxThreads);
       },
       exitOf: (agentId) => this.#crew.exitOf(agentId),
+      isEnding: (agentId) => this.#crew.isEnding(agentId),
     };
     this.#submissions = new Submissions(this.#host);
     this.#crew = new Crew({
@@ -856,6 +857,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** @internal Class of calls that name none. */
   get qos(): QoSLevel {
     return QOS_LEVELS.find((level) => classOf(level) === this.#host.defaultClass)!;
+  }
+
+  /** @internal Recovers workers that have ended and whose end this thread was not told, as it blocks. */
+  recoverEnded(): void {
+    this.#crew.recoverEnded();
   }
 
   /** @internal Address of its record. */

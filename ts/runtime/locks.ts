@@ -51,6 +51,14 @@ export function configureLocks(kernel: Kernel, options: LocksOptions): void {
   kernel.calls.configureLocks(options.maxLocks ?? DEFAULT_MAX_LOCKS, modes, strategy);
 }
 
+/** What the locks of a runtime ask of it. */
+interface RuntimeLocksHost {
+  /** Name of task `id` of the pool at that address. */
+  taskName(pool: number, id: number): { readonly task: string; readonly pool: string } | undefined;
+  /** Recovers threads that have ended, as far as that can be told before the event loop does. */
+  recoverEnded(): void;
+}
+
 /** The locks of a runtime in the thread that made it, which also hears what workers tell. */
 export class RuntimeLocks implements AgentLocks {
   readonly space: LockSpace;
@@ -62,7 +70,7 @@ export class RuntimeLocks implements AgentLocks {
   constructor(
     agent: Agent,
     options: LocksOptions,
-    taskName: (pool: number, id: number) => { readonly task: string; readonly pool: string } | undefined,
+    host: RuntimeLocksHost,
   ) {
     const { kernel, platform, systems } = agent;
     this.#violations = new Violations(
@@ -82,7 +90,7 @@ export class RuntimeLocks implements AgentLocks {
         mayBlock: platform.mayBlock(),
         maySpin: platform.parallelism() > 1,
         label: 'the main thread',
-        taskName,
+        taskName: (pool, id) => host.taskName(pool, id),
         taskSignal: () => undefined,
         isTaskCancelled: () => false,
         report: (violation) => this.#violations.report(violation),
@@ -91,6 +99,7 @@ export class RuntimeLocks implements AgentLocks {
           this.#watch.require(holdMs);
           return true;
         },
+        recoverEnded: () => host.recoverEnded(),
       },
       resolver,
     );
