@@ -82,7 +82,9 @@ export {
   findCycle,
   forgetAbort,
   isAborted,
+  ownerOfSlot,
   removeAwait,
+  setBehind,
   wakeBlocked,
 } from './waits';
 

@@ -6,9 +6,12 @@
  * | --- | --- | --- |
  * | LOCK | waits for a lock (OWNER_WAITING) | stands in the lock's word |
  * | TASK | joins a fork (OWNER_WAITING), awaits calls of a pool (OWNER_AWAITS) | is the task in that slot, on the agent that claimed it |
+ * | TASK | awaits a call that is queued while no worker of its pool can go on (OWNER_BEHIND) | of those that such a worker waits with, one that stands for all |
  * | THREAD | shares its thread with an owner whose wait blocks it (AGENT_BLOCKED) | is that owner |
  *
- * An owner needs all its edges to go, so a cycle through any of them is a deadlock.
+ * An owner needs all its edges to go, so a cycle through any of them is a deadlock. A queued call needs any worker, so that edge is there only while it is
+ * known of each of them that it leads back to who awaits the call: its thread finds that out (ts/locks/queue-wait.ts) and says it with setBehind(),
+ * for as long as that one waits as it did then.
  *
  * | words of an owner | while it goes | while it waits |
  * | --- | --- | --- |
@@ -45,6 +48,8 @@ import {
   LOCK_WORD,
   MAX_OWNER_CHUNKS,
   OWNER_AWAITS,
+  OWNER_BEHIND,
+  OWNER_BEHIND_EPOCH,
   OWNER_CANCEL,
   OWNER_CLAIM,
   OWNER_EPOCH,
@@ -78,6 +83,7 @@ import {
   OWNER_FLAG_CLASS_SHIFT,
   OWNER_KIND_AWAIT,
   OWNER_KIND_TASK,
+  SLOT_QUEUED,
   SLOT_RUNNING,
 } from './status';
 
@@ -166,10 +172,17 @@ export function removeAwait(owner: usize, node: usize): void {
   add32(owner + OWNER_EPOCH, 1);
 }
 
+/** The call of an AWAIT record, which is queued, goes on only when `behind` does, whose wait is `epoch`. 0: or when others do. */
+export function setBehind(node: usize, behind: usize, epoch: u32): void {
+  store32(node + OWNER_BEHIND, 0);
+  store32(node + OWNER_BEHIND_EPOCH, epoch);
+  store32(node + OWNER_BEHIND, behind as u32);
+}
+
 // ---- edges -------------------------------------------------------------------------------------------------------------------------------------
 
 /** The owner that is the task in a slot, or 0: nobody runs it, or it has no owner, so it holds nothing and waits for nothing. */
-function ownerOfSlot(slot: usize): usize {
+export function ownerOfSlot(slot: usize): usize {
   if ((load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_RUNNING) return 0;
   const agentId = claimant(slot);
   for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {
@@ -183,6 +196,15 @@ function ownerOfSlot(slot: usize): usize {
     }
   }
   return 0;
+}
+
+/** The owner at the end of an AWAIT record's edge. */
+function awaitedOwner(node: usize, slot: usize): usize {
+  const runs = ownerOfSlot(slot);
+  if (runs != 0) return runs;
+  const behind: usize = load32(node + OWNER_BEHIND);
+  if (behind == 0 || (load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_QUEUED) return 0;
+  return load32(behind + OWNER_EPOCH) == load32(node + OWNER_BEHIND_EPOCH) ? behind : 0;
 }
 
 function holderOf(lock: usize): usize {
@@ -237,7 +259,7 @@ function nextEdge(step: usize, owner: usize): usize {
   for (let hops: u32 = 0; node != 0 && hops < 1 << 19; hops++) {
     if (load32(node + OWNER_KIND) != OWNER_KIND_AWAIT) return 0;
     const slot = load<u32>(node + OWNER_SLOT);
-    const next = ownerOfSlot(slot);
+    const next = awaitedOwner(node, slot);
     if (next != 0) return setEdge(step, node as u32, slot | WAIT_SLOT_BIT, next);
     node = load32(node + OWNER_NEXT);
   }
@@ -261,7 +283,7 @@ function holds(step: usize, next: usize): bool {
   if (edge == EDGE_THREAD) return blockerOf(owner) == next;
   if (edge == EDGE_LOCK || edge == EDGE_TASK)
     return load32(owner + OWNER_WAITING) == target && waitedFor(target) == next;
-  return isAwaited(owner, edge) && ownerOfSlot(target & ~WAIT_SLOT_BIT) == next;
+  return isAwaited(owner, edge) && awaitedOwner(edge, target & ~WAIT_SLOT_BIT) == next;
 }
 
 // ---- the search -----------------------------------------------------------------------------------------------------------------------------------

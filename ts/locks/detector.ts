@@ -1,6 +1,7 @@
 import {
   CHECK_OFF,
   CHECK_REPORT,
+  CHECK_THROW,
   EDGE_LOCK,
   EDGE_TASK,
   LOCK_TEXT,
@@ -20,6 +21,7 @@ import {
   OWNER_TEXT,
   OWNER_WAITING,
   SLOT_META,
+  SLOT_QUEUED,
   SPAN_SIZE,
   STACKS_OFF,
   STEP_EDGE,
@@ -32,6 +34,7 @@ import {
 import { DeadlockError, type DeadlockParty } from '../errors.ts';
 import { QOS_LEVELS } from '../qos.ts';
 import { describeCycle } from './deadlock-text.ts';
+import { QueueWait } from './queue-wait.ts';
 import type { DeadlockResolver } from './resolver.ts';
 import type { LockSpace } from './space.ts';
 import type { Deadlock } from './types.ts';
@@ -109,25 +112,40 @@ export class Detector {
 
   /** An owner awaits the task in `slot`, beside whatever else it awaits. Returns what ends that. */
   awaits(owner: number, slot: number): (() => void) | undefined {
-    const { kernel, agent } = this.#space;
+    const { kernel, agent, host } = this.#space;
     const node = kernel.calls.claimOwner(agent, OWNER_KIND_AWAIT, slot, 0, 0) >>> 0;
     if (node === 0) return undefined;
     kernel.calls.addAwait(owner, node);
     this.#look(owner);
+    let stopWatch = (): void => undefined;
+    if (host.workersOf !== undefined && this.#space.waitsModeOfRuntime !== CHECK_OFF) {
+      const queue = new QueueWait(this.#space, owner, slot);
+      stopWatch = queue.watch((behind, epoch) => this.#standBehind(owner, node, behind, epoch));
+    }
     return () => {
+      stopWatch();
       kernel.calls.removeAwait(owner, node);
       kernel.calls.freeOwner(agent, node);
     };
   }
 
-  /** After an edge to a task was published: if it closes a cycle, one of the waits for locks in it is given up. */
-  #look(record: number): void {
+  /** After an edge to a task was published: if it closes a cycle, one of the waits for locks in it is given up. Is one? */
+  #look(record: number): boolean {
     const mode = this.#space.waitsModeOfRuntime;
-    if (mode === CHECK_OFF) return;
+    if (mode === CHECK_OFF) return false;
     const deadlock = this.find(record);
-    if (deadlock === undefined) return;
-    if (mode === CHECK_REPORT) this.#report(deadlock);
-    else this.decide(deadlock);
+    if (deadlock === undefined) return false;
+    if (mode === CHECK_THROW) return this.#giveUpOne(deadlock);
+    this.#report(deadlock);
+    return false;
+  }
+
+  /** A call that `owner` awaits is queued, and goes on only when `behind` does, whose wait is `epoch`. */
+  #standBehind(owner: number, node: number, behind: number, epoch: number): void {
+    const { calls } = this.#space.kernel;
+    calls.setBehind(node, behind, epoch);
+    // Who gives up finds the cycle from its own side. Otherwise the others may go on, and nobody would take the edge back.
+    if (!this.#look(owner)) calls.setBehind(node, 0, 0);
   }
 
   /** Where we are, if the owner may become part of a deadlock by this wait: it holds something, or others may wait for its task or thread. */
@@ -163,21 +181,32 @@ export class Detector {
   decide(deadlock: FoundDeadlock): DeadlockError | undefined {
     const { host } = this.#space;
     if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return undefined;
-    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
-    if (victim === undefined) {
-      this.#report(deadlock);
-      return undefined;
-    }
+    const victim = this.#victimOf(deadlock);
     if (victim === 0) return this.#errorOf(deadlock);
-    this.abort(deadlock, victim);
+    if (victim !== undefined) this.abort(deadlock, victim);
     return undefined;
+  }
+
+  /** Whose wait it costs; undefined, and a report: nobody's. */
+  #victimOf(deadlock: FoundDeadlock): number | undefined {
+    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
+    if (victim === undefined) this.#report(deadlock);
+    return victim;
+  }
+
+  /** As {@link Detector.decide}, where the requester's own wait is none for a lock. Is a wait given up? */
+  #giveUpOne(deadlock: FoundDeadlock): boolean {
+    const { host } = this.#space;
+    if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return true;
+    const victim = this.#victimOf(deadlock);
+    if (victim !== undefined) this.abort(deadlock, victim);
+    return victim !== undefined;
   }
 
   /** A worker found a deadlock and asks whose wait it costs; the worker waits meanwhile, like all others in it. */
   decideForWorker(deadlock: FoundDeadlock): void {
-    const victim = this.#resolver.victimOf(deadlock);
-    if (victim === undefined) this.#report(deadlock);
-    else this.abort(deadlock, victim);
+    const victim = this.#victimOf(deadlock);
+    if (victim !== undefined) this.abort(deadlock, victim);
   }
 
   /** Aborts the wait of party `index` of a cycle. */
@@ -298,8 +327,10 @@ export class Detector {
 
   #taskOf(slot: number): string {
     const id = this.#space.kernel.u32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK;
+    const isQueued = this.#space.kernel.calls.statusOf(slot) === SLOT_QUEUED;
     const name = this.#space.taskNameOf(slot, id);
-    return name === undefined ? `task ${id}` : `task '${name}'`;
+    const task = name === undefined ? `task ${id}` : `task '${name}'`;
+    return isQueued ? `${task}, which is queued while all workers of its pool wait` : task;
   }
 
   /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0. */

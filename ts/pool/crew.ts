@@ -20,6 +20,7 @@ import {
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
+import type { PoolWorkers } from '../locks/space.ts';
 import type { PinRequest, PinResult } from '../platform/pin.ts';
 import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
@@ -186,6 +187,14 @@ export class Crew {
       busyMs: kernel.f64[(agent + COUNTER_BUSY_MS) >>> 3]!,
       isRunning: kernel.i32[(agent + AGENT_ACTIVITY) >>> 2] === WORKER_RUNNING,
     };
+  }
+
+  /** The workers, when there are as many as there may be, and all take tasks. */
+  get allWorkers(): PoolWorkers | undefined {
+    const members = [...this.#members.values()];
+    if (this.#closing || members.length === 0 || members.length < this.maxThreads) return undefined;
+    if (members.some(({ state, isRecovered }) => state !== 'ready' || isRecovered)) return undefined;
+    return { agents: members.map(({ agentId }) => agentId), concurrency: this.concurrency };
   }
 
   /** Could another worker be started? */
@@ -682,8 +691,7 @@ export class Crew {
 
   /** Was it recovered, and is its end still to be told? */
   isEnding(agentId: number): boolean {
-    for (const member of this.#members.values())
-      if (member.agentId === agentId) return member.isRecovered;
+    for (const member of this.#members.values()) if (member.agentId === agentId) return member.isRecovered;
     return false;
   }
 

@@ -10,6 +10,7 @@ import {
 } from '../errors.ts';
 import { toHistogram } from '../kernel/histogram.ts';
 import { turnOf } from '../kernel/kernel.ts';
+import type { PoolWorkers } from '../locks/space.ts';
 import {
   abortSignal,
   anything,
@@ -862,6 +863,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** @internal Recovers workers that have ended and whose end this thread was not told, as it blocks. */
   recoverEnded(): void {
     this.#crew.recoverEnded();
+  }
+
+  /** @internal Its workers, when there are as many as there may be, and all take tasks. */
+  get allWorkers(): PoolWorkers | undefined {
+    return this.#crew.allWorkers;
   }
 
   /** @internal Address of its record. */

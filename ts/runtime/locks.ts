@@ -13,7 +13,7 @@ import { type LockMessage, reviveViolation } from '../locks/messages.ts';
 import { modeNumber } from '../locks/open-lock.ts';
 import { OrderChecker } from '../locks/order-checks.ts';
 import { DeadlockResolver, strategyNumber } from '../locks/resolver.ts';
-import { LockSpace } from '../locks/space.ts';
+import { LockSpace, type PoolWorkers } from '../locks/space.ts';
 import type { LocksOptions } from '../locks/types.ts';
 import { Violations } from '../locks/violations.ts';
 import { array, checkOptions, integer, object, oneOf, string } from '../options.ts';
@@ -57,6 +57,8 @@ interface RuntimeLocksHost {
   taskName(pool: number, id: number): { readonly task: string; readonly pool: string } | undefined;
   /** Recovers threads that have ended, as far as that can be told before the event loop does. */
   recoverEnded(): void;
+  /** The workers of the pool at that address, unless there may soon be others. */
+  workersOf(pool: number): PoolWorkers | undefined;
 }
 
 /** The locks of a runtime in the thread that made it, which also hears what workers tell. */
@@ -67,11 +69,7 @@ export class RuntimeLocks implements AgentLocks {
   readonly #watch: HoldWatch;
   readonly #order: OrderChecker;
 
-  constructor(
-    agent: Agent,
-    options: LocksOptions,
-    host: RuntimeLocksHost,
-  ) {
+  constructor(agent: Agent, options: LocksOptions, host: RuntimeLocksHost) {
     const { kernel, platform, systems } = agent;
     this.#violations = new Violations(
       ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
@@ -100,6 +98,7 @@ export class RuntimeLocks implements AgentLocks {
           return true;
         },
         recoverEnded: () => host.recoverEnded(),
+        workersOf: (pool) => host.workersOf(pool),
       },
       resolver,
     );

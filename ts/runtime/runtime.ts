@@ -83,6 +83,10 @@ export class Runtime implements AsyncDisposable {
         return undefined;
       },
       recoverEnded: () => this.#recoverEnded(),
+      workersOf: (address) => {
+        for (const pool of this.#pools) if (pool.address === address) return pool.allWorkers;
+        return undefined;
+      },
     });
     this.#leaveSystems = agent.systems.attach({
       locks: this.#locks.manager,
