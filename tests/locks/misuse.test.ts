@@ -1,12 +1,8 @@
 // Wrong use: each comes to its documented code, and leaves the lock as it was.
 import { describe, expect, it } from 'vitest';
-import { ContextMutex } from '../../ts/locks/context-mutex.ts';
-import { DeadlockResolver } from '../../ts/locks/resolver.ts';
-import { LockSpace } from '../../ts/locks/space.ts';
-import { openKernel } from '../kernel/harness.ts';
-import { joinLocker, readyLocks } from '../kernel/locks.ts';
 import { isPending, openRuntime, outcome, rejectionOf, runProgram, thrownBy } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
+import { openPage } from './page.ts';
 
 describe('unlock', () => {
   it('of a lock that nobody holds, twice, and by a stranger: ERR_NOT_OWNER', async () => {
@@ -91,33 +87,7 @@ describe('options of the runtime', () => {
 
 describe("the main thread of a browser's page", () => {
   it('never blocks: lockSync is refused whatever the state of the lock, the rest works', async () => {
-    const kernel = await openKernel();
-    readyLocks(kernel);
-    const { agent } = joinLocker(kernel);
-    const space = new LockSpace(
-      {
-        kernel,
-        agent,
-        clock: { now: () => performance.now() },
-        newStore: () => undefined,
-        keepAlive: { ref: () => undefined, unref: () => undefined },
-        timer: (callback, ms) => {
-          const timer = setTimeout(callback, ms);
-          return () => clearTimeout(timer);
-        },
-        mayBlock: false,
-        maySpin: true,
-        label: 'the page',
-        taskName: () => undefined,
-        taskSignal: () => undefined,
-        isTaskCancelled: () => false,
-        report: () => undefined,
-        ask: () => false,
-        watch: () => false,
-      },
-      new DeadlockResolver(kernel, true),
-    );
-    const m = new ContextMutex(space.open('A', {}), {});
+    const m = (await openPage()).mutex('A');
     expect(thrownBy(() => m.lockSync())).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', resource: 'A' });
     expect(thrownBy(() => m.lockSync({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
     expect(m.isLocked).toBe(false);

@@ -97,7 +97,7 @@ describe('Exclusive', () => {
 describe('Zircon', () => {
   it('order invariant: three locks in one order, by whom ever, in all their parts', async () => {
     expect(await cyclesOf(['A B C', 'A C', 'B C', 'A B', 'A B C'])).toEqual([]);
-    expect(await cyclesOf(['A B C', 'C A'])).toEqual(['certain A-C']);
+    expect([...(await cyclesOf(['A B C', 'C A']))].sort()).toEqual(['certain A-B-C', 'certain A-C']);
   });
 
   it('several locks of one struct are separate classes', async () => {
