@@ -396,6 +396,14 @@ export class LockSpace {
     if (--this.#waiters === 0) this.host.keepAlive.unref();
   }
 
+  /**
+   * The thread is about to block, and its event loop with it, for as long as others please: what is kept for its waiters there, and wake-ups that they
+   * were given, go to who can use them. Else the one that this thread blocks for might wait for them.
+   */
+  standAside(): void {
+    if (this.#waiters > 0) for (const core of this.#busy) core.standAside();
+  }
+
   /** Other threads ring when they have aborted a wait of this one. The wait on the bell stays for good, and keeps nothing alive. */
   #armBell(): void {
     if (this.#bellArmed || this.isClosed) return;
