@@ -80,7 +80,6 @@ export {
   beginWait,
   endWait,
   findCycle,
-  forgetAbort,
   isAborted,
   ownerOfSlot,
   removeAwait,

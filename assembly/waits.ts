@@ -115,11 +115,6 @@ export function isAborted(owner: usize): u32 {
   return load32(owner + OWNER_CANCEL) == load<u32>(owner + OWNER_EPOCH) ? 1 : 0; // plain epoch: this thread writes it
 }
 
-/** The owner looks at its own cycle once more before it gives up: to it the wait stands. */
-export function forgetAbort(owner: usize): void {
-  store32(owner + OWNER_CANCEL, 0);
-}
-
 /** Aborts the wait `epoch` of an owner, if it is in it still. */
 export function abortWait(owner: usize, epoch: u32): void {
   if (load32(owner + OWNER_EPOCH) != epoch) return;
@@ -272,12 +267,12 @@ function setEdge(step: usize, edge: u32, target: u32, next: usize): usize {
   return next;
 }
 
-/** Is the edge of this step there now, to the same owner? */
-function holds(step: usize, next: usize): bool {
+/** Is the edge of this step there now, to the same owner? `isVictim`: it is the caller's own, whose wait was aborted; to it the wait stands. */
+function holds(step: usize, next: usize, isVictim: bool): bool {
   const owner = ownerAt(load<u32>(step + STEP_OWNER));
   if (load32(owner + OWNER_EPOCH) != load<u32>(step + STEP_EPOCH)) return false;
   // Somebody breaks the cycle here already.
-  if (load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH)) return false;
+  if (!isVictim && load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH)) return false;
   const edge = load<u32>(step + STEP_EDGE);
   const target = load<u32>(step + STEP_TARGET);
   if (edge == EDGE_THREAD) return blockerOf(owner) == next;
@@ -335,7 +330,7 @@ function claimCycle(scratch: usize, steps: i32): bool {
 }
 
 /**
- * Looks for a cycle through `start`, which waits; with `claims` only for one that nobody has found before. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
+ * Looks for a cycle through `start`, which waits; with `claims` only for one that nobody has found before, without also where the wait of `start` was aborted. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
  * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
  */
 export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32): i32 {
@@ -345,7 +340,7 @@ export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32)
   // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
   for (let i: i32 = 0; i < found; i++) {
     const next = i + 1 < found ? ownerAt(load<u32>(scratch + (i + 1) * STEP_SIZE + STEP_OWNER)) : start;
-    if (!holds(scratch + i * STEP_SIZE, next)) return 0;
+    if (!holds(scratch + i * STEP_SIZE, next, claims == 0 && i == 0)) return 0;
   }
   if (claims != 0 && !claimCycle(scratch, found)) return 0;
   for (let i: i32 = 0; i < found; i++) {

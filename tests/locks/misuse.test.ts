@@ -1,6 +1,16 @@
 // Wrong use: each comes to its documented code, and leaves the lock as it was.
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { isPending, openRuntime, outcome, rejectionOf, runProgram, thrownBy } from '../pool/harness.ts';
+import {
+  fixture,
+  isPending,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  runProgram,
+  thrownBy,
+  until,
+} from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 import { openPage } from './page.ts';
 
@@ -64,6 +74,52 @@ describe('a runtime that was disposed', () => {
     expect(thrownBy(() => rt.withOwner(() => 1))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
     expect(thrownBy(() => rt.createOwner())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
     owner.end();
+  });
+
+  it('tells threads that joined: locks of its thread are free and marked', async () => {
+    const rt = await openRuntime();
+    const held = rt.mutex('A');
+    await held.lock();
+    const worker = new Worker(fixture('attaches-locks.mjs'), {
+      workerData: { handle: rt.handle, what: 'take' },
+    });
+    const said = new Promise((resolve) => worker.once('message', resolve));
+    await until(() => rt.locks.snapshot().pending.length === 1);
+    await rt.dispose();
+    expect(await said).toBe('ERR_LOCK_ABANDONED');
+  });
+});
+
+describe('owners', () => {
+  it('of another runtime, or no owners, are refused, and their address takes nothing', async () => {
+    const rt = await openRuntime();
+    const other = await openRuntime();
+    const m = rt.mutex('A');
+    // The records of both have the same place in their memories.
+    const mine = rt.createOwner();
+    const foreign = other.createOwner();
+    expect(await m.lock({ owner: mine })).toBe(true);
+    for (const owner of [foreign, {}, null, 5] as never[]) {
+      expect(thrownBy(() => m.unlock({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(await rejectionOf(m.lock({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(await rejectionOf(m.acquire({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(thrownBy(() => m.lockSync({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect(m.isLocked).toBe(true);
+    m.unlock({ owner: mine });
+  });
+
+  it('take functions and names that are some', async () => {
+    const rt = await openRuntime();
+    for (const call of [
+      () => rt.withOwner(5 as never),
+      () => rt.withOwner(() => 1, 5 as never),
+      () => rt.createOwner(5 as never),
+      () => rt.mutex('A').lockSync(null as never),
+      () => rt.mutex('A').withObserver({} as never),
+    ])
+      expect(thrownBy(call)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(rt.mutex('A').isLocked).toBe(false);
   });
 });
 

@@ -80,6 +80,28 @@ describe('lock -> pool.run -> the queue, whose workers all want the lock', () =>
     expect(victim!.cycle).toHaveLength(3);
   });
 
+  it('two holders crosswise, each with a queued call in a pool whose worker waits for the other', async () => {
+    const rt = await openRuntime();
+    const pools = [await openLockPool(rt, 1), await openLockPool(rt, 1)] as const;
+    const taking: Promise<unknown>[] = [];
+    let arrived = 0;
+    const holder = (mine: string, other: string, pool: TaskPool): Promise<unknown> =>
+      rt.mutex(mine).runExclusive(async () => {
+        arrived++;
+        await until(() => arrived === 2);
+        taking.push(pool.run('takeSync', [other]));
+        await waiting(rt, 2);
+        return pool.run('countForeign', ['x']);
+      });
+    const counts = await Promise.all([holder('A', 'B', pools[0]), holder('B', 'A', pools[1])]);
+    expect(counts).toEqual([true, true]);
+    const told = (await Promise.all(taking)) as Told[];
+    const victims = told.filter(({ ok }) => !ok);
+    expect(victims).toHaveLength(1);
+    expect(victims[0]).toMatchObject({ code: 'ERR_DEADLOCK' });
+    expect(victims[0]!.cycle).toHaveLength(4);
+  });
+
   it("mode 'report': reported once, and everybody waits on until the call is cancelled", async () => {
     const rt = await openRuntime({ locks: { waits: 'report' } });
     const pool = await openLockPool(rt, 1, { name: 'bank' });

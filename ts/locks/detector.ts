@@ -34,7 +34,7 @@ import {
 import { DeadlockError, type DeadlockParty } from '../errors.ts';
 import { QOS_LEVELS } from '../qos.ts';
 import { describeCycle } from './deadlock-text.ts';
-import { QueueWait } from './queue-wait.ts';
+import { type Behind, QueueWait } from './queue-wait.ts';
 import type { DeadlockResolver } from './resolver.ts';
 import type { LockSpace } from './space.ts';
 import type { Deadlock } from './types.ts';
@@ -49,7 +49,7 @@ export interface FoundDeadlock extends Deadlock {
 
 /** Frames on top of a stack that are heddle's own. */
 const OWN_FRAME =
-  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|LockManager|OrderChecker|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|join|joinSlow|sleepUntil) /;
+  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|LockManager|OrderChecker|Observed|ObservedInt32|ObservedBool|CellWatch|TaskPool|PoolChannels|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|callPool|join|joinSlow|sleepUntil) /;
 /** Where a task is called from: what follows is heddle's. */
 const CALL_FRAME = /^at SlotCodec\.invoke /;
 const FRAMES_MOST = 6;
@@ -119,8 +119,8 @@ export class Detector {
     this.#look(owner);
     let stopWatch = (): void => undefined;
     if (host.workersOf !== undefined && this.#space.waitsModeOfRuntime !== CHECK_OFF) {
-      const queue = new QueueWait(this.#space, owner, slot);
-      stopWatch = queue.watch((behind, epoch) => this.#standBehind(owner, node, behind, epoch));
+      const queue = new QueueWait(this.#space, owner, slot, node);
+      stopWatch = queue.watch((behind) => this.#standBehind(owner, behind));
     }
     return () => {
       stopWatch();
@@ -140,12 +140,12 @@ export class Detector {
     return false;
   }
 
-  /** A call that `owner` awaits is queued, and goes on only when `behind` does, whose wait is `epoch`. */
-  #standBehind(owner: number, node: number, behind: number, epoch: number): void {
+  /** A call that `owner` awaits is queued, and goes on only when others do that wait for that very owner. */
+  #standBehind(owner: number, behind: readonly Behind[]): void {
     const { calls } = this.#space.kernel;
-    calls.setBehind(node, behind, epoch);
-    // Who gives up finds the cycle from its own side. Otherwise the others may go on, and nobody would take the edge back.
-    if (!this.#look(owner)) calls.setBehind(node, 0, 0);
+    for (const each of behind) calls.setBehind(each.node, each.owner, each.epoch);
+    // Who gives up finds the cycle from its own side. Otherwise the others may go on, and nobody would take the edges back.
+    if (!this.#look(owner)) for (const { node } of behind) calls.setBehind(node, 0, 0);
   }
 
   /** Where we are, if the owner may become part of a deadlock by this wait: it holds something, or others may wait for its task or thread. */
@@ -283,7 +283,6 @@ export class Detector {
   #search(record: number, aborted: boolean): FoundDeadlock | undefined {
     const { calls, u32 } = this.#space.kernel;
     let steps: number;
-    if (aborted) calls.forgetAbort(record);
     do {
       if (this.#scratch === 0 && !this.#growScratch()) return undefined;
       steps = calls.findCycle(record, this.#scratch, this.#scratchSpans * SPAN_SIZE, aborted ? 0 : 1);
@@ -379,12 +378,25 @@ export class Detector {
   }
 }
 
+/** Where `withOwner` calls what it was given, and how far down its own frames go. */
+const OWNER_FRAME = /^at runAsOwner /;
+const OWNER_CALL_FRAME = /^at (?:Owners\.run|Runtime\.withOwner|ContextMutex\.runExclusive) /;
+
+/** Without the frames between a caller of `withOwner` and what it was given. */
+function withoutOwnerFrames(frames: readonly string[]): string[] {
+  const start = frames.findIndex((frame) => OWNER_FRAME.test(frame));
+  if (start < 0) return [...frames];
+  const end = frames.findLastIndex((frame) => OWNER_CALL_FRAME.test(frame));
+  return [...frames.slice(0, start), ...(end < start ? [] : frames.slice(end + 1))];
+}
+
 /** The frames of whoever called heddle, without its own. */
 export function cleanStack(error: Error): string {
-  const frames = (error.stack ?? '')
+  const all = (error.stack ?? '')
     .split('\n')
     .slice(1)
     .map((line) => line.trim());
+  const frames = withoutOwnerFrames(all);
   const first = frames.findIndex((frame) => !OWN_FRAME.test(frame));
   if (first < 0) return '';
   const own = frames.slice(first, first + FRAMES_MOST);

@@ -5,6 +5,7 @@ import {
   META_FORK_BIT,
   OWNER_AGENT,
   OWNER_AWAITS,
+  OWNER_CANCEL,
   OWNER_EPOCH,
   OWNER_KIND,
   OWNER_KIND_AWAIT,
@@ -33,14 +34,26 @@ interface Place {
   readonly count: number;
 }
 
-/** An owner waits as long as all places do. A wait for a lock has one place; a queued call has one for each worker that could take it. */
-type Edge = readonly Place[];
+/** An owner waits as long as all places are stuck. A wait for a lock has one place; a queued call has one for each worker that could take it. */
+interface Edge {
+  readonly places: readonly Place[];
+  /** The record of a queued call, else 0. */
+  readonly node: number;
+}
+
+/** A queued call goes on only when `owner` does, which is in the wait `epoch`. */
+export interface Behind {
+  /** The record that says that the call is awaited. */
+  readonly node: number;
+  readonly owner: number;
+  readonly epoch: number;
+}
 
 interface Look {
   /** Owners that go on only when the one who awaits does, by address: their epoch and where they wait. */
   readonly stuck: ReadonlyMap<number, string>;
-  /** A stuck one for each worker of the pool, in the order of the workers. */
-  readonly behind: readonly number[];
+  /** For each queued call among what they wait for, the first one's included, one of those. */
+  readonly behind: readonly Behind[];
 }
 
 /**
@@ -55,18 +68,21 @@ export class QueueWait {
   readonly #space: LockSpace;
   readonly #owner: number;
   readonly #slot: number;
+  readonly #node: number;
 
-  constructor(space: LockSpace, owner: number, slot: number) {
+  /** `node`: the record which says that `owner` awaits the call in `slot`. */
+  constructor(space: LockSpace, owner: number, slot: number, node: number) {
     this.#space = space;
     this.#owner = owner;
     this.#slot = slot;
+    this.#node = node;
   }
 
   /**
-   * Calls back when the call is stuck, with an owner that it stands behind and the epoch of its wait; again as long as that lasts. Ends when a worker has
+   * Calls back when the call is stuck, with whom it stands behind, and other queued calls on the way; again as long as that lasts. Ends when a worker has
    * begun it. Returns what ends it before.
    */
-  watch(found: (behind: number, epoch: number) => void): () => void {
+  watch(found: (behind: readonly Behind[]) => void): () => void {
     const { host, kernel } = this.#space;
     let stop: (() => void) | undefined;
     const look = (ms: number): void => {
@@ -74,7 +90,7 @@ export class QueueWait {
         stop = undefined;
         if (this.#space.isClosed || kernel.calls.statusOf(this.#slot) !== SLOT_QUEUED) return;
         const behind = this.#find();
-        if (behind !== 0) found(behind, this.#epochOf(behind));
+        if (behind !== undefined) found(behind);
         look(Math.min(ms * 2, LOOK_MOST_MS));
       }, ms);
     };
@@ -82,19 +98,18 @@ export class QueueWait {
     return () => stop?.();
   }
 
-  /** An owner that waits in one of the workers, and goes on only when the one who awaits the call does, as all workers. 0: there is none such. */
-  #find(): number {
+  #find(): readonly Behind[] | undefined {
     const first = this.#look();
-    if (first === undefined) return 0;
+    if (first === undefined) return undefined;
     const second = this.#look();
-    if (second === undefined || second.stuck.size !== first.stuck.size) return 0;
-    for (const [owner, wait] of first.stuck) if (second.stuck.get(owner) !== wait) return 0;
-    return first.behind[0]!;
+    if (second === undefined || second.stuck.size !== first.stuck.size) return undefined;
+    for (const [owner, wait] of first.stuck) if (second.stuck.get(owner) !== wait) return undefined;
+    return first.behind;
   }
 
   #look(): Look | undefined {
     const { kernel } = this.#space;
-    const edge = this.#edgeOfCall(this.#slot);
+    const edge = this.#edgeOfCall(this.#slot, this.#node);
     if (edge === undefined) return undefined;
     // All that is reached, with the epochs that came before.
     const epochs = new Map<number, number>();
@@ -105,27 +120,35 @@ export class QueueWait {
         epochs.set(owner, this.#epochOf(owner));
         const own = this.#edgesOf(owner);
         edges.set(owner, own);
-        for (const each of own) each.forEach(reach);
+        for (const { places } of own) places.forEach(reach);
       }
     };
-    edge.forEach(reach);
+    edge.places.forEach(reach);
     // Whoever has an edge whose every place is stuck is stuck too; it begins with the one who awaits.
     const stuck = new Set([this.#owner]);
     const isStuck = ({ owners, count }: Place): boolean =>
       owners.filter((owner) => stuck.has(owner)).length >= count;
+    const holds = ({ places }: Edge): boolean => places.every(isStuck);
     for (let size = 0; size !== stuck.size; ) {
       size = stuck.size;
-      for (const [owner, own] of edges) if (own.some((each) => each.every(isStuck))) stuck.add(owner);
+      for (const [owner, own] of edges) if (own.some(holds)) stuck.add(owner);
     }
-    if (!edge.every(isStuck) || kernel.calls.statusOf(this.#slot) !== SLOT_QUEUED) return undefined;
+    if (!holds(edge) || kernel.calls.statusOf(this.#slot) !== SLOT_QUEUED) return undefined;
     stuck.delete(this.#owner);
     const waits = new Map<number, string>();
+    const queued = [edge];
     for (const owner of stuck) {
-      // Its wait began before its edges were read and lasts.
-      if (this.#epochOf(owner) !== epochs.get(owner)) return undefined;
-      waits.set(owner, JSON.stringify([epochs.get(owner), edges.get(owner)]));
+      // Its wait began before its edges were read and lasts, and nobody has given it up.
+      const epoch = epochs.get(owner)!;
+      if (this.#epochOf(owner) !== epoch) return undefined;
+      if (Atomics.load(kernel.u32, (owner + OWNER_CANCEL) >>> 2) === epoch) return undefined;
+      waits.set(owner, JSON.stringify([epoch, edges.get(owner)]));
+      queued.push(...edges.get(owner)!.filter((each) => each.node !== 0 && holds(each)));
     }
-    const behind = edge.map(({ owners }) => owners.find((owner) => stuck.has(owner))!);
+    const behind = queued.map(({ node, places }): Behind => {
+      const owner = places[0]!.owners.find((each) => stuck.has(each))!;
+      return { node, owner, epoch: epochs.get(owner)! };
+    });
     return { stuck: waits, behind };
   }
 
@@ -136,7 +159,7 @@ export class QueueWait {
   // ---- edges -------------------------------------------------------------------------------------------------------------------------------
 
   /** Where a queued call needs one to go on: each worker of its pool. Undefined: another may come, or one is free. */
-  #edgeOfCall(slot: number): Edge | undefined {
+  #edgeOfCall(slot: number, node: number): Edge | undefined {
     const { host, kernel } = this.#space;
     if ((kernel.i32[(slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0) return undefined;
     const workers = host.workersOf?.(this.#space.poolOf(slot));
@@ -147,7 +170,7 @@ export class QueueWait {
       if (place === undefined) return undefined;
       places.push(place);
     }
-    return places;
+    return { places, node };
   }
 
   /** Whom a worker waits with. Undefined: it may take a task. */
@@ -178,7 +201,7 @@ export class QueueWait {
     const { calls, u32, u8 } = this.#space.kernel;
     const edges: Edge[] = [];
     const to = (other: number): void => {
-      if (other !== 0 && other !== owner) edges.push([{ owners: [other], count: 1 }]);
+      if (other !== 0 && other !== owner) edges.push({ places: [{ owners: [other], count: 1 }], node: 0 });
     };
     const target = Atomics.load(u32, (owner + OWNER_WAITING) >>> 2);
     if ((target & WAIT_SLOT_BIT) !== 0) to(calls.ownerOfSlot(target & ~WAIT_SLOT_BIT) >>> 0);
@@ -189,7 +212,7 @@ export class QueueWait {
       if (u32[(node + OWNER_KIND) >>> 2] !== OWNER_KIND_AWAIT) break;
       const slot = u32[(node + OWNER_SLOT) >>> 2]!;
       if (calls.statusOf(slot) === SLOT_QUEUED) {
-        const edge = this.#edgeOfCall(slot);
+        const edge = this.#edgeOfCall(slot, node);
         if (edge !== undefined) edges.push(edge);
       } else {
         to(calls.ownerOfSlot(slot) >>> 0);

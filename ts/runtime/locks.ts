@@ -13,6 +13,7 @@ import { type LockMessage, reviveViolation } from '../locks/messages.ts';
 import { modeNumber } from '../locks/open-lock.ts';
 import { OrderChecker } from '../locks/order-checks.ts';
 import { DeadlockResolver, strategyNumber } from '../locks/resolver.ts';
+import { ownersOf } from '../locks/snapshot.ts';
 import { LockSpace, type PoolWorkers } from '../locks/space.ts';
 import type { LocksOptions } from '../locks/types.ts';
 import { Violations } from '../locks/violations.ts';
@@ -127,6 +128,11 @@ export class RuntimeLocks implements AgentLocks {
 
   close(): void {
     this.#watch.stop();
+    if (this.space.isClosed) return;
     this.space.close();
+    // Threads that joined go on: what this one holds nobody would give back.
+    const { calls, u32 } = this.space.kernel;
+    for (const owner of ownersOf(this.space))
+      if (this.space.isOwn(owner) && u32[(owner + OWNER_HELD) >>> 2] !== 0) calls.abandonHeld(owner);
   }
 }
