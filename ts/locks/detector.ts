@@ -390,9 +390,24 @@ function withoutOwnerFrames(frames: readonly string[]): string[] {
   return [...frames.slice(0, start), ...(end < start ? [] : frames.slice(end + 1))];
 }
 
+/** Stacks that were cleaned before: locks are taken at few places. */
+const cleaned = new Map<string, string>();
+const CLEANED_MOST = 512;
+
 /** The frames of whoever called heddle, without its own. */
 export function cleanStack(error: Error): string {
-  const all = (error.stack ?? '')
+  const raw = error.stack ?? '';
+  let clean = cleaned.get(raw);
+  if (clean === undefined) {
+    if (cleaned.size >= CLEANED_MOST) cleaned.clear();
+    clean = withoutOwnFrames(raw);
+    cleaned.set(raw, clean);
+  }
+  return clean;
+}
+
+function withoutOwnFrames(raw: string): string {
+  const all = raw
     .split('\n')
     .slice(1)
     .map((line) => line.trim());
