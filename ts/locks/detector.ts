@@ -37,6 +37,7 @@ import { describeCycle } from './deadlock-text.ts';
 import { type Behind, QueueWait } from './queue-wait.ts';
 import type { DeadlockResolver } from './resolver.ts';
 import type { LockSpace } from './space.ts';
+import { cleanStack } from './stacks.ts';
 import type { Deadlock } from './types.ts';
 
 /** A deadlock with what it takes to abort one of its waits. Can be posted to another thread. */
@@ -47,12 +48,6 @@ export interface FoundDeadlock extends Deadlock {
   readonly isDoubtful: boolean;
 }
 
-/** Frames on top of a stack that are heddle's own. */
-const OWN_FRAME =
-  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|LockManager|OrderChecker|Observed|ObservedInt32|ObservedBool|CellWatch|TaskPool|PoolChannels|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|callPool|join|joinSlow|sleepUntil) /;
-/** Where a task is called from: what follows is heddle's. */
-const CALL_FRAME = /^at SlotCodec\.invoke /;
-const FRAMES_MOST = 6;
 const DOUBT =
   '\n  nobody gave up: another flow of that thread may unlock; with rt.withOwner(fn) around each flow heddle would know';
 
@@ -376,45 +371,4 @@ export class Detector {
   epochOf(record: number): number {
     return this.#space.kernel.u32[(record + OWNER_EPOCH) >>> 2]!;
   }
-}
-
-/** Where `withOwner` calls what it was given, and how far down its own frames go. */
-const OWNER_FRAME = /^at runAsOwner /;
-const OWNER_CALL_FRAME = /^at (?:Owners\.run|Runtime\.withOwner|ContextMutex\.runExclusive) /;
-
-/** Without the frames between a caller of `withOwner` and what it was given. */
-function withoutOwnerFrames(frames: readonly string[]): string[] {
-  const start = frames.findIndex((frame) => OWNER_FRAME.test(frame));
-  if (start < 0) return [...frames];
-  const end = frames.findLastIndex((frame) => OWNER_CALL_FRAME.test(frame));
-  return [...frames.slice(0, start), ...(end < start ? [] : frames.slice(end + 1))];
-}
-
-/** Stacks that were cleaned before: locks are taken at few places. */
-const cleaned = new Map<string, string>();
-const CLEANED_MOST = 512;
-
-/** The frames of whoever called heddle, without its own. */
-export function cleanStack(error: Error): string {
-  const raw = error.stack ?? '';
-  let clean = cleaned.get(raw);
-  if (clean === undefined) {
-    if (cleaned.size >= CLEANED_MOST) cleaned.clear();
-    clean = withoutOwnFrames(raw);
-    cleaned.set(raw, clean);
-  }
-  return clean;
-}
-
-function withoutOwnFrames(raw: string): string {
-  const all = raw
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim());
-  const frames = withoutOwnerFrames(all);
-  const first = frames.findIndex((frame) => !OWN_FRAME.test(frame));
-  if (first < 0) return '';
-  const own = frames.slice(first, first + FRAMES_MOST);
-  const last = own.findIndex((frame) => CALL_FRAME.test(frame));
-  return (last < 0 ? own : own.slice(0, last)).join('\n');
 }

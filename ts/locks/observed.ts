@@ -1,6 +1,6 @@
 import { InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
-import { cleanStack } from './detector.ts';
+import { cleanStack } from './stacks.ts';
 import type { LockObserver } from './types.ts';
 
 /**
