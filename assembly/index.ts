@@ -80,9 +80,10 @@ export {
   beginWait,
   endWait,
   findCycle,
-  forgetAbort,
   isAborted,
+  ownerOfSlot,
   removeAwait,
+  setBehind,
   wakeBlocked,
 } from './waits';
 

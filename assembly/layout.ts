@@ -489,6 +489,9 @@ export const OWNER_CACHE: u32 = 48;
 export const OWNER_AWAITS: u32 = 52;
 /** Milliseconds since the runtime's epoch at which the owner began (f64). */
 export const OWNER_BORN: u32 = 56;
+/** In the place of that, of a record for an awaited call that is queued: who the call stands behind, and in which of its waits. Zero at birth. */
+export const OWNER_BEHIND: u32 = 56;
+export const OWNER_BEHIND_EPOCH: u32 = 60;
 export const OWNER_SIZE: u32 = 64;
 export const WAIT_SLOT_BIT: u32 = 1;
 

@@ -6,9 +6,12 @@
  * | --- | --- | --- |
  * | LOCK | waits for a lock (OWNER_WAITING) | stands in the lock's word |
  * | TASK | joins a fork (OWNER_WAITING), awaits calls of a pool (OWNER_AWAITS) | is the task in that slot, on the agent that claimed it |
+ * | TASK | awaits a call that is queued while no worker of its pool can go on (OWNER_BEHIND) | of those that such a worker waits with, one that stands for all |
  * | THREAD | shares its thread with an owner whose wait blocks it (AGENT_BLOCKED) | is that owner |
  *
- * An owner needs all its edges to go, so a cycle through any of them is a deadlock.
+ * An owner needs all its edges to go, so a cycle through any of them is a deadlock. A queued call needs any worker, so that edge is there only while it is
+ * known of each of them that it leads back to who awaits the call: its thread finds that out (ts/locks/queue-wait.ts) and says it with setBehind(),
+ * for as long as that one waits as it did then.
  *
  * | words of an owner | while it goes | while it waits |
  * | --- | --- | --- |
@@ -45,6 +48,8 @@ import {
   LOCK_WORD,
   MAX_OWNER_CHUNKS,
   OWNER_AWAITS,
+  OWNER_BEHIND,
+  OWNER_BEHIND_EPOCH,
   OWNER_CANCEL,
   OWNER_CLAIM,
   OWNER_EPOCH,
@@ -78,6 +83,7 @@ import {
   OWNER_FLAG_CLASS_SHIFT,
   OWNER_KIND_AWAIT,
   OWNER_KIND_TASK,
+  SLOT_QUEUED,
   SLOT_RUNNING,
 } from './status';
 
@@ -107,11 +113,6 @@ export function endWait(owner: usize): void {
 /** Was the wait that the owner is in aborted by another thread? Call it after prepareWait(). */
 export function isAborted(owner: usize): u32 {
   return load32(owner + OWNER_CANCEL) == load<u32>(owner + OWNER_EPOCH) ? 1 : 0; // plain epoch: this thread writes it
-}
-
-/** The owner looks at its own cycle once more before it gives up: to it the wait stands. */
-export function forgetAbort(owner: usize): void {
-  store32(owner + OWNER_CANCEL, 0);
 }
 
 /** Aborts the wait `epoch` of an owner, if it is in it still. */
@@ -166,10 +167,17 @@ export function removeAwait(owner: usize, node: usize): void {
   add32(owner + OWNER_EPOCH, 1);
 }
 
+/** The call of an AWAIT record, which is queued, goes on only when `behind` does, whose wait is `epoch`. 0: or when others do. */
+export function setBehind(node: usize, behind: usize, epoch: u32): void {
+  store32(node + OWNER_BEHIND, 0);
+  store32(node + OWNER_BEHIND_EPOCH, epoch);
+  store32(node + OWNER_BEHIND, behind as u32);
+}
+
 // ---- edges -------------------------------------------------------------------------------------------------------------------------------------
 
 /** The owner that is the task in a slot, or 0: nobody runs it, or it has no owner, so it holds nothing and waits for nothing. */
-function ownerOfSlot(slot: usize): usize {
+export function ownerOfSlot(slot: usize): usize {
   if ((load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_RUNNING) return 0;
   const agentId = claimant(slot);
   for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {
@@ -183,6 +191,15 @@ function ownerOfSlot(slot: usize): usize {
     }
   }
   return 0;
+}
+
+/** The owner at the end of an AWAIT record's edge. */
+function awaitedOwner(node: usize, slot: usize): usize {
+  const runs = ownerOfSlot(slot);
+  if (runs != 0) return runs;
+  const behind: usize = load32(node + OWNER_BEHIND);
+  if (behind == 0 || (load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_QUEUED) return 0;
+  return load32(behind + OWNER_EPOCH) == load32(node + OWNER_BEHIND_EPOCH) ? behind : 0;
 }
 
 function holderOf(lock: usize): usize {
@@ -237,7 +254,7 @@ function nextEdge(step: usize, owner: usize): usize {
   for (let hops: u32 = 0; node != 0 && hops < 1 << 19; hops++) {
     if (load32(node + OWNER_KIND) != OWNER_KIND_AWAIT) return 0;
     const slot = load<u32>(node + OWNER_SLOT);
-    const next = ownerOfSlot(slot);
+    const next = awaitedOwner(node, slot);
     if (next != 0) return setEdge(step, node as u32, slot | WAIT_SLOT_BIT, next);
     node = load32(node + OWNER_NEXT);
   }
@@ -250,18 +267,18 @@ function setEdge(step: usize, edge: u32, target: u32, next: usize): usize {
   return next;
 }
 
-/** Is the edge of this step there now, to the same owner? */
-function holds(step: usize, next: usize): bool {
+/** Is the edge of this step there now, to the same owner? `isVictim`: it is the caller's own, whose wait was aborted; to it the wait stands. */
+function holds(step: usize, next: usize, isVictim: bool): bool {
   const owner = ownerAt(load<u32>(step + STEP_OWNER));
   if (load32(owner + OWNER_EPOCH) != load<u32>(step + STEP_EPOCH)) return false;
   // Somebody breaks the cycle here already.
-  if (load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH)) return false;
+  if (!isVictim && load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH)) return false;
   const edge = load<u32>(step + STEP_EDGE);
   const target = load<u32>(step + STEP_TARGET);
   if (edge == EDGE_THREAD) return blockerOf(owner) == next;
   if (edge == EDGE_LOCK || edge == EDGE_TASK)
     return load32(owner + OWNER_WAITING) == target && waitedFor(target) == next;
-  return isAwaited(owner, edge) && ownerOfSlot(target & ~WAIT_SLOT_BIT) == next;
+  return isAwaited(owner, edge) && awaitedOwner(edge, target & ~WAIT_SLOT_BIT) == next;
 }
 
 // ---- the search -----------------------------------------------------------------------------------------------------------------------------------
@@ -313,7 +330,7 @@ function claimCycle(scratch: usize, steps: i32): bool {
 }
 
 /**
- * Looks for a cycle through `start`, which waits; with `claims` only for one that nobody has found before. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
+ * Looks for a cycle through `start`, which waits; with `claims` only for one that nobody has found before, without also where the wait of `start` was aborted. `scratch`: `bytes` (a power of two, at least 64 KiB) that are the caller's alone. Returns how many
  * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
  */
 export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32): i32 {
@@ -323,7 +340,7 @@ export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32)
   // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
   for (let i: i32 = 0; i < found; i++) {
     const next = i + 1 < found ? ownerAt(load<u32>(scratch + (i + 1) * STEP_SIZE + STEP_OWNER)) : start;
-    if (!holds(scratch + i * STEP_SIZE, next)) return 0;
+    if (!holds(scratch + i * STEP_SIZE, next, claims == 0 && i == 0)) return 0;
   }
   if (claims != 0 && !claimCycle(scratch, found)) return 0;
   for (let i: i32 = 0; i < found; i++) {

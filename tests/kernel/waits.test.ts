@@ -7,6 +7,7 @@ import {
   EDGE_THREAD,
   OWNER_KIND_AWAIT,
   OWNER_KIND_TASK,
+  SLOT_QUEUED,
   SLOT_RUNNING,
   SLOT_SIZE,
   SLOT_STATE,
@@ -175,6 +176,47 @@ describe('cycles of waits', () => {
       { owner: task, edge: EDGE_THREAD },
       { owner: blocker, edge: EDGE_LOCK },
     ]);
+  });
+
+  it('lead through a queued call for as long as it stands behind that one wait', async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel);
+    const { calls } = kernel;
+    const [one, two] = [joinLocker(kernel), joinLocker(kernel)];
+    const scratch = scratchOf(kernel, one.agent);
+    const slot = scratchOf(kernel, one.agent) + SLOT_SIZE;
+    setWord(kernel, slot + SLOT_STATE, SLOT_QUEUED);
+    const [holder, waiter] = [one.owner(), two.owner()];
+    const lock = open(kernel, one.agent, 'l');
+    calls.tryLock(lock, holder);
+    const node = one.owner(OWNER_KIND_AWAIT, slot);
+    calls.addAwait(holder, node);
+    const find = (): number => calls.findCycle(holder, scratch, SPAN_SIZE, 0);
+    const epoch = calls.beginWait(waiter, lock, 0, 1);
+    expect(find()).toBe(0);
+    calls.setBehind(node, waiter, epoch);
+    expect(find()).toBe(2);
+    expect(pathAt(kernel, scratch, 2)).toEqual([
+      { owner: holder, edge: EDGE_TASK },
+      { owner: waiter, edge: EDGE_LOCK },
+    ]);
+    // Somebody runs it; another wait of the same owner; the wait is given up, which only its owner sees past.
+    setWord(kernel, slot + SLOT_STATE, SLOT_RUNNING);
+    expect(find()).toBe(0);
+    setWord(kernel, slot + SLOT_STATE, SLOT_QUEUED);
+    calls.endWait(waiter);
+    const again = calls.beginWait(waiter, lock, 0, 1);
+    expect(find()).toBe(0);
+    calls.setBehind(node, waiter, again);
+    expect(find()).toBe(2);
+    calls.abortWait(waiter, again);
+    expect(find()).toBe(0);
+    expect(calls.findCycle(waiter, scratch, SPAN_SIZE, 1)).toBe(0);
+    expect(calls.findCycle(waiter, scratch, SPAN_SIZE, 0)).toBe(2);
+    calls.endWait(waiter);
+    calls.setBehind(node, 0, 0);
+    calls.beginWait(waiter, lock, 0, 1);
+    expect(find()).toBe(0);
   });
 
   it('of any length are found, with scratch memory that suffices', async () => {

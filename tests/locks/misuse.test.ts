@@ -1,12 +1,18 @@
 // Wrong use: each comes to its documented code, and leaves the lock as it was.
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { ContextMutex } from '../../ts/locks/context-mutex.ts';
-import { DeadlockResolver } from '../../ts/locks/resolver.ts';
-import { LockSpace } from '../../ts/locks/space.ts';
-import { openKernel } from '../kernel/harness.ts';
-import { joinLocker, readyLocks } from '../kernel/locks.ts';
-import { isPending, openRuntime, outcome, rejectionOf, runProgram, thrownBy } from '../pool/harness.ts';
+import {
+  fixture,
+  isPending,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  runProgram,
+  thrownBy,
+  until,
+} from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
+import { openPage } from './page.ts';
 
 describe('unlock', () => {
   it('of a lock that nobody holds, twice, and by a stranger: ERR_NOT_OWNER', async () => {
@@ -69,6 +75,52 @@ describe('a runtime that was disposed', () => {
     expect(thrownBy(() => rt.createOwner())).toMatchObject({ code: 'ERR_POOL_CLOSED' });
     owner.end();
   });
+
+  it('tells threads that joined: locks of its thread are free and marked', async () => {
+    const rt = await openRuntime();
+    const held = rt.mutex('A');
+    await held.lock();
+    const worker = new Worker(fixture('attaches-locks.mjs'), {
+      workerData: { handle: rt.handle, what: 'take' },
+    });
+    const said = new Promise((resolve) => worker.once('message', resolve));
+    await until(() => rt.locks.snapshot().pending.length === 1);
+    await rt.dispose();
+    expect(await said).toBe('ERR_LOCK_ABANDONED');
+  });
+});
+
+describe('owners', () => {
+  it('of another runtime, or no owners, are refused, and their address takes nothing', async () => {
+    const rt = await openRuntime();
+    const other = await openRuntime();
+    const m = rt.mutex('A');
+    // The records of both have the same place in their memories.
+    const mine = rt.createOwner();
+    const foreign = other.createOwner();
+    expect(await m.lock({ owner: mine })).toBe(true);
+    for (const owner of [foreign, {}, null, 5] as never[]) {
+      expect(thrownBy(() => m.unlock({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(await rejectionOf(m.lock({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(await rejectionOf(m.acquire({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(thrownBy(() => m.lockSync({ owner }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect(m.isLocked).toBe(true);
+    m.unlock({ owner: mine });
+  });
+
+  it('take functions and names that are some', async () => {
+    const rt = await openRuntime();
+    for (const call of [
+      () => rt.withOwner(5 as never),
+      () => rt.withOwner(() => 1, 5 as never),
+      () => rt.createOwner(5 as never),
+      () => rt.mutex('A').lockSync(null as never),
+      () => rt.mutex('A').withObserver({} as never),
+    ])
+      expect(thrownBy(call)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(rt.mutex('A').isLocked).toBe(false);
+  });
 });
 
 describe('options of the runtime', () => {
@@ -91,33 +143,7 @@ describe('options of the runtime', () => {
 
 describe("the main thread of a browser's page", () => {
   it('never blocks: lockSync is refused whatever the state of the lock, the rest works', async () => {
-    const kernel = await openKernel();
-    readyLocks(kernel);
-    const { agent } = joinLocker(kernel);
-    const space = new LockSpace(
-      {
-        kernel,
-        agent,
-        clock: { now: () => performance.now() },
-        newStore: () => undefined,
-        keepAlive: { ref: () => undefined, unref: () => undefined },
-        timer: (callback, ms) => {
-          const timer = setTimeout(callback, ms);
-          return () => clearTimeout(timer);
-        },
-        mayBlock: false,
-        maySpin: true,
-        label: 'the page',
-        taskName: () => undefined,
-        taskSignal: () => undefined,
-        isTaskCancelled: () => false,
-        report: () => undefined,
-        ask: () => false,
-        watch: () => false,
-      },
-      new DeadlockResolver(kernel, true),
-    );
-    const m = new ContextMutex(space.open('A', {}), {});
+    const m = (await openPage()).mutex('A');
     expect(thrownBy(() => m.lockSync())).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', resource: 'A' });
     expect(thrownBy(() => m.lockSync({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
     expect(m.isLocked).toBe(false);

@@ -261,6 +261,9 @@ describe('names and limits', () => {
       ['a', { class: '' }],
       ['a', { unknown: 1 }],
       ['a', 5],
+      // As bytes it would be the name U+FFFD.
+      ['\ud800', {}],
+      ['a', { class: '\ud800' }],
     ];
     for (const [name, options] of wrong) {
       expect(thrownBy(() => rt.mutex(name as string, options as object))).toMatchObject({

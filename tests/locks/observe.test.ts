@@ -1,6 +1,6 @@
 import type { LockObserver, LockViolation, Runtime } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { gateOf, openRuntime, rejectionOf, thrownBy, until } from '../pool/harness.ts';
+import { gateOf, openRuntime, outcome, rejectionOf, thrownBy, until } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 
 interface Noted extends LockObserver {
@@ -130,6 +130,68 @@ describe('an observer', () => {
     expect(thrownBy(() => m.withObserver(5 as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
     expect(thrownBy(() => m.unlock())).toMatchObject({ code: 'ERR_NOT_OWNER' });
     expect(good.notes).toHaveLength(4);
+  });
+});
+
+describe('an observer of an atomic', () => {
+  it('hears who makes it something other than 0, who makes it 0 again, and who found another value', async () => {
+    const rt = await openRuntime();
+    const noted = observer();
+    const plain = rt.atomicInt32('n');
+    const n = plain.withObserver(noted);
+    const done = [
+      n.add(0),
+      n.compareAndSwap(0, 5),
+      n.compareAndSwap(0, 6),
+      n.add(-5),
+      n.swap(7),
+      n.swap(8),
+      n.load(),
+      n.add(-8),
+    ];
+    n.store(2 ** 32);
+    n.store(3);
+    plain.store(0);
+    expect(done).toEqual([0, true, false, 0, 0, 7, 8, 0]);
+    const [taken, given, busy] = ['acquired', 'released', 'wait'];
+    expect(noted.notes.map(([what]) => what)).toEqual([taken, busy, given, taken, given, taken]);
+    expect(new Set(noted.notes.map(([, id]) => id)).size).toBe(1);
+    for (const stack of noted.stacks) expect(stack).toMatch(/^at .*observe\.test\.ts/);
+
+    const flags = observer(true);
+    const flag = rt.atomicBool('b').withObserver(flags).withObserver(noted);
+    expect([flag.compareAndSwap(false, true), flag.compareAndSwap(false, true)]).toEqual([true, false]);
+    flag.store(false);
+    expect([flag.swap(true), flag.load()]).toEqual([false, true]);
+    expect(flags.notes.map(([what]) => what)).toEqual([taken, busy, given, taken]);
+    expect(thrownBy(() => plain.withObserver({} as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(thrownBy(() => flag.withObserver(5 as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    rt.monitor.trackAtomic('n', n);
+    n.add(1);
+    expect(rt.monitor.atomicOpCount().get('n')).toBe(1n);
+  });
+});
+
+describe('an observer of a pool', () => {
+  it('hears of each call, also one that fails, and changes nothing when it throws', async () => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1, { maxQueue: 1 });
+    const [bad, noted] = [observer(true), observer()];
+    expect(pool.withObserver(bad).withObserver(noted)).toBe(pool);
+    const gate = gateOf(rt);
+    const first = pool.run('holdLock', ['A', gate.name]);
+    await gate.reached(1);
+    const second = outcome(pool.run('throwHeld', ['B']));
+    expect(await rejectionOf(pool.run('countForeign', ['x']))).toMatchObject({ code: 'ERR_QUEUE_FULL' });
+    gate.open();
+    expect(await first).toBe(true);
+    expect(await second).toMatchObject({ ok: false });
+    const end = ['wait', 'released'];
+    expect(noted.notes.map(([what]) => what)).toEqual(['acquired', 'acquired', ...end, ...end]);
+    expect(bad.notes).toEqual(noted.notes);
+    for (const stack of noted.stacks) expect(stack).toMatch(/^at .*observe\.test\.ts/);
+    for (const wait of noted.waits) expect(wait).toBeGreaterThan(0);
+    expect(thrownBy(() => pool.withObserver({} as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
   });
 });
 

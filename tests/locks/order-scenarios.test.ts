@@ -1,5 +1,5 @@
 // The scenarios of other detectors' test-suites under their names, as far as they are about order: against the kernel, with owners by number.
-// Double unlock and init_held are tests of the mutex; real hangs and deaths are tests of waits.
+// As a program meets them: scenarios.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { CYCLE_CERTAIN, OWNER_SHARED, SPAN_SIZE } from '../../build/generated/layout.ts';

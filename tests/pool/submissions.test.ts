@@ -58,6 +58,7 @@ async function openSubmissions(bytes?: number) {
     onQueuedLate: () => undefined,
     assertManned: () => undefined,
     exitOf: () => undefined,
+    isEnding: () => false,
   });
   return {
     submissions,

@@ -18,6 +18,12 @@ const SPIN_MS = 0.1;
 /** Calls without any sign of the lock going round after which spinning ends: its holder holds it for long, or does not run. */
 const QUIET_MOST = 6;
 
+/**
+ * How long the thread that hears of the ends of others sleeps at a time. Who holds the lock may have ended, or who it waits for in turn; the news
+ * stand in the event loop that this blocks.
+ */
+const LOOK_MS = 50;
+
 /** Spins for a lock that goes round. An answer of the kernel; LOCK_BUSY: it should sleep. `slept`: it has, so others may sleep too. */
 function spin(core: LockCore, owner: number, slept: number): number {
   const { kernel, host } = core.space;
@@ -88,6 +94,7 @@ function sleepUntil(
   const { host, detector, kernel } = space;
   const { calls } = kernel;
   const start = host.clock.now();
+  let lookedAt = start;
   for (;;) {
     const word = calls.prepareWait(address, owner);
     if (word < 0) return word as WaitResult;
@@ -96,7 +103,16 @@ function sleepUntil(
     if (host.isTaskCancelled()) return CANCELLED;
     const left = timeoutMs === undefined ? -1 : timeoutMs - (host.clock.now() - start);
     if (timeoutMs !== undefined && left <= 0) return CANCELLED;
-    calls.waitLock(address, word, left);
+    if (host.recoverEnded === undefined) {
+      calls.waitLock(address, word, left);
+    } else {
+      calls.waitLock(address, word, left < 0 ? LOOK_MS : Math.min(left, LOOK_MS));
+      const now = host.clock.now();
+      if (now - lookedAt >= LOOK_MS) {
+        lookedAt = now;
+        host.recoverEnded();
+      }
+    }
     const again = spin(core, owner, 1);
     if (again !== LOCK_BUSY) return again as WaitResult;
     // A reservation is undone by recovery only for a wait that its owner has published.

@@ -30,6 +30,7 @@ import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
 import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
 import type { LockMeter } from './lock-meter.ts';
+import { assertObserver } from './observed.ts';
 import type { OrderChecks } from './order-port.ts';
 import { type ActiveOwner, LockOwner, type Owners } from './owners.ts';
 import { waitersOf } from './snapshot.ts';
@@ -251,8 +252,7 @@ export class ContextMutex {
   }
 
   /**
-   * Takes the lock; blocks the thread until it is had. For worker threads and plain scripts: while the main thread blocks it notices no thread that
-   * ends, so there pass a `timeoutMs`.
+   * Takes the lock; blocks the thread until it is had. For worker threads and plain scripts: a main thread that blocks serves nobody meanwhile.
    *
    * @returns false when `ctx.timeoutMs` ran out, `ctx.signal` had fired before, or the task was cancelled
    * @throws {DeadlockError} ERR_DEADLOCK, also when the holder runs in this very thread.
@@ -266,10 +266,10 @@ export class ContextMutex {
     }
     if (ctx === undefined && this.#onlyCounts && this.#core.space.host.mayBlock && this.#takeCounted())
       return true;
-    return this.#lockSyncSlow(ctx ?? NO_CONTEXT);
+    return this.#lockSyncSlow(ctx);
   }
 
-  #lockSyncSlow(ctx: LockContext): boolean {
+  #lockSyncSlow(ctx: LockContext = NO_CONTEXT): boolean {
     const { host } = this.#core.space;
     checkOptions(ctx, CONTEXT_CHECKS, 'lockSync()');
     if (!host.mayBlock) {
@@ -356,7 +356,17 @@ export class ContextMutex {
 
   #ownerOf(ctx: LockContext): number {
     this.#assertKept();
-    return ctx.owner === undefined ? this.#owners.current() : ctx.owner.address;
+    return ctx.owner === undefined ? this.#owners.current() : this.#addressOf(ctx.owner);
+  }
+
+  /** An address is one of this runtime's memory, and only its own thread may lock with it. */
+  #addressOf(owner: LockOwner): number {
+    if (!(owner instanceof LockOwner) || !owner.isOf(this.#owners))
+      throw new InvalidTypeError(
+        `option 'owner' for lock '${this.name}' must be a LockOwner of this runtime, made in this thread, not ${describe(owner)}`,
+        { resource: this.name },
+      );
+    return owner.address;
   }
 
   #checkOrder(owner: number): void {
@@ -403,7 +413,7 @@ export class ContextMutex {
       if (this.#core.waiting !== 0) this.#core.drive();
       return;
     }
-    this.#unlock(ctx?.owner === undefined ? this.#owners.current() : ctx.owner.address);
+    this.#unlock(ctx?.owner === undefined ? this.#owners.current() : this.#addressOf(ctx.owner));
   }
 
   #unlock(owner: number): void {
@@ -487,8 +497,7 @@ export class ContextMutex {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no observer.
    */
   withObserver(observer: LockObserver): ContextMutex {
-    if (typeof observer !== 'object' || observer === null)
-      throw new InvalidTypeError(`withObserver() takes a LockObserver, not ${describe(observer)}`);
+    assertObserver(observer);
     this.#assertKept();
     this.#core.handles++;
     return new ContextMutex(this.#core, this.#options, [...this.#observers, observer]);

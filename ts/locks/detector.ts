@@ -1,6 +1,7 @@
 import {
   CHECK_OFF,
   CHECK_REPORT,
+  CHECK_THROW,
   EDGE_LOCK,
   EDGE_TASK,
   LOCK_TEXT,
@@ -20,6 +21,7 @@ import {
   OWNER_TEXT,
   OWNER_WAITING,
   SLOT_META,
+  SLOT_QUEUED,
   SPAN_SIZE,
   STACKS_OFF,
   STEP_EDGE,
@@ -32,8 +34,10 @@ import {
 import { DeadlockError, type DeadlockParty } from '../errors.ts';
 import { QOS_LEVELS } from '../qos.ts';
 import { describeCycle } from './deadlock-text.ts';
+import { type Behind, QueueWait } from './queue-wait.ts';
 import type { DeadlockResolver } from './resolver.ts';
 import type { LockSpace } from './space.ts';
+import { cleanStack } from './stacks.ts';
 import type { Deadlock } from './types.ts';
 
 /** A deadlock with what it takes to abort one of its waits. Can be posted to another thread. */
@@ -44,12 +48,6 @@ export interface FoundDeadlock extends Deadlock {
   readonly isDoubtful: boolean;
 }
 
-/** Frames on top of a stack that are heddle's own. */
-const OWN_FRAME =
-  /^at (?:async )?(?:new )?(?:#\w+|(?:LockCore|ContextMutex|Detector|HoldRecord|LockSpace|LockManager|OrderChecker|WorkerLocks|LinkedCall|LinkedPromise|Worker|Fork)\.[^ ]+|blockFor|sleepFor|join|joinSlow|sleepUntil) /;
-/** Where a task is called from: what follows is heddle's. */
-const CALL_FRAME = /^at SlotCodec\.invoke /;
-const FRAMES_MOST = 6;
 const DOUBT =
   '\n  nobody gave up: another flow of that thread may unlock; with rt.withOwner(fn) around each flow heddle would know';
 
@@ -109,25 +107,40 @@ export class Detector {
 
   /** An owner awaits the task in `slot`, beside whatever else it awaits. Returns what ends that. */
   awaits(owner: number, slot: number): (() => void) | undefined {
-    const { kernel, agent } = this.#space;
+    const { kernel, agent, host } = this.#space;
     const node = kernel.calls.claimOwner(agent, OWNER_KIND_AWAIT, slot, 0, 0) >>> 0;
     if (node === 0) return undefined;
     kernel.calls.addAwait(owner, node);
     this.#look(owner);
+    let stopWatch = (): void => undefined;
+    if (host.workersOf !== undefined && this.#space.waitsModeOfRuntime !== CHECK_OFF) {
+      const queue = new QueueWait(this.#space, owner, slot, node);
+      stopWatch = queue.watch((behind) => this.#standBehind(owner, behind));
+    }
     return () => {
+      stopWatch();
       kernel.calls.removeAwait(owner, node);
       kernel.calls.freeOwner(agent, node);
     };
   }
 
-  /** After an edge to a task was published: if it closes a cycle, one of the waits for locks in it is given up. */
-  #look(record: number): void {
+  /** After an edge to a task was published: if it closes a cycle, one of the waits for locks in it is given up. Is one? */
+  #look(record: number): boolean {
     const mode = this.#space.waitsModeOfRuntime;
-    if (mode === CHECK_OFF) return;
+    if (mode === CHECK_OFF) return false;
     const deadlock = this.find(record);
-    if (deadlock === undefined) return;
-    if (mode === CHECK_REPORT) this.#report(deadlock);
-    else this.decide(deadlock);
+    if (deadlock === undefined) return false;
+    if (mode === CHECK_THROW) return this.#giveUpOne(deadlock);
+    this.#report(deadlock);
+    return false;
+  }
+
+  /** A call that `owner` awaits is queued, and goes on only when others do that wait for that very owner. */
+  #standBehind(owner: number, behind: readonly Behind[]): void {
+    const { calls } = this.#space.kernel;
+    for (const each of behind) calls.setBehind(each.node, each.owner, each.epoch);
+    // Who gives up finds the cycle from its own side. Otherwise the others may go on, and nobody would take the edges back.
+    if (!this.#look(owner)) for (const { node } of behind) calls.setBehind(node, 0, 0);
   }
 
   /** Where we are, if the owner may become part of a deadlock by this wait: it holds something, or others may wait for its task or thread. */
@@ -163,21 +176,32 @@ export class Detector {
   decide(deadlock: FoundDeadlock): DeadlockError | undefined {
     const { host } = this.#space;
     if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return undefined;
-    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
-    if (victim === undefined) {
-      this.#report(deadlock);
-      return undefined;
-    }
+    const victim = this.#victimOf(deadlock);
     if (victim === 0) return this.#errorOf(deadlock);
-    this.abort(deadlock, victim);
+    if (victim !== undefined) this.abort(deadlock, victim);
     return undefined;
+  }
+
+  /** Whose wait it costs; undefined, and a report: nobody's. */
+  #victimOf(deadlock: FoundDeadlock): number | undefined {
+    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
+    if (victim === undefined) this.#report(deadlock);
+    return victim;
+  }
+
+  /** As {@link Detector.decide}, where the requester's own wait is none for a lock. Is a wait given up? */
+  #giveUpOne(deadlock: FoundDeadlock): boolean {
+    const { host } = this.#space;
+    if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return true;
+    const victim = this.#victimOf(deadlock);
+    if (victim !== undefined) this.abort(deadlock, victim);
+    return victim !== undefined;
   }
 
   /** A worker found a deadlock and asks whose wait it costs; the worker waits meanwhile, like all others in it. */
   decideForWorker(deadlock: FoundDeadlock): void {
-    const victim = this.#resolver.victimOf(deadlock);
-    if (victim === undefined) this.#report(deadlock);
-    else this.abort(deadlock, victim);
+    const victim = this.#victimOf(deadlock);
+    if (victim !== undefined) this.abort(deadlock, victim);
   }
 
   /** Aborts the wait of party `index` of a cycle. */
@@ -254,7 +278,6 @@ export class Detector {
   #search(record: number, aborted: boolean): FoundDeadlock | undefined {
     const { calls, u32 } = this.#space.kernel;
     let steps: number;
-    if (aborted) calls.forgetAbort(record);
     do {
       if (this.#scratch === 0 && !this.#growScratch()) return undefined;
       steps = calls.findCycle(record, this.#scratch, this.#scratchSpans * SPAN_SIZE, aborted ? 0 : 1);
@@ -298,8 +321,10 @@ export class Detector {
 
   #taskOf(slot: number): string {
     const id = this.#space.kernel.u32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK;
+    const isQueued = this.#space.kernel.calls.statusOf(slot) === SLOT_QUEUED;
     const name = this.#space.taskNameOf(slot, id);
-    return name === undefined ? `task ${id}` : `task '${name}'`;
+    const task = name === undefined ? `task ${id}` : `task '${name}'`;
+    return isQueued ? `${task}, which is queued while all workers of its pool wait` : task;
   }
 
   /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0. */
@@ -346,32 +371,4 @@ export class Detector {
   epochOf(record: number): number {
     return this.#space.kernel.u32[(record + OWNER_EPOCH) >>> 2]!;
   }
-}
-
-/** Stacks that were cleaned before: locks are taken at few places. */
-const cleaned = new Map<string, string>();
-const CLEANED_MOST = 512;
-
-/** The frames of whoever called heddle, without its own. */
-export function cleanStack(error: Error): string {
-  const raw = error.stack ?? '';
-  let clean = cleaned.get(raw);
-  if (clean === undefined) {
-    if (cleaned.size >= CLEANED_MOST) cleaned.clear();
-    clean = withoutOwnFrames(raw);
-    cleaned.set(raw, clean);
-  }
-  return clean;
-}
-
-function withoutOwnFrames(raw: string): string {
-  const frames = raw
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim());
-  const first = frames.findIndex((frame) => !OWN_FRAME.test(frame));
-  if (first < 0) return '';
-  const own = frames.slice(first, first + FRAMES_MOST);
-  const last = own.findIndex((frame) => CALL_FRAME.test(frame));
-  return (last < 0 ? own : own.slice(0, last)).join('\n');
 }

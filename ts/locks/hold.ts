@@ -9,9 +9,9 @@ import {
   STACKS_ALL,
   WORD_OWNER_MASK,
 } from '../../build/generated/layout.ts';
-import { cleanStack } from './detector.ts';
 import type { LockCore } from './lock-core.ts';
 import type { LockSpace } from './space.ts';
+import { cleanStack } from './stacks.ts';
 import type { LockObserver, LockViolation } from './types.ts';
 
 /** What is written down about each hold of a lock, where somebody asked for it. */

@@ -55,6 +55,7 @@ const CHECKS = {
 };
 
 const encoder = new TextEncoder();
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
  * Finds or makes a lock, which this thread has open from now on. Returns its address.
@@ -112,6 +113,9 @@ function find(
 ): number {
   if (typeof name !== 'string')
     throw new InvalidTypeError(`the name of a ${what} must be a string, not ${describe(name)}`);
+  // As bytes it would be the name of another.
+  if (LONE_SURROGATE.test(name))
+    throw new InvalidTypeError(`the name of a ${what} must be well-formed Unicode; ${describe(name)} is not`);
   const bytes = encoder.encode(name);
   if (bytes.length === 0 || bytes.length > LOCK_NAME_MOST) {
     throw new InvalidRangeError(

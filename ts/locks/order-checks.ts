@@ -20,12 +20,12 @@ import {
   STACKS_ALL,
 } from '../../build/generated/layout.ts';
 import { LockOrderError, type LockOrderFault, type LockOrderStep, MemoryFullError } from '../errors.ts';
-import { cleanStack } from './detector.ts';
 import type { OrderChecks } from './order-port.ts';
 import { declaredRules } from './order-rules.ts';
 import { describeFault } from './order-text.ts';
 import { type OrderCycle, type OrderEdge, type OrderGranularity, OrderView } from './order-view.ts';
 import type { LockSpace } from './space.ts';
+import { cleanStack } from './stacks.ts';
 
 /** What the owner is doing when a fault is found. */
 interface Now {

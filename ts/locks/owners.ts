@@ -10,6 +10,7 @@ import {
 import type { Clock } from '../clock.ts';
 import { MemoryFullError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { func, string } from '../options.ts';
 import type { AsyncStore } from '../platform/port.ts';
 
 /** Something that runs and may own locks: a task. */
@@ -88,6 +89,11 @@ export class LockOwner implements Disposable {
     this.#owners = owners;
     this.#address = address;
     this.name = name;
+  }
+
+  /** @internal Was it made by these? */
+  isOf(owners: Owners): boolean {
+    return this.#owners === owners;
   }
 
   /** @internal Address of its record; 0 once it has ended. */
@@ -208,6 +214,7 @@ export class Owners {
 
   /** A new owner that stands for itself. */
   explicit(name?: string): LockOwner {
+    if (name !== undefined) string(name, 'createOwner(): the name');
     const owner = this.#make(OWNER_KIND_EXPLICIT, name ?? `owner ${++this.#count}`);
     const { address } = owner;
     dropped.register(owner, () => this.end(address, () => 'an owner that was dropped'), owner);
@@ -225,11 +232,15 @@ export class Owners {
    * `await` knows its owner; pass `ctx.owner` there.
    */
   run<R>(fn: (owner: LockOwner) => R, name?: string): R {
+    func(fn, 'withOwner(): the first argument');
+    if (name !== undefined) string(name, 'withOwner(): the name');
     this.#openStore();
     const owner = this.#make(OWNER_KIND_CONTEXT, name ?? `context ${++this.#count}`);
+    // By this name it is known in stacks.
+    const runAsOwner = (): R => fn(owner);
     let result: R;
     try {
-      result = this.#store === undefined ? fn(owner) : this.#store.run(owner, () => fn(owner));
+      result = this.#store === undefined ? fn(owner) : this.#store.run(owner, runAsOwner);
     } catch (error) {
       owner.end();
       throw error;

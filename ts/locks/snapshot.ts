@@ -14,7 +14,7 @@ import type { LockSpace } from './space.ts';
 import type { LockEntry, LockManagerSnapshot } from './types.ts';
 
 /** Every record of owners in use, of all threads. */
-function* ownersOf(space: LockSpace): Generator<number> {
+export function* ownersOf(space: LockSpace): Generator<number> {
   const { calls, u32 } = space.kernel;
   for (let chunk = 0; chunk < MAX_OWNER_CHUNKS; chunk++) {
     const used = calls.usedOwners(chunk);

@@ -13,6 +13,7 @@ import {
   HEADER_LOCK_MODES,
   KIND_SUBMITTER,
   KIND_WORKER,
+  LANE_POOL,
   LOCK_FLAG_CLASS,
   LOCK_FLAG_FREE,
   LOCK_FLAGS,
@@ -38,10 +39,8 @@ import {
   OWNER_SLOT,
   OWNER_TEXT,
   SLOT_META,
-  SLOT_STATE,
+  SLOT_OWNER,
   STACKS_MASK,
-  STATE_AGENT_MASK,
-  STATE_AGENT_SHIFT,
 } from '../../build/generated/layout.ts';
 import type { Clock } from '../clock.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -58,6 +57,14 @@ import type { LockViolation, MutexOptions } from './types.ts';
 /** How long a thread waits for another that changes the table of names. */
 const GATE_MS = 1000;
 const TEXTS_MOST = 512;
+
+/** The workers of a pool, when there are as many as there may be, and all take tasks. */
+export interface PoolWorkers {
+  /** Ids of their agents. */
+  readonly agents: readonly number[];
+  /** Tasks that each has at once. */
+  readonly concurrency: number;
+}
 
 /** What the locks of a runtime need of the thread that they are used in. */
 export interface LockHost {
@@ -87,6 +94,10 @@ export interface LockHost {
   ask(deadlock: FoundDeadlock): boolean;
   /** A lock with `maxHoldTimeMs` was opened here. False when nobody but this thread looks for locks that are held too long. */
   watch(holdMs: number): boolean;
+  /** Recovers threads that have ended though this one, which blocks, was not told. Only in the thread that is told otherwise. */
+  recoverEnded?(): void;
+  /** The workers of the pool at that address. Undefined when there may soon be others. Only in the thread that made the pools. */
+  workersOf?(pool: number): PoolWorkers | undefined;
 }
 
 /** The locks of a runtime as one thread has them. */
@@ -373,11 +384,15 @@ export class LockSpace {
     return `task '${name.task}' on worker ${u32[(agent + AGENT_BIT) >>> 2]!} of pool '${name.pool}'`;
   }
 
-  /** Name of the task in a slot that runs, as far as it is known here. */
+  /** Name of the task in a slot that runs or is queued, as far as it is known here. */
   taskNameOf(slot: number, id: number): string | undefined {
+    return this.host.taskName(this.poolOf(slot), id)?.task;
+  }
+
+  /** Address of the pool that the task in a slot is of. */
+  poolOf(slot: number): number {
     const { u32 } = this.kernel;
-    const claimant = (u32[(slot + SLOT_STATE) >>> 2]! >>> STATE_AGENT_SHIFT) & STATE_AGENT_MASK;
-    return this.host.taskName(u32[(AGENTS + claimant * AGENT_SIZE + AGENT_POOL) >>> 2]!, id)?.task;
+    return u32[(u32[(slot + SLOT_OWNER) >>> 2]! + LANE_POOL) >>> 2]!;
   }
 
   // ---- waiting ----------------------------------------------------------------------------------------------------------------------------------

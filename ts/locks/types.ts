@@ -64,13 +64,21 @@ export interface Guard extends Disposable, AsyncDisposable {
   release(): void;
 }
 
-/** Told of what happens to a lock. What it throws is ignored. */
+/**
+ * Told of what happens to a mutex, an atomic or a pool, through the handle that `withObserver` returns. What it throws is ignored.
+ *
+ * | of | `lockAcquired` | `lockWait` | `lockReleased` |
+ * | --- | --- | --- | --- |
+ * | a mutex | it was taken | a wait has ended, with the lock or without | it was unlocked |
+ * | an atomic | an operation made it something other than 0 or false | a `compareAndSwap` found another value, 0 ms | an operation made it 0 or false |
+ * | a pool | a call was accepted | its outcome came, so long after the call | the same |
+ */
 export interface LockObserver {
-  /** `stack`: of the call that took it. */
+  /** `id`: of the lock, its address in the shared memory. `stack`: of the call. */
   lockAcquired(id: number, stack: string): void;
-  /** The lock was unlocked. */
+  /** Given back. */
   lockReleased(id: number): void;
-  /** A wait of so many milliseconds has ended, with the lock or without. */
+  /** Waited for, so many milliseconds. */
   lockWait(id: number, durationMs: number): void;
 }
 

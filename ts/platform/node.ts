@@ -113,6 +113,7 @@ function startWorker(
   worker.unref();
   return {
     threadId,
+    hasEnded: endOf(worker),
     endpoint: {
       ...endpoint,
       addEventListener(type, listener) {
@@ -145,6 +146,18 @@ const onBeforeExit = (): void => {
   for (const callback of beforeExitCallbacks) callback();
 };
 
+/**
+ * What says whether a thread has ended whose end was not told yet. Node reads how long a worker's loop was idle from the worker's environment, and has -1 where
+ * that is gone: after the last code of the thread, its exit handlers included (`Worker::LoopIdleTime` of node_worker.cc). Only for a loop whose beginning it has
+ * seen, so that is looked at as soon as the thread goes; 0 as long as it has not, and once the end was told.
+ */
+function endOf(worker: Worker): () => boolean {
+  const look = (): number => worker.performance.eventLoopUtilization().idle;
+  look();
+  worker.once('online', look);
+  return () => look() < 0;
+}
+
 /** Node as the host of pools. */
 export const nodePlatform: Platform = {
   name: 'node',
@@ -172,6 +185,7 @@ export const nodePlatform: Platform = {
     // An ended worker has no id any more.
     const { threadId: id } = worker;
     worker.once('exit', () => onGone(id));
+    return { threadId: id, hasEnded: endOf(worker) };
   },
   mayBlock: () => true,
   newAsyncStore,

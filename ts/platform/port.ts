@@ -33,8 +33,20 @@ export interface PlatformWorker {
   readonly threadId: number;
   /** Control plane: what comlink talks through. */
   readonly endpoint: Endpoint;
+  /**
+   * Has the thread ended, as far as that can be told without a turn of the event loop? Once it has, no code runs in it any more; `onExit` is still to
+   * come. False says nothing.
+   */
+  hasEnded(): boolean;
   /** Ends the thread now, wherever it is. Resolves when it is gone. */
   terminate(): Promise<void>;
+}
+
+/** A thread of the user's. */
+export interface WatchedWorker {
+  readonly threadId: number;
+  /** As {@link PlatformWorker.hasEnded}. */
+  hasEnded(): boolean;
 }
 
 /** One end of a channel for values that shared memory cannot carry. Messages are taken one by one or by callback. */
@@ -73,11 +85,12 @@ export interface Platform {
   /** Calls back when the calling thread ends by itself or by `process.exit`. Returns a function that takes it back. */
   onThreadExit(callback: () => void): () => void;
   /**
-   * Calls back with the id of a worker thread that the user made, once it is gone however it ended.
+   * Calls back with the id of a worker thread that the user made, once it is gone however it ended. Returns what tells that before the event loop
+   * does, as {@link PlatformWorker.hasEnded}.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no such worker, or where the host cannot tell.
    */
-  watchWorker(worker: unknown, onGone: (threadId: number) => void): void;
+  watchWorker(worker: unknown, onGone: (threadId: number) => void): WatchedWorker;
   /** May the calling thread block? Not the main thread of a page. */
   mayBlock(): boolean;
   /** A store that follows async code, where the host has one. */

@@ -20,6 +20,7 @@ import {
 } from '../../build/generated/layout.ts';
 import { reviveError } from '../codec/error-codec.ts';
 import { HeddleError, InvalidTypeError, MemoryFullError, WorkerExitedError } from '../errors.ts';
+import type { PoolWorkers } from '../locks/space.ts';
 import type { PinRequest, PinResult } from '../platform/pin.ts';
 import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
@@ -72,6 +73,8 @@ interface Member {
   state: State;
   /** The pool wanted it to end. */
   expected: boolean;
+  /** It was recovered before its end was told. */
+  isRecovered: boolean;
   readonly gone: Promise<void>;
   setGone: () => void;
   /** The thread ended before its answer to the boot message was seen: it had run tasks, or it had not. */
@@ -184,6 +187,14 @@ export class Crew {
       busyMs: kernel.f64[(agent + COUNTER_BUSY_MS) >>> 3]!,
       isRunning: kernel.i32[(agent + AGENT_ACTIVITY) >>> 2] === WORKER_RUNNING,
     };
+  }
+
+  /** The workers, when there are as many as there may be, and all take tasks. */
+  get allWorkers(): PoolWorkers | undefined {
+    const members = [...this.#members.values()];
+    if (this.#closing || members.length === 0 || members.length < this.maxThreads) return undefined;
+    if (members.some(({ state, isRecovered }) => state !== 'ready' || isRecovered)) return undefined;
+    return { agents: members.map(({ agentId }) => agentId), concurrency: this.concurrency };
   }
 
   /** Could another worker be started? */
@@ -307,6 +318,7 @@ export class Crew {
       ring,
       state: 'booting',
       expected: false,
+      isRecovered: false,
       gone,
       setGone,
       passBoot,
@@ -666,8 +678,31 @@ export class Crew {
     }
   }
 
-  #bury(member: Member, exitCode: number, error: unknown): void {
+  /**
+   * Recovers what workers had that have ended, while this thread blocks and is not told. The rest of their burial waits for the event loop: it tells people.
+   */
+  recoverEnded(): void {
+    for (const member of this.#members.values()) {
+      if (member.isRecovered || !member.worker.hasEnded()) continue;
+      member.isRecovered = true;
+      this.#recover(member);
+    }
+  }
+
+  /** Was it recovered, and is its end still to be told? */
+  isEnding(agentId: number): boolean {
+    for (const member of this.#members.values()) if (member.agentId === agentId) return member.isRecovered;
+    return false;
+  }
+
+  #recover(member: Member): void {
     const { agent, lane } = this.#host;
+    agent.kernel.calls.recover(member.agent, this.#closing ? 0 : lane);
+    agent.locks?.receive({ kind: 'gone', agentId: member.agentId });
+  }
+
+  #bury(member: Member, exitCode: number, error: unknown): void {
+    const { agent } = this.#host;
     const { kernel } = agent;
     // Its answer may still be under way: one that has looked for tasks had started.
     const booting = member.state === 'booting' && this.#activityOf(member) === 0;
@@ -681,8 +716,7 @@ export class Crew {
       this.#releaseRing(member.ring);
     }
     this.#host.detach(member.agentId);
-    kernel.calls.recover(member.agent, this.#closing ? 0 : lane);
-    agent.locks?.receive({ kind: 'gone', agentId: member.agentId });
+    if (!member.isRecovered) this.#recover(member);
     // Noted after the recovery: from here on nobody can take anything from the dead worker's deques.
     const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#zombies.push({ agent: member.agent, ticks });

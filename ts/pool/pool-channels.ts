@@ -1,3 +1,4 @@
+import type { Observed } from '../locks/observed.ts';
 import type { EventChannel, Platform } from '../platform/port.ts';
 import type { RunOptions, WorkerExit } from './types.ts';
 
@@ -32,6 +33,7 @@ export class PoolChannels {
   readonly #submit: EventChannel;
   readonly #settle: EventChannel;
   readonly #platform: Platform;
+  readonly #observers: Observed[] = [];
 
   constructor(platform: Platform, pool: string) {
     this.#pool = pool;
@@ -42,7 +44,12 @@ export class PoolChannels {
 
   /** Does anybody want to hear of calls? All that is asked on the way of a call. */
   get wantsCalls(): boolean {
-    return this.#submit.hasSubscribers || this.#settle.hasSubscribers;
+    return this.#submit.hasSubscribers || this.#settle.hasSubscribers || this.#observers.length > 0;
+  }
+
+  /** Somebody hears of every call from now on. */
+  observe(observer: Observed): void {
+    this.#observers.push(observer);
   }
 
   /** A call is about to be made. */
@@ -55,7 +62,13 @@ export class PoolChannels {
     const call: TaskCallEvent = { pool: this.#pool, task, args, options };
     if (this.#submit.hasSubscribers) this.#submit.publish(call);
     const begin = performance.now();
+    const observers = [...this.#observers];
+    for (const observer of observers) observer.acquired();
     const settle = (end: { readonly ok: boolean; readonly error?: unknown }): void => {
+      for (const observer of observers) {
+        observer.waited(performance.now() - begin);
+        observer.released();
+      }
       if (!this.#settle.hasSubscribers) return;
       const event: TaskSettleEvent = { call, ...end, durationMs: performance.now() - begin };
       this.#settle.publish(event);

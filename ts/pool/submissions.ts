@@ -104,6 +104,8 @@ export interface SubmissionHost {
   assertManned(queue: number): void;
   /** Exit facts of the worker that was this agent, for the error of its tasks. */
   exitOf(agentId: number): { exitCode: number; threadId: number; error: unknown } | undefined;
+  /** Was the worker that was this agent recovered before its end is told? */
+  isEnding(agentId: number): boolean;
 }
 
 /** The executor is shared: a closure for each call would cost more than the call. */
@@ -711,6 +713,8 @@ export class Submissions implements Drainable, Lender {
       return;
     }
     const claimant = this.#claimant(slot);
+    // How its worker ended is not told yet. When it is, the sweep finds the slot.
+    if (status === SLOT_EXITED && this.#host.isEnding(claimant)) return;
     let outcome: Outcome;
     try {
       outcome = this.#outcome(slot, status, tag === TAG_PORT, functionId, claimant);

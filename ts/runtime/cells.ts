@@ -9,7 +9,10 @@ import {
 } from '../../build/generated/layout.ts';
 import { HeddleError, InvalidRangeError, InvalidTypeError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { assertObserver, Observed } from '../locks/observed.ts';
+import type { LockObserver } from '../locks/types.ts';
 import { describe } from '../options.ts';
+import { CellWatch } from './observed-cells.ts';
 
 /** A 32-bit integer that all threads of a runtime share. Sequentially consistent; no method blocks. */
 export interface AtomicInt32 {
@@ -23,6 +26,12 @@ export interface AtomicInt32 {
   store(value: number): void;
   /** Stores `value` and returns the value before. */
   swap(value: number): number;
+  /**
+   * The same cell, told to an observer: it hears of what is done through the handle that this returns, as {@link LockObserver} says.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no observer.
+   */
+  withObserver(observer: LockObserver): AtomicInt32;
 }
 
 /** A boolean that all threads of a runtime share. Sequentially consistent; no method blocks. */
@@ -35,6 +44,8 @@ export interface AtomicBool {
   swap(value: boolean): boolean;
   /** Stores `replacement` if the cell holds `expected`. True when it did. */
   compareAndSwap(expected: boolean, replacement: boolean): boolean;
+  /** As {@link AtomicInt32.withObserver}. */
+  withObserver(observer: LockObserver): AtomicBool;
 }
 
 /** Where an atomic is. */
@@ -82,6 +93,10 @@ class Int32Cell implements AtomicInt32 {
   swap(value: number): number {
     return this.#calls.cellSwap(this.#cell, value);
   }
+
+  withObserver(observer: LockObserver): AtomicInt32 {
+    return new ObservedInt32(this, observer);
+  }
 }
 
 class BoolCell implements AtomicBool {
@@ -108,6 +123,90 @@ class BoolCell implements AtomicBool {
 
   compareAndSwap(expected: boolean, replacement: boolean): boolean {
     return this.#calls.cellCas(this.#cell, expected ? 1 : 0, replacement ? 1 : 0) !== 0;
+  }
+
+  withObserver(observer: LockObserver): AtomicBool {
+    return new ObservedBool(this, observer);
+  }
+}
+
+/** Who is to hear of the cell of an atomic. */
+function watchOf(atomic: object, observer: LockObserver): CellWatch {
+  assertObserver(observer);
+  return new CellWatch(new Observed(places.get(atomic)!.address, observer));
+}
+
+class ObservedInt32 implements AtomicInt32 {
+  readonly #cell: AtomicInt32;
+  readonly #watch: CellWatch;
+
+  constructor(cell: AtomicInt32, observer: LockObserver) {
+    this.#cell = cell;
+    this.#watch = watchOf(cell, observer);
+    places.set(this, places.get(cell)!);
+  }
+
+  add(delta: number): number {
+    const sum = this.#cell.add(delta);
+    this.#watch.changed(((sum - delta) | 0) !== 0, sum !== 0);
+    return sum;
+  }
+
+  compareAndSwap(expected: number, replacement: number): boolean {
+    const had = this.#cell.compareAndSwap(expected, replacement);
+    return this.#watch.exchanged(had, (expected | 0) !== 0, (replacement | 0) !== 0);
+  }
+
+  load(): number {
+    return this.#cell.load();
+  }
+
+  store(value: number): void {
+    this.swap(value);
+  }
+
+  swap(value: number): number {
+    const before = this.#cell.swap(value);
+    this.#watch.changed(before !== 0, (value | 0) !== 0);
+    return before;
+  }
+
+  withObserver(observer: LockObserver): AtomicInt32 {
+    return new ObservedInt32(this, observer);
+  }
+}
+
+class ObservedBool implements AtomicBool {
+  readonly #cell: AtomicBool;
+  readonly #watch: CellWatch;
+
+  constructor(cell: AtomicBool, observer: LockObserver) {
+    this.#cell = cell;
+    this.#watch = watchOf(cell, observer);
+    places.set(this, places.get(cell)!);
+  }
+
+  load(): boolean {
+    return this.#cell.load();
+  }
+
+  store(value: boolean): void {
+    this.swap(value);
+  }
+
+  swap(value: boolean): boolean {
+    const before = this.#cell.swap(value);
+    this.#watch.changed(before, Boolean(value));
+    return before;
+  }
+
+  compareAndSwap(expected: boolean, replacement: boolean): boolean {
+    const had = this.#cell.compareAndSwap(expected, replacement);
+    return this.#watch.exchanged(had, Boolean(expected), Boolean(replacement));
+  }
+
+  withObserver(observer: LockObserver): AtomicBool {
+    return new ObservedBool(this, observer);
   }
 }
 

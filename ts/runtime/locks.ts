@@ -13,7 +13,8 @@ import { type LockMessage, reviveViolation } from '../locks/messages.ts';
 import { modeNumber } from '../locks/open-lock.ts';
 import { OrderChecker } from '../locks/order-checks.ts';
 import { DeadlockResolver, strategyNumber } from '../locks/resolver.ts';
-import { LockSpace } from '../locks/space.ts';
+import { ownersOf } from '../locks/snapshot.ts';
+import { LockSpace, type PoolWorkers } from '../locks/space.ts';
 import type { LocksOptions } from '../locks/types.ts';
 import { Violations } from '../locks/violations.ts';
 import { array, checkOptions, integer, object, oneOf, string } from '../options.ts';
@@ -51,6 +52,16 @@ export function configureLocks(kernel: Kernel, options: LocksOptions): void {
   kernel.calls.configureLocks(options.maxLocks ?? DEFAULT_MAX_LOCKS, modes, strategy);
 }
 
+/** What the locks of a runtime ask of it. */
+interface RuntimeLocksHost {
+  /** Name of task `id` of the pool at that address. */
+  taskName(pool: number, id: number): { readonly task: string; readonly pool: string } | undefined;
+  /** Recovers threads that have ended, as far as that can be told before the event loop does. */
+  recoverEnded(): void;
+  /** The workers of the pool at that address, unless there may soon be others. */
+  workersOf(pool: number): PoolWorkers | undefined;
+}
+
 /** The locks of a runtime in the thread that made it, which also hears what workers tell. */
 export class RuntimeLocks implements AgentLocks {
   readonly space: LockSpace;
@@ -59,11 +70,7 @@ export class RuntimeLocks implements AgentLocks {
   readonly #watch: HoldWatch;
   readonly #order: OrderChecker;
 
-  constructor(
-    agent: Agent,
-    options: LocksOptions,
-    taskName: (pool: number, id: number) => { readonly task: string; readonly pool: string } | undefined,
-  ) {
+  constructor(agent: Agent, options: LocksOptions, host: RuntimeLocksHost) {
     const { kernel, platform, systems } = agent;
     this.#violations = new Violations(
       ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
@@ -82,7 +89,7 @@ export class RuntimeLocks implements AgentLocks {
         mayBlock: platform.mayBlock(),
         maySpin: platform.parallelism() > 1,
         label: 'the main thread',
-        taskName,
+        taskName: (pool, id) => host.taskName(pool, id),
         taskSignal: () => undefined,
         isTaskCancelled: () => false,
         report: (violation) => this.#violations.report(violation),
@@ -91,6 +98,8 @@ export class RuntimeLocks implements AgentLocks {
           this.#watch.require(holdMs);
           return true;
         },
+        recoverEnded: () => host.recoverEnded(),
+        workersOf: (pool) => host.workersOf(pool),
       },
       resolver,
     );
@@ -119,6 +128,11 @@ export class RuntimeLocks implements AgentLocks {
 
   close(): void {
     this.#watch.stop();
+    if (this.space.isClosed) return;
     this.space.close();
+    // Threads that joined go on: what this one holds nobody would give back.
+    const { calls, u32 } = this.space.kernel;
+    for (const owner of ownersOf(this.space))
+      if (this.space.isOwn(owner) && u32[(owner + OWNER_HELD) >>> 2] !== 0) calls.abandonHeld(owner);
   }
 }

@@ -7,7 +7,7 @@ import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
 import { AtomicMonitor, type ConcurrencyMonitor } from '../metrics/atomic-monitor.ts';
 import { checkOptions, describe, integer } from '../options.ts';
-import type { Platform } from '../platform/port.ts';
+import type { Platform, WatchedWorker } from '../platform/port.ts';
 import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
@@ -60,6 +60,8 @@ export class Runtime implements AsyncDisposable {
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
+  /** Threads of the user's that {@link Runtime.watch} was told of. */
+  readonly #watched = new Set<WatchedWorker>();
   readonly #poolListeners = new Set<() => void>();
   #monitor: AtomicMonitor | undefined;
   #instrumenter: ConcurrencyInstrumenter | undefined;
@@ -72,12 +74,19 @@ export class Runtime implements AsyncDisposable {
     this.#epoch = epoch;
     this.#cells = createCells(agent.kernel, agent.address);
     this.#arrays = createSharedArrays(agent.kernel);
-    this.#locks = new RuntimeLocks(agent, locks, (address, id) => {
-      for (const pool of this.#pools) {
-        const task = pool.address === address ? pool.tasks[id] : undefined;
-        if (task !== undefined) return { task, pool: pool.name };
-      }
-      return undefined;
+    this.#locks = new RuntimeLocks(agent, locks, {
+      taskName: (address, id) => {
+        for (const pool of this.#pools) {
+          const task = pool.address === address ? pool.tasks[id] : undefined;
+          if (task !== undefined) return { task, pool: pool.name };
+        }
+        return undefined;
+      },
+      recoverEnded: () => this.#recoverEnded(),
+      workersOf: (address) => {
+        for (const pool of this.#pools) if (pool.address === address) return pool.allWorkers;
+        return undefined;
+      },
     });
     this.#leaveSystems = agent.systems.attach({
       locks: this.#locks.manager,
@@ -279,9 +288,22 @@ export class Runtime implements AsyncDisposable {
    */
   watch(worker: unknown): void {
     const { kernel, platform } = this.#agent;
-    platform.watchWorker(worker, (threadId) =>
-      recoverAttached(kernel, threadId, (agentId) => this.#locks.receive({ kind: 'gone', agentId })),
-    );
+    const watched = platform.watchWorker(worker, (threadId) => {
+      this.#watched.delete(watched);
+      recoverAttached(kernel, threadId, (agentId) => this.#locks.receive({ kind: 'gone', agentId }));
+    });
+    this.#watched.add(watched);
+  }
+
+  /** This thread blocks, and hears of no end: looks for itself. */
+  #recoverEnded(): void {
+    for (const pool of this.#pools) pool.recoverEnded();
+    for (const { threadId, hasEnded } of this.#watched) {
+      if (hasEnded())
+        recoverAttached(this.#agent.kernel, threadId, (agentId) =>
+          this.#locks.receive({ kind: 'gone', agentId }),
+        );
+    }
   }
 
   /** Bytes of shared memory in use, in units of 64 KiB. */
