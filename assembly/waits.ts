@@ -236,14 +236,26 @@ function isAwaited(owner: usize, node: usize): bool {
 const EDGE_NONE: u32 = 0;
 const EDGE_WAITING: u32 = 1;
 
-/** Moves a step on to its next edge. Returns the owner at its end, or 0 when there is no further edge. */
-function nextEdge(step: usize, owner: usize): usize {
+/**
+ * Was the wait of this step's owner for a lock aborted? Then that edge is as good as gone. The others are not: if the owner waits in an event loop whose
+ * thread is blocked, it does not hear of it before the thread goes on.
+ */
+function isGivenUp(step: usize, owner: usize, target: u32): bool {
+  return (target & WAIT_SLOT_BIT) == 0 && load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH);
+}
+
+/**
+ * Moves a step on to its next edge. Returns the owner at its end, or 0 when there is no further edge. `victim`: the caller's own, whose wait was aborted;
+ * to it the wait stands.
+ */
+function nextEdge(step: usize, owner: usize, victim: usize): usize {
   let edge = load<u32>(step + STEP_EDGE);
   if (edge == EDGE_NONE) {
     edge = EDGE_WAITING;
     const target = load32(owner + OWNER_WAITING);
     const next = waitedFor(target);
-    if (next != 0) return setEdge(step, (target & WAIT_SLOT_BIT) == 0 ? EDGE_LOCK : EDGE_TASK, target, next);
+    if (next != 0 && (owner == victim || !isGivenUp(step, owner, target)))
+      return setEdge(step, (target & WAIT_SLOT_BIT) == 0 ? EDGE_LOCK : EDGE_TASK, target, next);
   }
   if (edge == EDGE_WAITING || edge == EDGE_LOCK || edge == EDGE_TASK) {
     edge = EDGE_THREAD;
@@ -271,10 +283,10 @@ function setEdge(step: usize, edge: u32, target: u32, next: usize): usize {
 function holds(step: usize, next: usize, isVictim: bool): bool {
   const owner = ownerAt(load<u32>(step + STEP_OWNER));
   if (load32(owner + OWNER_EPOCH) != load<u32>(step + STEP_EPOCH)) return false;
-  // Somebody breaks the cycle here already.
-  if (!isVictim && load32(owner + OWNER_CANCEL) == load<u32>(step + STEP_EPOCH)) return false;
   const edge = load<u32>(step + STEP_EDGE);
   const target = load<u32>(step + STEP_TARGET);
+  // Somebody breaks the cycle here already.
+  if (edge == EDGE_LOCK && !isVictim && isGivenUp(step, owner, target)) return false;
   if (edge == EDGE_THREAD) return blockerOf(owner) == next;
   if (edge == EDGE_LOCK || edge == EDGE_TASK)
     return load32(owner + OWNER_WAITING) == target && waitedFor(target) == next;
@@ -334,7 +346,7 @@ function claimCycle(scratch: usize, steps: i32): bool {
  * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
  */
 export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32): i32 {
-  const found = search(start, scratch, bytes);
+  const found = search(start, scratch, bytes, claims == 0 ? start : 0);
   if (found <= 0) return found;
   // mutant ONE_LOOK: return found;
   // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
@@ -351,7 +363,7 @@ export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32)
 }
 
 /** The first look. All plain: scratch memory is the caller's alone. */
-function search(start: usize, scratch: usize, bytes: u32): i32 {
+function search(start: usize, scratch: usize, bytes: u32, victim: usize): i32 {
   const half = bytes >> 1;
   const seen = scratch + half;
   const steps = half / STEP_SIZE;
@@ -361,7 +373,7 @@ function search(start: usize, scratch: usize, bytes: u32): i32 {
   pushStep(scratch, start);
   while (depth != 0) {
     const step = scratch + (depth - 1) * STEP_SIZE;
-    const next = nextEdge(step, ownerAt(load<u32>(step + STEP_OWNER)));
+    const next = nextEdge(step, ownerAt(load<u32>(step + STEP_OWNER)), victim);
     if (next == start) return depth as i32;
     if (next == 0) {
       depth--;

@@ -174,34 +174,45 @@ export class Detector {
 
   /** Lets the strategy decide, and does what it says to owners of other waits. Returns the error when it is the requester's wait. */
   decide(deadlock: FoundDeadlock): DeadlockError | undefined {
-    const { host } = this.#space;
-    if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return undefined;
-    const victim = this.#victimOf(deadlock);
-    if (victim === 0) return this.#errorOf(deadlock);
-    if (victim !== undefined) this.abort(deadlock, victim);
-    return undefined;
-  }
-
-  /** Whose wait it costs; undefined, and a report: nobody's. */
-  #victimOf(deadlock: FoundDeadlock): number | undefined {
-    const victim = deadlock.isDoubtful ? undefined : this.#resolver.victimOf(deadlock);
-    if (victim === undefined) this.#report(deadlock);
-    return victim;
-  }
-
-  /** As {@link Detector.decide}, where the requester's own wait is none for a lock. Is a wait given up? */
-  #giveUpOne(deadlock: FoundDeadlock): boolean {
-    const { host } = this.#space;
-    if (!deadlock.isDoubtful && this.#resolver.asksRuntime && host.ask(deadlock)) return true;
-    const victim = this.#victimOf(deadlock);
-    if (victim !== undefined) this.abort(deadlock, victim);
-    return victim !== undefined;
+    const outcome = this.#giveUp(deadlock, this.#resolver.asksRuntime);
+    return typeof outcome === 'object' ? this.#errorOf(outcome) : undefined;
   }
 
   /** A worker found a deadlock and asks whose wait it costs; the worker waits meanwhile, like all others in it. */
   decideForWorker(deadlock: FoundDeadlock): void {
-    const victim = this.#victimOf(deadlock);
-    if (victim !== undefined) this.abort(deadlock, victim);
+    const outcome = this.#giveUp(deadlock, false);
+    if (typeof outcome === 'object') this.abort(outcome, 0);
+  }
+
+  /** As {@link Detector.decide}, where the requester's own wait is none for a lock. Is a wait given up? */
+  #giveUpOne(deadlock: FoundDeadlock): boolean {
+    const outcome = this.#giveUp(deadlock, this.#resolver.asksRuntime);
+    if (typeof outcome === 'object') this.abort(outcome, 0);
+    return outcome !== false;
+  }
+
+  /**
+   * Aborts waits of others until that of the requester closes no cycle any more. One may not be enough: what waits in the event loop of a blocked thread
+   * does not hear of it, and the thread may wait for the requester.
+   *
+   * @returns the deadlock that costs the requester its own wait; or whether somebody else gives up
+   */
+  #giveUp(first: FoundDeadlock, asks: boolean): FoundDeadlock | boolean {
+    const { host, kernel } = this.#space;
+    let gaveUp = false;
+    for (let found: FoundDeadlock | undefined = first; found !== undefined; ) {
+      if (asks && !found.isDoubtful && host.ask(found)) return true;
+      const victim = found.isDoubtful ? undefined : this.#resolver.victimOf(found);
+      if (victim === undefined) {
+        this.#report(found);
+        return gaveUp;
+      }
+      if (victim === 0) return found;
+      this.abort(found, victim);
+      gaveUp = true;
+      found = this.find(kernel.calls.ownerAt(found.requester) >>> 0);
+    }
+    return gaveUp;
   }
 
   /** Aborts the wait of party `index` of a cycle. */
