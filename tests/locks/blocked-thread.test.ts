@@ -12,15 +12,23 @@ const waiting = (rt: Runtime, count: number): Promise<void> =>
 async function reserve(rt: Runtime, pool: TaskPool, m: ContextMutex): Promise<{ run: Promise<unknown> }> {
   const words = new Int32Array(rt.handle.memory.buffer);
   const isKept = (): boolean => (Atomics.load(words, m.id >>> 2) & WORD_HANDOFF) !== 0;
-  for (let run = pool.run('countAsync', [m.name, 1]); ; await turn()) {
-    if (isKept()) return { run };
-    await waiting(rt, 1);
-    // It wakes, finds the lock taken again, and asks for it once it has waited for long enough.
-    m.unlock();
-    if (m.tryLockNow()) continue;
-    await run;
-    await m.lock();
-    run = pool.run('countAsync', [m.name, 1]);
+  while (true) {
+    let isOver = false;
+    const run = pool.run('countAsync', [m.name, 1]).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      if (isKept()) return { run };
+      // It wakes, finds the lock taken again, and asks for it once it has waited for long enough. Or it was quick, and has been at it.
+      if (rt.locks.snapshot().pending.length > 0) {
+        m.unlock();
+        if (!m.tryLockNow()) {
+          await run;
+          await m.lock();
+        }
+      }
+      await turn();
+    }
   }
 }
 
