@@ -105,7 +105,13 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
-    for (const listener of this.#poolListeners) listener();
+    try {
+      for (const listener of this.#poolListeners) listener();
+    } catch (error) {
+      // A policy in force that cannot hold for this pool.
+      await pool.destroy();
+      throw error;
+    }
     const measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
     return this.#instrumenter === undefined ? measured : measured.instrument(this.#instrumenter);
   }
