@@ -12,6 +12,7 @@ import { broken, DOCUMENTS, policies, TEXTS } from './corpus.ts';
 const tool = apiServerTool();
 const KINDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const POLICIES = '/apis/heddle.dev/v1alpha1/namespaces/default/lockpolicies';
+const DOCUMENT = '{"apiVersion":"heddle.dev/v1alpha1","kind":"LockPolicy","metadata":{"name":"bank"}';
 const validator = new LockPolicyValidator();
 
 /** Why the validator may refuse what a server takes. */
@@ -37,7 +38,9 @@ describe.skipIf(tool === undefined)('an API server (needs HEDDLE_KUBE_APISERVER)
     const { status, body } = await judge(text, type);
     const faults = validator.validate(value).faults;
     const taken = status === 201;
-    if (!taken && status !== 400 && status !== 422)
+    // So it says that it was sent no version.
+    const isUntyped = status === 500 && /'apiVersion' is missing/.test(body.message ?? '');
+    if (!taken && !isUntyped && status !== 400 && status !== 422)
       return `${text}\n  the server answered ${status}: ${body.message}`;
     const ours = faults.filter((fault) => !isAdded(fault));
     if (taken === (ours.length === 0)) return undefined;
@@ -50,6 +53,7 @@ describe.skipIf(tool === undefined)('an API server (needs HEDDLE_KUBE_APISERVER)
     const made = await server.send('POST', KINDS, JSON.stringify(lockPolicyCRDManifest()));
     expect(made.body.message).toBeUndefined();
     for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
       const { body } = await server.send('GET', `${KINDS}/lockpolicies.heddle.dev`);
       const { status } = await server.send('GET', POLICIES);
       const home = await server.send('GET', '/api/v1/namespaces/default');
@@ -62,9 +66,9 @@ describe.skipIf(tool === undefined)('an API server (needs HEDDLE_KUBE_APISERVER)
       )
         break;
     }
-  }, 60_000);
+  }, 180_000);
 
-  afterAll(() => server?.stop());
+  afterAll(() => server?.stop(), 60_000);
 
   it('keeps all of the schema', async () => {
     const { body } = await server.send('GET', `${KINDS}/lockpolicies.heddle.dev`);
@@ -139,5 +143,11 @@ describe.skipIf(tool === undefined)('an API server (needs HEDDLE_KUBE_APISERVER)
     expect(validator.validate(document).faults.map((fault) => fault.reason)).toEqual([
       expect.stringMatching(reason),
     ]);
+  });
+
+  it('takes 1 and 1.0 for two numbers, and the validator for one', async () => {
+    const text = `${DOCUMENT},"spec":{"numaAffinity":{"preferredNodes":[1,1.0]}}}`;
+    expect((await judge(text)).status).toBe(201);
+    expect(validator.validate(JSON.parse(text)).faults).toHaveLength(1);
   });
 });

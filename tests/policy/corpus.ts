@@ -270,6 +270,46 @@ export const DOCUMENTS: [string, object][] = [
       metadata({ name: 'bank', [field]: value }),
     ]),
   ),
+  ...[[''], ['a b'], ['a/b/c'], [null], ['Heddle.dev/x']].map((value): [string, object] => [
+    `finalizers ${JSON.stringify(value)}`,
+    metadata({ name: 'bank', finalizers: value }),
+  ]),
+  ...['generation', 'deletionGracePeriodSeconds'].flatMap((field) =>
+    [-1, 0, 1.5, 2 ** 53, true].map((value): [string, object] => [
+      `metadata.${field} ${value}`,
+      metadata({ name: 'bank', [field]: value }),
+    ]),
+  ),
+  ...[
+    '',
+    '2026-01-31',
+    '2026-01-31T12:00:00Z',
+    '2026-01-31T12:00:00.5+01:00',
+    '2026-13-31T12:00:00Z',
+    '2026-01-31t12:00:00z',
+    '2026-01-31T12:00:00',
+    '2026-02-30T12:00:00Z',
+    '2026-01-31T24:00:00Z',
+  ].map((time): [string, object] => [
+    `creationTimestamp ${time}`,
+    metadata({ name: 'bank', creationTimestamp: time }),
+  ]),
+  ...[
+    [{}],
+    [null],
+    [{ apiVersion: 'v1', kind: 'Pod', name: 'a', uid: 'b' }],
+    [{ apiVersion: 'v1', kind: 'Pod', name: 'a' }],
+    [{ apiVersion: '', kind: 'Pod', name: 'a', uid: 'b' }],
+    [{ apiVersion: 'v1', kind: 'Pod', name: 1, uid: 'b' }],
+  ].map((owners): [string, object] => [
+    `ownerReferences ${JSON.stringify(owners)}`,
+    metadata({ name: 'bank', ownerReferences: owners }),
+  ]),
+  ...['bank.', 'b', 'bank--', '-bank', long(253), long(254)].map((generateName): [string, object] => [
+    `a name to be made of ${generateName.slice(0, 20)}, ${generateName.length}`,
+    metadata({ generateName }),
+  ]),
+  ['a name, and one to be made of what is none', metadata({ name: 'bank', generateName: 'Bank_' })],
 ];
 
 /** Texts that say what no value of JavaScript can. */
@@ -283,7 +323,6 @@ export const TEXTS: string[] = [
   '{"retryPolicy":{"attempts":9007199254740993}}',
   '{"retryPolicy":{"attempts":99999999999999999999}}',
   '{"retryPolicy":{"attempts":1e300}}',
-  '{"numaAffinity":{"preferredNodes":[1,1.0]}}',
   '{"numaAffinity":{"preferredNodes":[1e1]}}',
   '{"numaAffinity":{"allowedDistance":1.0e1}}',
   '{"qosClass":"Burst\\u0061ble"}',
