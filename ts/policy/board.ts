@@ -66,8 +66,8 @@ export class PolicyBoard {
       }),
       pools: new Map(),
     };
-    this.#hosts.add(governed);
     this.#govern(governed, true);
+    this.#hosts.add(governed);
     const stop = host.onPoolOpened(() => this.#governPools(governed, false));
     return () => {
       stop();

@@ -437,9 +437,10 @@ export class Crew {
 
   #pinRequest({ stand }: Member): PinRequest | undefined {
     const numa = this.#host.agent.systems.getNUMACoordinator();
-    return stand?.placement.isBinding === true && isThreadPlacer(numa)
-      ? numa.request(stand.placement.nodeOf(stand.place))
-      : undefined;
+    if (stand?.placement.isBinding !== true || !isThreadPlacer(numa)) return undefined;
+    const node = stand.placement.nodeOf(stand.place);
+    // The cpuset may have shrunk since: then the thread says why it is not pinned.
+    return numa.nodes().includes(node) ? numa.request(node) : { node, cpus: [] };
   }
 
   /** The coordinator may pin it from now on. */
