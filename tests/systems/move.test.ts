@@ -204,6 +204,18 @@ describe('setConfig({ numa })', () => {
     },
   );
 
+  it('knows the node of a machine that has one', async () => {
+    const rt = await openRuntime({ systems: new StaticSystems({ cpus: 2 }) });
+    const numa = { preferredNodes: [7] };
+    const refusal = {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(/no NUMA node 7; this machine has 0/),
+    };
+    expect(await rejectionOf(openPoolOn(rt, { tasks: fixture('placed.mjs'), numa }))).toMatchObject(refusal);
+    const pool = await openPoolOn(rt, { tasks: fixture('placed.mjs') });
+    expect(thrownBy(() => pool.setConfig({ numa }))).toMatchObject(refusal);
+  });
+
   it('does nothing on a machine of one node', async () => {
     const rt = await openRuntime({ systems: new StaticSystems({ cpus: 2 }) });
     const pool = await openPoolOn(rt, { tasks: fixture('placed.mjs') });

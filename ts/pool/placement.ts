@@ -26,6 +26,17 @@ export function numaCheck(value: unknown, what: string): void {
     integer(0, 2 ** 31 - 1)(node, `${what}: preferredNodes`);
 }
 
+/**
+ * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT when `node` is none of `ids`.
+ */
+export function assertNode(ids: readonly number[], node: number, what: string): void {
+  if (!ids.includes(node))
+    throw new InvalidRangeError(
+      `${what}: there is no NUMA node ${describe(node)}; this machine has ${ids.join(', ')}`,
+      { resource: what },
+    );
+}
+
 /** A spec with its defaults. */
 export function policyOf(spec: NUMAAffinitySpec): NUMAPolicy {
   const required = spec.required ?? false;
@@ -195,13 +206,8 @@ export class Placement {
   }
 
   #queueOf(node: number, what: string): number {
-    const index = this.nodeIds.indexOf(node);
-    if (index < 0)
-      throw new InvalidRangeError(
-        `${what}: there is no NUMA node ${describe(node)}; this machine has ${this.nodeIds.join(', ')}`,
-        { resource: what },
-      );
-    return index + 1;
+    assertNode(this.nodeIds, node, what);
+    return this.nodeIds.indexOf(node) + 1;
   }
 
   /** May the worker of a place take from `queue`? */

@@ -37,7 +37,7 @@ import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
-import { numaCheck, Placement, policyOf } from './placement.ts';
+import { assertNode, numaCheck, Placement, policyOf } from './placement.ts';
 import { PoolChannels } from './pool-channels.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
@@ -813,8 +813,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    */
   #wanted(numa: PoolOptions['numa'], asked: NUMAPolicy | undefined): Placement | undefined {
     const topology = this.#topology;
-    if (topology === undefined) return undefined;
     const placement = placementOf(this.#agent, topology, numa, asked);
+    if (topology === undefined) return undefined;
     placement?.assertMovable();
     // Not to be placed any more means to run where the system likes, in a pool that has queues for nodes now.
     const loose = this.#crew.target === undefined ? undefined : new Placement(topology, policyOf({}), false);
@@ -988,7 +988,13 @@ function placementOf(
   numa: PoolOptions['numa'],
   asked: NUMAPolicy | undefined,
 ): Placement | undefined {
-  if (topology === undefined) return undefined;
+  if (topology === undefined) {
+    // What the program says of one node may be wrong too. A policy may have been written for others.
+    const { preferredNodes = [] } = typeof numa === 'object' ? numa : {};
+    for (const node of preferredNodes)
+      assertNode(systems.getNUMACoordinator().nodes(), node, 'preferredNodes');
+    return undefined;
+  }
   if (asked !== undefined) return new Placement(topology, policyOf(asked));
   if (numa === false) return undefined;
   if (typeof numa === 'object') return new Placement(topology, policyOf(numa));
