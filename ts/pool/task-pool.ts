@@ -771,6 +771,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT; nothing is changed then.
    * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime; nothing is changed then.
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when `numa` lets workers stand nowhere; nothing is changed then.
    */
   setConfig(config: Partial<PoolConfig>): void {
     checkOptions(config, CONFIG_CHECKS, 'setConfig()');
