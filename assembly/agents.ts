@@ -50,13 +50,14 @@ import {
   POOL_WORKER_QUEUES,
   POOL_WORKERS,
   POOLS,
+  ROW_COUNT,
   ROW_LOCAL,
   ROW_MAY,
   SPAN_SHIFT,
   SPAN_SIZE,
   SPAN_TABLE,
 } from './layout';
-import { rowOf } from './placement';
+import { reachOf, rowOf } from './placement';
 import { claimSpans, releaseAllOf } from './spans';
 import { AGENT_FREE, AGENT_LIVE, KIND_SUBMITTER, KIND_WORKER, POOL_FREE, POOL_OPEN } from './status';
 
@@ -110,6 +111,8 @@ export function openPool(queues: u32): usize {
       store<u32>(pool + POOL_QUEUES, queues);
       store<u64>(rowOf(pool, 0) + ROW_MAY, ~(0 as u64));
       store<u64>(rowOf(pool, 0) + ROW_LOCAL, ~(0 as u64));
+      // What workers look into that are not placed, in a pool that is bounded: queue 0.
+      store<u32>(rowOf(pool, 0) + ROW_COUNT, 1);
       return pool;
     }
   }
@@ -146,7 +149,7 @@ export function joinAsWorker(agent: usize, pool: usize, index: u32): usize {
   }
   const queue: u32 = load<u8>(pool + POOL_WORKER_QUEUES + index);
   describeLane(lane, KIND_WORKER, agent, pool, queue, 2);
-  store<u32>(agent + AGENT_REACH, queue == 0 ? 0 : (rowOf(pool, queue) as u32));
+  store<u32>(agent + AGENT_REACH, reachOf(pool, index) as u32);
   store<u32>(agent + AGENT_POOL, pool as u32);
   store<u32>(agent + AGENT_LANE, lane as u32);
   store<u32>(agent + AGENT_BIT, index);

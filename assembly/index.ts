@@ -49,7 +49,7 @@ export { closeContext as closeOrder, contextOf as orderOf, openContext as openOr
 export { checkOwner, heldCount, listHeld, tryLockSeen, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
-export { addReach, placeWorker, sealPlacement } from './placement';
+export { addReach, clearBank, placeWorker } from './placement';
 export { anyQueued, anyQueuedFor, queueDepth, queueDepthOf } from './queued';
 export { isReferenced, reap, recover } from './recovery';
 export {

@@ -174,7 +174,7 @@ export const MAX_SUBMITTERS: u32 = 64;
 export const CLASSES: u32 = 3; // model: 1
 
 /*
- *   line 0    state id queues worker-high submitter-high class-mask bounded
+ *   line 0    state id queues worker-high submitter-high class-mask bounded -, second bank  i64, bit = worker
  *   line 1    idle, joining, looping set   i64 each, bit = worker
  *   line 2    searching set  i64, bit = worker
  *   192       agent of each worker       64 x u32
@@ -192,8 +192,10 @@ export const POOL_WORKER_HIGH: u32 = 12;
 export const POOL_SUBMITTER_HIGH: u32 = 16;
 /** Bit c set: a task of QoS class c was submitted at least once, so class c is worth a look. */
 export const POOL_CLASS_MASK: u32 = 20;
-/** 1: some worker may not take everything, so who wakes or sleeps must ask who may take what (placement.ts). */
+/** 1: some worker may not take everything, so who wakes or sleeps must ask who may take what (placement.ts). Once 1 it stays so. */
 export const POOL_BOUNDED: u32 = 24;
+/** Workers whose reach stands in the second bank of rows. */
+export const POOL_SECOND: u32 = 32;
 export const POOL_IDLE: u32 = 64;
 /** Workers that sleep in a join: forks may wake them, submitted tasks may not (they would start foreign work under a join). */
 export const POOL_JOINING: u32 = 72;
@@ -209,8 +211,8 @@ export const POOL_ROWS: u32 = 1024;
 /** NUMA nodes that one pool tells apart. */
 export const MAX_NODES: u32 = 31; // model: 3
 /*
- * A row, of queue q: who may take what belongs to it; and, for a node's queue, which queues the workers of that node look into. Written while no
- * worker runs (placement.ts).
+ * A row, of queue q: who may take what belongs to it; and, for a node's queue, which queues the workers of that node look into. The second bank has reaches
+ * only, ROW_BANK rows further on: those of workers that are placed while others run by the first (placement.ts).
  *
  *        0             8             16      20                     52
  *        +-------------+-------------+-------+----------------------+
@@ -219,6 +221,8 @@ export const MAX_NODES: u32 = 31; // model: 3
  */
 export const ROW_SIZE: u32 = 64;
 export const ROW_SHIFT: u32 = 6;
+/** Nodes of a pool whose workers can be placed anew while it runs; the rows of the second bank begin behind theirs. */
+export const ROW_BANK: u32 = 23; // model: 4
 /** Workers (a bit each, i64) that may take what is queued for the node or stands in the deques of its workers. */
 export const ROW_MAY: u32 = 0;
 /** Workers on the node, a bit each; of queue 0 all. */

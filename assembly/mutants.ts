@@ -116,6 +116,10 @@ export const MUTANT_TAKES_ANY: u32 = 326;
 export const MUTANT_STEALS_BEYOND: u32 = 327;
 /** Recovery queues a task where everybody takes it. */
 export const MUTANT_RESCUED_ANYWHERE: u32 = 328;
+/** A worker that is not placed steals from those who are. */
+export const MUTANT_STEALS_FROM_PLACED: u32 = 329;
+/** A pool that is placed anew is bounded only when some worker reaches less than all. */
+export const MUTANT_BOUNDED_LATE: u32 = 330;
 
 // ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ export function wakeOne(pool: usize, queue: u32): void {
 
 function wakeSlow(pool: usize, row: usize): void {
   // mutant WAKE_ANY_NODE: row = rowOf(pool, 0);
-  const may = load<u64>(row + ROW_MAY); // plain: does not change while workers run
+  const may = load<u64>(row + ROW_MAY); // plain: placeWorker()
   while (true) {
     const idle = load64(pool + POOL_IDLE) & may;
     // mutant WAKE_UNTHROTTLED: if (idle != 0) { wake(pool, ctz(idle), 0); return; }

@@ -245,6 +245,9 @@ function takeStolen(agent: usize, pool: usize, qosClass: u32, forksOnly: bool): 
   if (high < 2) return 0;
   const row: usize = load<u32>(agent + AGENT_REACH); // plain: as in takeSubmitted()
   if (row != 0) return takeStolenPlaced(agent, pool, row, qosClass, forksOnly);
+  // Others are placed meanwhile (placement.ts).
+  // mutant STEALS_FROM_PLACED: return stealFrom(agent, pool, 1, qosClass, forksOnly);
+  if (load32(pool + POOL_BOUNDED) != 0) return 0;
   const self = load<u32>(agent + AGENT_BIT);
   const last = load<u32>(agent + AGENT_VICTIM);
   if (last != self && last < high) {
@@ -332,16 +335,22 @@ function foundWork(agent: usize): void {
   const wasLast = endSearch(pool, bit(load<u32>(agent + AGENT_BIT)));
   if (load64(pool + POOL_IDLE) == 0) return;
   // mutant HANDOFF_BY_THE_LAST: { if (wasLast) handOn(agent, pool); return; }
-  if (wasLast || load<u32>(pool + POOL_BOUNDED) != 0) handOn(agent, pool);
+  if (wasLast || load32(pool + POOL_BOUNDED) != 0) handOn(agent, pool);
+}
+
+/** What this worker looks into, in a bounded pool. One that is not placed was there before the pool was. */
+function boundedReach(agent: usize, pool: usize): usize {
+  const row: usize = load<u32>(agent + AGENT_REACH); // plain: as in takeSubmitted()
+  return row != 0 ? row : rowOf(pool, 0);
 }
 
 /** Who leaves the searching set wakes another for what is still queued: one in all, or in a bounded pool one for each queue. */
 function handOn(agent: usize, pool: usize): void {
-  if (load<u32>(pool + POOL_BOUNDED) == 0) {
+  if (load32(pool + POOL_BOUNDED) == 0) {
     if (anyQueued(pool)) wakeOne(pool, 0);
     return;
   }
-  const row: usize = load<u32>(agent + AGENT_REACH);
+  const row = boundedReach(agent, pool);
   const ranks = load<u32>(row + ROW_COUNT);
   for (let rank: u32 = 0; rank < ranks; rank++) {
     const queue: u32 = load<u8>(row + ROW_QUEUES + rank);
@@ -392,10 +401,10 @@ export function enterIdle(agent: usize, looping: u32): u32 {
   // mutant NO_SECOND_LOOK: { announceIdle(pool, mask); return 0; }
   // mutant LOOK_BEFORE_ANNOUNCING: if (!anyQueued(pool)) { announceIdle(pool, mask); return 0; }
   const isLast = announceIdle(pool, mask);
-  // mutant LOOKS_IF_THE_LAST: { if (!isLast || !anyWithin(pool, load<u32>(agent + AGENT_REACH))) return 0; leaveIdle(pool, mask); store<u32>(agent + AGENT_SEARCHING, 1); return ENTER_RETRY; }
+  // mutant LOOKS_IF_THE_LAST: { if (!isLast || !anyWithin(pool, boundedReach(agent, pool))) return 0; leaveIdle(pool, mask); store<u32>(agent + AGENT_SEARCHING, 1); return ENTER_RETRY; }
   if (
-    load<u32>(pool + POOL_BOUNDED) != 0
-      ? !anyWithin(pool, load<u32>(agent + AGENT_REACH))
+    load32(pool + POOL_BOUNDED) != 0
+      ? !anyWithin(pool, boundedReach(agent, pool))
       : !isLast || !anyQueued(pool)
   )
     return 0;
@@ -472,11 +481,7 @@ export function enterJoin(agent: usize): u32 {
   // mutant JOIN_LOOKS_FIRST: if (!anyForks(pool)) { or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT))); return 0; }
   // Pairs with wakeForFork(): the forker sees the bit, or we see its fork.
   or64(pool + POOL_JOINING, bit(load<u32>(agent + AGENT_BIT)));
-  if (
-    load<u32>(pool + POOL_BOUNDED) != 0
-      ? !anyForksWithin(pool, load<u32>(agent + AGENT_REACH))
-      : !anyForks(pool)
-  )
+  if (load32(pool + POOL_BOUNDED) != 0 ? !anyForksWithin(pool, boundedReach(agent, pool)) : !anyForks(pool))
     return 0;
   exitJoin(agent);
   return 1;
@@ -495,11 +500,11 @@ export function leaveJoin(agent: usize): void {
   store<u32>(agent + AGENT_CHOSEN, 0); // plain: owner only
   const pool: usize = load<u32>(agent + AGENT_POOL);
   // mutant CHOSEN_AND_GONE: return;
-  if (load<u32>(pool + POOL_BOUNDED) == 0) {
+  if (load32(pool + POOL_BOUNDED) == 0) {
     if (anyForks(pool)) wakeForForkSlow(pool, 0);
     return;
   }
-  const row: usize = load<u32>(agent + AGENT_REACH);
+  const row = boundedReach(agent, pool);
   const ranks = load<u32>(row + ROW_COUNT);
   for (let rank: u32 = 0; rank < ranks; rank++) {
     const queue: u32 = load<u8>(row + ROW_QUEUES + rank);
@@ -514,7 +519,7 @@ export function stopSearch(agent: usize): void {
   store<u32>(agent + AGENT_SEARCHING, 0); // plain: owner only
   // mutant STOP_SEARCH_SILENT: { endSearch(pool, bit(load<u32>(agent + AGENT_BIT))); return; }
   const wasLast = endSearch(pool, bit(load<u32>(agent + AGENT_BIT)));
-  if (wasLast || load<u32>(pool + POOL_BOUNDED) != 0) handOn(agent, pool);
+  if (wasLast || load32(pool + POOL_BOUNDED) != 0) handOn(agent, pool);
 }
 
 /** Are workers looking for work while this worker's deque is empty? Then it is worth splitting what it has. */

@@ -70,6 +70,7 @@ const platform: WorkerPlatform = {
       reason: 'a page cannot pin threads',
     }),
   setNiceness: () => undefined,
+  kernelThreadId: () => 0,
   placeMemory: () => undefined,
   exit: () => close(),
 };

@@ -3,7 +3,7 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { InvalidTypeError } from './errors.ts';
 import { clockOffset, newAsyncStore, openPort, useNativeCodecs } from './platform/node.ts';
 import type { WorkerPlatform } from './platform/port.ts';
-import { pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
+import { kernelThreadId, pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
 import { startWorker } from './worker/start.ts';
 
 if (isMainThread || parentPort === null) {
@@ -35,6 +35,7 @@ const platform: WorkerPlatform = {
   },
   pin: pinThread,
   setNiceness,
+  kernelThreadId,
   placeMemory,
   exit: () => process.exit(0),
 };

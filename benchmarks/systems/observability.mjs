@@ -107,7 +107,7 @@ export const observability = {
     Object.entries(watchers).map(([key, { label }]) => ({
       key,
       label,
-      params: { watcher: key, pairs: mode === 'quick' ? 6 : 30, ms: mode === 'quick' ? 300 : 1000 },
+      params: { watcher: key, pairs: mode === 'quick' ? 6 : 26, ms: mode === 'quick' ? 300 : 1000 },
     })),
   includes: ({ id }) => id === 'heddle',
   async turn(pool, { watcher, pairs, ms }) {

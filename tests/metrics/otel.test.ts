@@ -67,6 +67,23 @@ const valueIn = (
     )?.value;
 
 describe('otelInstrumenter', () => {
+  it('forgets what was instrumented when it is disposed, and takes it again', async () => {
+    const rt = await openRuntime();
+    const pool = await openPoolOn(rt);
+    const { instrumenter } = openSdk();
+    const series = async () => {
+      const { resourceMetrics } = await instrumenter.producer.collect();
+      return resourceMetrics.scopeMetrics.flatMap(({ metrics: each }) => each).length;
+    };
+    pool.instrument(instrumenter);
+    const all = await series();
+    expect(all).toBeGreaterThan(0);
+    instrumenter.dispose();
+    expect(await series()).toBe(0);
+    pool.instrument(instrumenter);
+    expect(await series()).toBe(all);
+  });
+
   it('exports the names, units and kinds of the metrics', async () => {
     const { instrumenter, collect } = openSdk();
     const rt = await openRuntime();

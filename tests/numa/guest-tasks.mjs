@@ -8,6 +8,11 @@ export function allowedCpus() {
   return { worker: context().worker, cpus };
 }
 
+/** Priority of the thread, as the kernel counts it. */
+export function niceness() {
+  return Number(readFileSync('/proc/thread-self/stat', 'utf8').split(') ').at(-1).split(' ')[16]);
+}
+
 const kept = [];
 
 /** Touches new memory, and tells how many of its pages numa_maps shows on which node. */

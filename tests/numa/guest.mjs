@@ -145,6 +145,46 @@ const parts = {
     await rt.dispose();
   },
 
+  async policy() {
+    const rt = await createRuntime({ memoryBytes: 64 * 2 ** 20 });
+    const topology = await rt.systems.getTopologyHints();
+    const pool = await rt.createPool({
+      tasks,
+      minThreads: 2,
+      maxThreads: 2,
+      threadPriority: true,
+      qos: 'Guaranteed',
+    });
+    const standOn = async (...nodes) => {
+      const stand = () =>
+        pool.metrics().workers.map(({ numaNode, state }) => (state === 'booting' ? -1 : numaNode));
+      while (JSON.stringify(stand()) !== JSON.stringify(nodes))
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    const look = async () => {
+      const { cpus } = await pool.run('allowedCpus');
+      return [list(expand(cpus)), await pool.run('niceness')];
+    };
+    await pool.ready();
+    const before = await look();
+    assert.equal(before[0], '0,1,2,3,4,5,6,7');
+    const applied = rt.applyLockPolicy({
+      qosClass: 'BestEffort',
+      numaAffinity: { preferredNodes: [1], required: true },
+    });
+    await standOn(1, 1);
+    await checkPins(pool, topology, 'syscall');
+    assert.deepEqual(await look(), ['2,3', 15]);
+    const touched = await pool.run('touch', [16]);
+    assert.deepEqual(Object.keys(touched.nodes), ['1']);
+    holds('a policy moves an open pool: its threads, their memory and their priority');
+    applied.undo();
+    await standOn(null, null);
+    assert.deepEqual(await look(), before);
+    holds('and undone they are as they were');
+    await rt.dispose();
+  },
+
   async 'koffi-is-missing'() {
     if (process.env.HEDDLE_GUEST_CHILD === undefined) {
       // This process may have loaded it.

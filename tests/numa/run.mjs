@@ -46,7 +46,7 @@ const contained = [
   'sh',
 ];
 const boots = [
-  { name: 'four nodes', options: [], before: [], parts: ['placement', 'koffi-is-missing'] },
+  { name: 'four nodes', options: [], before: [], parts: ['placement', 'policy', 'koffi-is-missing'] },
   {
     name: 'a control group of CPUs 2-5 and two and a half CPUs of time',
     options: ['--cgroup', 'cpu.max=250000 100000,cpuset.cpus=2-5,cpuset.mems=1-2'],

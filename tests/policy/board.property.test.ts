@@ -1,7 +1,7 @@
 // Policies are applied and undone in any order, while the program changes the same settings: what is in force is what a plain model says.
 
 import fc from 'fast-check';
-import type { HierarchyRule, LockPolicyCRD, QoSLevel, RetryOptions } from 'heddle';
+import type { HierarchyRule, LockPolicyCRD, NUMAPolicy, QoSLevel, RetryOptions } from 'heddle';
 import { expect, it } from 'vitest';
 import { PolicyBoard } from '../../ts/policy/board.ts';
 import type { AppliedPolicy, SystemsHost } from '../../ts/systems/provider.ts';
@@ -20,6 +20,13 @@ function machine() {
     qos: 'Burstable' as QoSLevel,
     setConfig: ({ qos }: { qos: QoSLevel }) => {
       pool.qos = qos;
+    },
+    moves: [] as (NUMAPolicy | undefined)[],
+    get affinity(): NUMAPolicy | undefined {
+      return pool.moves.at(-1);
+    },
+    set affinity(affinity: NUMAPolicy | undefined) {
+      pool.moves.push(affinity);
     },
   };
   const host = { locks, pools: () => [pool], onPoolOpened: () => () => undefined } as unknown as SystemsHost;
@@ -99,19 +106,17 @@ it('leaves what the program sets meanwhile, until a policy is applied anew', () 
   expect(pool.qos).toBe('BestEffort');
 });
 
-it('tells of affinity and class when they change, and only then', () => {
-  const told: unknown[] = [];
-  const board = new PolicyBoard({
-    onAffinity: (affinity) => told.push(affinity?.preferredNodes),
-    onQoS: (level) => told.push(level),
-  });
+it('moves pools when the affinity changes, and only then', () => {
+  const { pool, host } = machine();
+  const board = new PolicyBoard();
+  board.attach(host);
   const near = board.apply({ numaAffinity: { preferredNodes: [1] } });
   const rules = board.apply({ rules: [{ name: 'r', order: ['a', 'b'] }] });
-  const high = board.apply({ qosClass: 'Guaranteed', numaAffinity: { preferredNodes: [0] } });
+  const high = board.apply({ numaAffinity: { preferredNodes: [0] } });
   rules.undo();
   near.undo();
   high.undo();
-  expect(told).toEqual([[1], [0], 'Guaranteed', undefined, undefined]);
+  expect(pool.moves.map((affinity) => affinity?.preferredNodes)).toEqual([[1], [0], undefined]);
 });
 
 it('puts everything back when there is no room for the rules', () => {

@@ -145,6 +145,32 @@ describe('an object of Kubernetes', () => {
     ['no metadata', { metadata: undefined }, [/^needs the field metadata/]],
     ['no name', { metadata: {} }, [/^metadata needs the field name$/]],
     [
+      'a label that is none',
+      { metadata: { name: 'a', labels: { 'a b': 'c', a: '-b' } } },
+      [/^metadata\.labels\["a b"\] is no key/, /^metadata\.labels\.a must be a word/],
+    ],
+    [
+      'an annotation that is none',
+      { metadata: { name: 'a', annotations: { 'x/y/z': '', n: 1, A_a: 'a b' } } },
+      [/annotations\["x\/y\/z"\] is no key/, /annotations\.n must be a string, not 1$/],
+    ],
+    [
+      'fields of another type',
+      {
+        metadata: {
+          generateName: 'a-',
+          uid: 1,
+          creationTimestamp: '2026-02-30T12:00:00Z',
+          finalizers: ['a b'],
+        },
+      },
+      [
+        /uid must be a string/,
+        /creationTimestamp must be a time/,
+        /finalizers has an entry that must be a word/,
+      ],
+    ],
+    [
       'a name that is none',
       { metadata: { name: 'Bank_1' } },
       [/^metadata\.name must be a name of lower-case letters/],

@@ -91,6 +91,8 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     onSizeChanged: () => undefined,
     onStartFailure: () => undefined,
     onUnmanned: () => undefined,
+    onPlaced: () => undefined,
+    onPriorityRefused: () => undefined,
   });
   await crew.open();
   await until(() => crew.readyCount === 2);

@@ -60,7 +60,7 @@ function nameIn(names: ReadonlyMap<string, unknown>, name: string): string {
 export class Collector {
   readonly boundsNs: readonly number[];
   readonly #groups = new Map<string, PoolGroup>();
-  readonly #known = new WeakSet<TaskPool<never>>();
+  #known = new WeakSet<TaskPool<never>>();
   readonly #meters = new Set<LockMeter>();
   #endedWaits: DurationTotals;
   #endedHolds: DurationTotals;
@@ -95,12 +95,15 @@ export class Collector {
   /** Reads the locks of a runtime from now on, until it is disposed. Again: nothing. */
   addLocks(meter: LockMeter): void {
     if (meter.isClosed) return;
+    // Nobody may ever read, and a meter holds the memory of its runtime.
+    this.#forgetEnded();
     if (this.#meters.size === 0) this.#locksSinceMs = Date.now();
     this.#meters.add(meter);
   }
 
   /** Reads an atomic from now on, until its runtime is disposed. Again: nothing. */
   addAtomic(name: string, cell: TrackedCell): void {
+    this.#forgetEnded();
     const known = nameIn(this.#atomics, name);
     const cells = this.#atomics.get(known) ?? new Set();
     if (![...cells].some((other) => other.isSame(cell))) cells.add(cell);
@@ -109,6 +112,7 @@ export class Collector {
 
   /** Forgets everything. */
   clear(): void {
+    this.#known = new WeakSet();
     this.#groups.clear();
     this.#meters.clear();
     this.#atomics.clear();
@@ -126,6 +130,7 @@ export class Collector {
   }
 
   #readNow(): Reading {
+    this.#forgetEnded();
     const numbers = new Map<MetricKey, NumberPoint[]>();
     const durations = new Map<MetricKey, DurationPoint[]>();
     const add: AddNumber = (key, value, attributes) => {
@@ -158,29 +163,38 @@ export class Collector {
     return { numbers, durations };
   }
 
-  #readLocks(add: AddNumber, addDurations: AddDurations): void {
-    const waits = new DurationTotals(this.boundsNs);
-    const holds = new DurationTotals(this.boundsNs);
-    let deadlocks = 0;
+  /** Lets go of runtimes that are disposed. What their locks counted stays as long as there are others. */
+  #forgetEnded(): void {
     for (const meter of this.#meters) {
+      if (!meter.isClosed) continue;
+      this.#meters.delete(meter);
       const metrics = meter.metrics();
-      if (meter.isClosed) {
-        this.#meters.delete(meter);
-        this.#endedWaits.add(metrics.waitHistogram);
-        this.#endedHolds.add(metrics.holdHistogram);
-        this.#endedDeadlocks += metrics.deadlocks;
-        continue;
-      }
-      waits.add(metrics.waitHistogram);
-      holds.add(metrics.holdHistogram);
-      deadlocks += metrics.deadlocks;
+      this.#endedWaits.add(metrics.waitHistogram);
+      this.#endedHolds.add(metrics.holdHistogram);
+      this.#endedDeadlocks += metrics.deadlocks;
     }
     if (this.#meters.size === 0) {
       // Nobody is left: the next runtime begins anew.
       this.#endedWaits = new DurationTotals(this.boundsNs);
       this.#endedHolds = new DurationTotals(this.boundsNs);
       this.#endedDeadlocks = 0;
-      return;
+    }
+    for (const [name, cells] of this.#atomics) {
+      for (const cell of cells) if (cell.isClosed) cells.delete(cell);
+      if (cells.size === 0) this.#atomics.delete(name);
+    }
+  }
+
+  #readLocks(add: AddNumber, addDurations: AddDurations): void {
+    if (this.#meters.size === 0) return;
+    const waits = new DurationTotals(this.boundsNs);
+    const holds = new DurationTotals(this.boundsNs);
+    let deadlocks = 0;
+    for (const meter of this.#meters) {
+      const metrics = meter.metrics();
+      waits.add(metrics.waitHistogram);
+      holds.add(metrics.holdHistogram);
+      deadlocks += metrics.deadlocks;
     }
     waits.merge(this.#endedWaits);
     holds.merge(this.#endedHolds);
@@ -191,11 +205,6 @@ export class Collector {
 
   #readAtomics(add: AddNumber): void {
     for (const [name, cells] of this.#atomics) {
-      for (const cell of cells) if (cell.isClosed) cells.delete(cell);
-      if (cells.size === 0) {
-        this.#atomics.delete(name);
-        continue;
-      }
       const sum = [...cells].reduce((total, cell) => total + Number(cell.operations), 0);
       add('atomicOperations', sum, { [ATOMIC_NAME]: name });
     }

@@ -125,23 +125,28 @@ export async function serveTop(options: TopServerOptions = {}): Promise<TopServe
     throw new InvalidTypeError(
       `cannot serve heddle top: the path ${describe(path)} is too long for a socket`,
     );
-  openFolder(folder);
+  const cannot = (cause: unknown): HeddleError =>
+    cause instanceof HeddleError
+      ? cause
+      : new HeddleError('ERR_RESOURCE_LIMIT', `cannot serve heddle top on ${path}`, { cause });
   const server = createServer(serve);
   server.maxConnections = CLIENTS_MOST;
   const remove = (): void => {
     if (process.platform !== 'win32') rmSync(path, { force: true });
   };
-  // Of a process that had our id before.
-  remove();
   try {
+    openFolder(folder);
+    // Of a process that had our id before.
+    remove();
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(path, resolve);
     });
+    if (process.platform !== 'win32') chmodSync(path, 0o600);
   } catch (cause) {
-    throw new HeddleError('ERR_RESOURCE_LIMIT', `cannot serve heddle top on ${path}`, { cause });
+    server.close();
+    throw cannot(cause);
   }
-  if (process.platform !== 'win32') chmodSync(path, 0o600);
   server.on('error', () => undefined);
   server.unref();
   const sockets = new Set<Socket>();

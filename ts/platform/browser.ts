@@ -177,6 +177,7 @@ export const browserPlatform: Platform = {
     throw new InvalidTypeError('watch() works in Node only: a browser does not tell that a worker has ended');
   },
   // A worker of a page may; the page itself, and a service worker, may not.
+  setThreadNiceness: () => 'a page cannot set priorities',
   mayBlock: () => 'DedicatedWorkerGlobalScope' in globalThis || 'SharedWorkerGlobalScope' in globalThis,
   newAsyncStore: () => undefined,
   channel() {

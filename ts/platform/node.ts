@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { channel } from 'node:diagnostics_channel';
-import { availableParallelism } from 'node:os';
+import { existsSync } from 'node:fs';
+import { availableParallelism, setPriority } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
@@ -186,6 +187,16 @@ export const nodePlatform: Platform = {
     const { threadId: id } = worker;
     worker.once('exit', () => onGone(id));
     return { threadId: id, hasEnded: endOf(worker) };
+  },
+  setThreadNiceness(kernelThread, niceness) {
+    // It may have ended, and its id be that of another process.
+    if (!existsSync(`/proc/self/task/${kernelThread}`)) return undefined;
+    try {
+      setPriority(kernelThread, niceness);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   },
   mayBlock: () => true,
   newAsyncStore,

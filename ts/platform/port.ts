@@ -91,6 +91,8 @@ export interface Platform {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no such worker, or where the host cannot tell.
    */
   watchWorker(worker: unknown, onGone: (threadId: number) => void): WatchedWorker;
+  /** Sets the priority of a thread of this process, by the operating system's id and as Unix counts it. Returns why that did not work. */
+  setThreadNiceness(kernelThread: number, niceness: number): string | undefined;
   /** May the calling thread block? Not the main thread of a page. */
   mayBlock(): boolean;
   /** A store that follows async code, where the host has one. */
@@ -132,6 +134,8 @@ export interface WorkerPlatform {
   pin(request: PinRequest): Promise<PinResult>;
   /** Sets the priority of this thread as Unix counts it, where the host can. */
   setNiceness(niceness: number): void;
+  /** The operating system's id of this thread; 0 where it tells none. */
+  kernelThreadId(): number;
   /** Moves the span at `address` of shared memory to a NUMA node, where the host can. */
   placeMemory(memory: WebAssembly.Memory, address: number, node: number): void;
   /** Ends this thread. */

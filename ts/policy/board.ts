@@ -19,15 +19,12 @@ export interface PolicyBoardOptions {
   readonly nodes?: () => readonly { readonly id: number }[] | undefined;
   /** What is in force where no policy says anything. */
   readonly defaults?: LockPolicy;
-  /** Told the affinity that policies ask for, whenever that changes; undefined: none does. */
-  readonly onAffinity?: (policy: NUMAPolicy | undefined) => void;
-  /** Told the class that policies ask for, whenever that changes; undefined: none does. */
-  readonly onQoS?: (level: QoSLevel | undefined) => void;
 }
 
 interface PoolLevers {
   readonly retry: Lever<RetryOptions | undefined>;
   readonly qos: Lever<QoSLevel>;
+  readonly affinity: Lever<NUMAPolicy | undefined>;
 }
 
 interface Host {
@@ -45,8 +42,6 @@ export class PolicyBoard {
   readonly #options: PolicyBoardOptions;
   readonly #hosts = new Set<Host>();
   #applied: readonly ResolvedPolicy[] = [];
-  #affinity: NUMAPolicy | undefined;
-  #qos: QoSLevel | undefined;
 
   constructor(options: PolicyBoardOptions = {}) {
     this.#options = options;
@@ -71,8 +66,8 @@ export class PolicyBoard {
       }),
       pools: new Map(),
     };
-    this.#hosts.add(governed);
     this.#govern(governed, true);
+    this.#hosts.add(governed);
     const stop = host.onPoolOpened(() => this.#governPools(governed, false));
     return () => {
       stop();
@@ -91,6 +86,7 @@ export class PolicyBoard {
    * @param policy - the spec, or the object of Kubernetes
    * @throws {PolicyInvalidError} ERR_POLICY_INVALID with all faults; nothing was changed.
    * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules; nothing was changed.
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when the workers of an open pool may stand nowhere; nothing was changed.
    */
   apply(policy: unknown): AppliedPolicy {
     const spec = validSpec(policy, this.#options.nodes?.());
@@ -136,22 +132,11 @@ export class PolicyBoard {
 
   #governAll(isNew: boolean): void {
     for (const governed of this.#hosts) this.#govern(governed, isNew);
-    const affinity = last(this.#applied, 'numaAffinity');
-    if (affinity !== this.#affinity) {
-      this.#affinity = affinity;
-      this.#options.onAffinity?.(affinity);
-    }
-    const qos = last(this.#applied, 'qosClass');
-    if (qos !== this.#qos) {
-      this.#qos = qos;
-      this.#options.onQoS?.(qos);
-    }
   }
 
   #govern(governed: Host, isNew: boolean): void {
     const { rules, holdMs } = governed;
     const ruling = this.#applied.filter((each) => each.rules !== undefined);
-    // First, as nothing else can fail.
     rules.move(ruling.length === 0 ? undefined : { value: this.#rulesOver(rules.base, ruling) }, isNew);
     holdMs.move(asWanted(last(this.#applied, 'maxHoldTimeMs')), isNew);
     this.#governPools(governed, isNew);
@@ -162,6 +147,7 @@ export class PolicyBoard {
     for (const pool of [...pools.keys()]) if (!open.has(pool)) pools.delete(pool);
     const retry = last(this.#applied, 'retryPolicy');
     const qos = last(this.#applied, 'qosClass');
+    const affinity = last(this.#applied, 'numaAffinity');
     for (const pool of open) {
       let levers = pools.get(pool);
       const isFresh = levers === undefined;
@@ -179,6 +165,7 @@ export class PolicyBoard {
         isNew || isFresh,
       );
       levers.qos.move(asWanted(qos), isNew || isFresh);
+      levers.affinity.move(asWanted(affinity), isNew || isFresh);
     }
   }
 
@@ -201,6 +188,13 @@ function leversOf(pool: TaskPool<never>): PoolLevers {
       isSame: sameJson,
     }),
     qos: new Lever({ read: () => pool.qos, write: (qos) => pool.setConfig({ qos }), isSame: Object.is }),
+    affinity: new Lever<NUMAPolicy | undefined>({
+      read: () => pool.affinity,
+      write: (affinity) => {
+        pool.affinity = affinity;
+      },
+      isSame: sameJson,
+    }),
   };
 }
 

@@ -43,8 +43,14 @@ export function validatePolicy(
   const report = (keys: Keys, reason: string): void => {
     faults.push({ path: pathOf(keys), reason, keys });
   };
-  const { spec, keys } = checkDocument(policy, report);
-  checkMeaning(spec, keys, { nodes }, report);
+  try {
+    const { spec, keys } = checkDocument(policy, report);
+    checkMeaning(spec, keys, { nodes }, report);
+  } catch (error) {
+    // A getter, or a proxy, of the program's own.
+    report([], `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return { isValid: false, faults };
+  }
   const places = new Map(faults.map((fault) => [fault, placeOf(policy, fault.keys)]));
   faults.sort((a, b) => comparePlaces(places.get(a)!, places.get(b)!));
   return { isValid: faults.length === 0, faults };

@@ -24,7 +24,7 @@ import type { PoolWorkers } from '../locks/space.ts';
 import type { PinRequest, PinResult } from '../platform/pin.ts';
 import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } from '../platform/port.ts';
 import type { Agent } from '../runtime/agent.ts';
-import { isThreadPlacer, NICENESS } from '../systems/numa/placer.ts';
+import { isThreadPlacer } from '../systems/numa/placer.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
@@ -42,7 +42,7 @@ export interface CrewHost {
   readonly options: PoolOptions;
   readonly tasksUrl: string;
   readonly traceCapacity: number;
-  /** Where the workers stand; undefined: they are not placed. */
+  /** Where the first workers stand; undefined: they are not placed. */
   readonly placement: Placement | undefined;
   /** The channel of a new worker; the crew detaches it when the worker is gone. */
   attach(agentId: number, port: ValuePort): void;
@@ -59,12 +59,20 @@ export interface CrewHost {
   onStartFailure(error: unknown, fatal: boolean): void;
   /** No worker can be started for tasks that none of those that run may take. */
   onUnmanned(error: unknown): void;
+  /** Another placement is in force. */
+  onPlaced(): void;
+  /** A thread could not be given its priority. */
+  onPriorityRefused(reason: string): void;
 }
 
 type State = 'booting' | 'ready' | 'stopping';
 
 interface Member {
   readonly id: number;
+  /** Where it stands, all its life: by which bank of the kernel's rows, and at which place; undefined: it is not placed. */
+  readonly stand: Stand | undefined;
+  /** The kernel's id of its thread, once it has booted; 0 where that is not known. */
+  kernelThread: number;
   readonly agent: number;
   readonly agentId: number;
   readonly worker: PlatformWorker;
@@ -86,6 +94,16 @@ interface Member {
   pin: PinResult | undefined;
   /** Takes it out of the NUMA coordinator again. */
   disown: (() => void) | undefined;
+}
+
+/** The placement in force, and where in the pool's record it stands. */
+interface Standing {
+  readonly placement: Placement;
+  readonly bank: number;
+}
+
+interface Stand extends Standing {
+  readonly place: number;
 }
 
 /** An agent whose thread is gone, and what the other workers were doing then: recovery.ts says when its memory may be given back. */
@@ -135,6 +153,10 @@ export class Crew {
   #growTimer: (() => void) | undefined;
   #idleTimer: (() => void) | undefined;
   #reapTimer: (() => void) | undefined;
+  #standing: Standing | undefined;
+  /** Comes into force when the last worker is gone that stands by the bank that it needs. */
+  #next: Placement | undefined;
+  #niceness: number | undefined;
   /** What can run at once, by affinity, cpuset and quota: spinning on the only processor takes it from those who would end the wait. */
   readonly #processors: number;
   minThreads: number;
@@ -152,6 +174,7 @@ export class Crew {
     this.minThreads = options.minThreads ?? Math.min(1, this.maxThreads);
     this.idleTimeout = options.idleTimeout ?? 5000;
     this.concurrency = options.concurrentTasksPerWorker ?? 1;
+    this.#standing = host.placement === undefined ? undefined : { placement: host.placement, bank: 0 };
     this.#keepAlive = host.agent.platform.keepAlive();
     this.#stopBeforeExit = host.agent.platform.beforeExit(() => this.#flushOutput());
   }
@@ -265,14 +288,15 @@ export class Crew {
     const { agent, pool, options, epoch } = this.#host;
     const { kernel, platform } = agent;
     this.#reapZombies();
-    const id = this.#freeId(queue);
-    const address = kernel.calls.claimAgent(KIND_WORKER, this.#host.placement?.nodeOf(id) ?? 0);
+    const { id, stand } = this.#freePlace(queue);
+    const address = kernel.calls.claimAgent(KIND_WORKER, stand?.placement.nodeOf(stand.place) ?? 0);
     if (address === 0)
       throw new HeddleError(
         'ERR_RESOURCE_LIMIT',
         'cannot start a worker: 255 threads take part in the runtime',
       );
     const ring = this.#traceRing(address);
+    stand?.placement.stand(kernel, pool, stand.bank, id, stand.place);
     const lane = ring < 0 ? 0 : kernel.calls.joinAsWorker(address, pool, id);
     if (lane === 0) {
       this.#releaseRing(ring);
@@ -311,6 +335,8 @@ export class Crew {
     });
     member = {
       id,
+      stand,
+      kernelThread: 0,
       agent: address,
       agentId,
       worker,
@@ -331,6 +357,7 @@ export class Crew {
     this.#host.onSizeChanged();
     this.#exits.delete(agentId);
     this.#host.attach(agentId, channel.local);
+    const niceness = this.#niceness;
     const booted = this.#boot(member, lane, channel.remote, epoch);
     booted.catch(() => undefined);
     try {
@@ -343,7 +370,10 @@ export class Crew {
       }
       this.#startFailures = 0;
       this.#adopt(member, reply.pin);
+      member.kernelThread = reply.kernelThread;
+      if (this.#niceness !== niceness) this.#renice(member);
       if (member.state === 'booting') member.state = 'ready';
+      if (this.#isOutOfPlace(member)) this.#stop(member);
       this.#host.onStart(id, worker.threadId);
       this.#notifyChanged();
     } catch (error) {
@@ -408,8 +438,8 @@ export class Crew {
           concurrency: this.concurrency,
           maySpin: platform.parallelism() > 1 && this.#processors > 1,
           traced: member.ring !== 0,
-          pin: this.#pinRequest(member.id),
-          niceness: options.threadPriority === true ? NICENESS[options.qos ?? 'Burstable'] : undefined,
+          pin: this.#pinRequest(member),
+          niceness: this.#niceness,
           port: remote,
         },
         [remote],
@@ -417,10 +447,12 @@ export class Crew {
     ) as Promise<BootReply>;
   }
 
-  #pinRequest(id: number): PinRequest | undefined {
-    const { agent, placement } = this.#host;
-    const numa = agent.systems.getNUMACoordinator();
-    return placement !== undefined && isThreadPlacer(numa) ? numa.request(placement.nodeOf(id)) : undefined;
+  #pinRequest({ stand }: Member): PinRequest | undefined {
+    const numa = this.#host.agent.systems.getNUMACoordinator();
+    if (stand?.placement.isBinding !== true || !isThreadPlacer(numa)) return undefined;
+    const node = stand.placement.nodeOf(stand.place);
+    // The cpuset may have shrunk since: then the thread says why it is not pinned.
+    return numa.nodes().includes(node) ? numa.request(node) : { node, cpus: [] };
   }
 
   /** The coordinator may pin it from now on. */
@@ -450,22 +482,33 @@ export class Crew {
     });
   }
 
-  /** The place of a worker is taken until its successor may have its id. Those of a placed pool stand where the first `maxThreads` stand. */
+  /** Of a placed pool: may another worker start, one who may take from `queue`? It needs a place, and those who stand elsewhere count until they are gone. */
   #hasPlace(queue: number): boolean {
-    return this.#host.placement === undefined || this.#findId(queue) >= 0;
+    if (this.#standing === undefined) return true;
+    return this.#members.size < this.maxThreads && this.#findPlace(queue) >= 0;
   }
 
-  #findId(queue: number): number {
-    const { placement } = this.#host;
-    const end = placement === undefined ? MAX_WORKERS : this.maxThreads;
-    for (let id = 0; id < end; id++)
-      if (!this.#members.has(id) && (queue === 0 || placement!.mayTake(id, queue))) return id;
+  /** A place that is taken is so until its worker is gone. Those of a placed pool are the first `maxThreads`. */
+  #findPlace(queue: number): number {
+    const standing = this.#standing;
+    const taken = new Set<number>();
+    for (const { id, stand } of this.#members.values()) {
+      if (standing === undefined) taken.add(id);
+      else if (stand?.placement === standing.placement) taken.add(stand.place);
+    }
+    const end = standing === undefined ? MAX_WORKERS : this.maxThreads;
+    for (let place = 0; place < end; place++)
+      if (!taken.has(place) && (queue === 0 || standing!.placement.mayTake(place, queue))) return place;
     return -1;
   }
 
-  #freeId(queue: number): number {
-    const id = this.#findId(queue);
-    if (id >= 0) return id;
+  #freePlace(queue: number): { readonly id: number; readonly stand: Stand | undefined } {
+    const place = this.#findPlace(queue);
+    let id = place;
+    if (this.#members.has(id))
+      id = Array.from({ length: MAX_WORKERS }, (_, i) => i).findIndex((i) => !this.#members.has(i));
+    if (place >= 0 && id >= 0)
+      return { id, stand: this.#standing === undefined ? undefined : { ...this.#standing, place } };
     throw new HeddleError('ERR_RESOURCE_LIMIT', `cannot start a worker: a pool has at most ${MAX_WORKERS}`);
   }
 
@@ -554,44 +597,46 @@ export class Crew {
 
   /** A task was queued for a NUMA node: starts a worker that may take it if there is none, or soon if those that may are not enough. */
   man(queue: number, outstanding: number): void {
-    const { placement } = this.#host;
-    if (placement === undefined || this.#closing) return;
+    if (this.#standing === undefined || this.#closing) return;
     let eligible = 0;
-    for (const { id, state } of this.#members.values())
-      if (state !== 'stopping' && placement.mayTake(id, queue)) eligible++;
+    for (const member of this.#members.values()) if (this.#mayTake(member, queue)) eligible++;
     if (eligible === 0) void this.#startLater(queue);
-    else if (outstanding >= eligible * this.concurrency && this.#findId(queue) >= 0) this.wantMore();
+    else if (outstanding >= eligible * this.concurrency && this.#hasPlace(queue)) this.wantMore();
   }
 
   /** Starts a worker for each queue that has tasks and nobody who may take them. */
   manQueues(): void {
-    const { agent, placement, pool } = this.#host;
-    if (placement === undefined || this.#closing) return;
-    for (let queue = 1; queue < placement.queueCount; queue++)
+    const { agent, pool } = this.#host;
+    if (this.#standing === undefined || this.#closing) return;
+    for (let queue = 1; queue < this.#standing.placement.queueCount; queue++)
       if (agent.kernel.calls.anyQueuedFor(pool, queue) !== 0) this.man(queue, 0);
   }
 
   /** Others go on where a worker cannot be started; those who run may not take every task of a placed pool. */
   #tryAgain(error: unknown): void {
-    if (this.#host.placement === undefined || this.#closing) return;
+    if (this.#standing === undefined || this.#closing) return;
     if (this.#startFailures >= START_FAILURES_MOST) this.#host.onUnmanned(error);
     else this.#host.agent.platform.timer(() => this.manQueues(), GROW_AGAIN_MS);
   }
 
   /** Is there a worker who may take from `queue`? */
   isManned(queue: number): boolean {
-    for (const { id, state } of this.#members.values())
-      if (state !== 'stopping' && this.#host.placement!.mayTake(id, queue)) return true;
+    for (const member of this.#members.values()) if (this.#mayTake(member, queue)) return true;
     return false;
+  }
+
+  /** May it take from the queue of a node, and will it? */
+  #mayTake({ stand, state }: Member, queue: number): boolean {
+    return state !== 'stopping' && stand?.placement.mayTake(stand.place, queue) === true;
   }
 
   /** A queue with tasks that a worker who is not there could take; 0 for any, -1 for none. */
   #neediest(): number {
-    const { agent, placement, pool } = this.#host;
+    const { agent, pool } = this.#host;
     const { calls } = agent.kernel;
-    if (placement === undefined) return calls.anyQueued(pool) === 0 ? -1 : 0;
-    for (let queue = 0; queue < placement.queueCount; queue++)
-      if (calls.anyQueuedFor(pool, queue) !== 0 && this.#findId(queue) >= 0) return queue;
+    if (this.#standing === undefined) return calls.anyQueued(pool) === 0 ? -1 : 0;
+    for (let queue = 0; queue < this.#standing.placement.queueCount; queue++)
+      if (calls.anyQueuedFor(pool, queue) !== 0 && this.#hasPlace(queue)) return queue;
     return -1;
   }
 
@@ -615,10 +660,67 @@ export class Crew {
     if (surplus > 0) {
       const living = this.#living();
       // The first are those that the placement counts on.
-      if (this.#host.placement !== undefined) living.sort((a, b) => a.id - b.id);
+      if (this.#standing !== undefined) living.sort((a, b) => (a.stand?.place ?? 0) - (b.stand?.place ?? 0));
       for (const member of living.slice(-surplus)) this.#stop(member);
     }
     this.#watchIdle();
+  }
+
+  // ---- placing anew ------------------------------------------------------------------------------------------------------------------------
+
+  /** Where workers that start now stand; undefined: they are not placed. */
+  get placement(): Placement | undefined {
+    return this.#standing?.placement;
+  }
+
+  /**
+   * Places the workers of a running pool: each ends when it comes to rest, and another starts where the placement says. A thread that starts on its node has all
+   * its memory there, and what a worker may take never changes while it runs (assembly/placement.ts).
+   */
+  place(placement: Placement): void {
+    this.#next = placement;
+    this.#move();
+  }
+
+  #move(): void {
+    const next = this.#next;
+    if (next === undefined || this.#closing) return;
+    // Those who are not placed stand by none, and are told apart from those who are by a bank that is not the first.
+    const bank = this.#standing === undefined ? 1 : 1 - this.#standing.bank;
+    for (const { stand } of this.#members.values()) if (stand?.bank === bank) return;
+    this.#next = undefined;
+    const { agent, pool } = this.#host;
+    agent.kernel.calls.clearBank(pool, bank);
+    next.install(agent.kernel, pool, bank);
+    this.#standing = { placement: next, bank };
+    this.#host.onPlaced();
+    // One that starts is told when it has: to end it in its start would look as if it had failed.
+    for (const member of this.#members.values()) if (member.state === 'ready') this.#stop(member);
+    this.adjust();
+    this.manQueues();
+  }
+
+  #isOutOfPlace({ stand }: Member): boolean {
+    return stand?.placement !== this.#standing?.placement;
+  }
+
+  /** The placement in force, or that which comes as soon as it can. */
+  get target(): Placement | undefined {
+    return this.#next ?? this.placement;
+  }
+
+  /** Gives the threads that run and those that will a priority, as Unix counts it; undefined: leaves them as they are. */
+  setNiceness(niceness: number | undefined): void {
+    if (this.#niceness === niceness) return;
+    this.#niceness = niceness;
+    for (const member of this.#members.values()) this.#renice(member);
+  }
+
+  /** From here, as the thread may be in the middle of a long task. */
+  #renice({ kernelThread }: Member): void {
+    if (this.#niceness === undefined || kernelThread === 0) return;
+    const reason = this.#host.agent.platform.setThreadNiceness(kernelThread, this.#niceness);
+    if (reason !== undefined) this.#host.onPriorityRefused(reason);
   }
 
   #living(): Member[] {
@@ -734,6 +836,7 @@ export class Crew {
       ...(error === undefined ? {} : { error }),
     });
     this.#burying = false;
+    this.#move();
     this.#reapZombies();
     this.#notifyChanged();
     if (this.#closing || (booting && this.#startFailures >= START_FAILURES_MOST)) return;
@@ -808,10 +911,20 @@ export class Crew {
       id: member.id,
       threadId: member.worker.threadId,
       booting: member.state === 'booting',
-      numaNode: this.#host.placement?.nodeOf(member.id),
+      numaNode: this.#nodeOf(member),
       pin: member.pin,
       now: this.#host.agent.clock.now(),
     });
+  }
+
+  #nodeOf({ stand }: Member): number | undefined {
+    return stand?.placement.isBinding === true ? stand.placement.nodeOf(stand.place) : undefined;
+  }
+
+  /** Node of worker `id`; undefined when it is not placed, or gone. */
+  nodeOf(id: number): number | undefined {
+    const member = this.#members.get(id);
+    return member === undefined ? undefined : this.#nodeOf(member);
   }
 
   /** Counters of all workers, ended ones included. */

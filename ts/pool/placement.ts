@@ -1,4 +1,4 @@
-import { MAX_NODES, MAX_WORKERS } from '../../build/generated/layout.ts';
+import { MAX_NODES, MAX_WORKERS, ROW_BANK } from '../../build/generated/layout.ts';
 import { InvalidRangeError, PlacementError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { array, boolean, checkOptions, describe, integer, object, oneOf } from '../options.ts';
@@ -24,6 +24,17 @@ export function numaCheck(value: unknown, what: string): void {
   checkOptions(value as NUMAAffinitySpec, SPEC_CHECKS, what);
   for (const node of (value as NUMAAffinitySpec).preferredNodes ?? [])
     integer(0, 2 ** 31 - 1)(node, `${what}: preferredNodes`);
+}
+
+/**
+ * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT when `node` is none of `ids`.
+ */
+export function assertNode(ids: readonly number[], node: number, what: string): void {
+  if (!ids.includes(node))
+    throw new InvalidRangeError(
+      `${what}: there is no NUMA node ${describe(node)}; this machine has ${ids.join(', ')}`,
+      { resource: what },
+    );
 }
 
 /** A spec with its defaults. */
@@ -57,7 +68,8 @@ function* spread(nodes: readonly NodeHints[]): IterableIterator<NodeHints> {
 }
 
 /**
- * Where the workers of a pool stand, and who may take what (assembly/placement.ts): made once, from the machine and a {@link NUMAPolicy}.
+ * Where the workers of a pool stand, and who may take what (assembly/placement.ts): made once, from the machine and a {@link NUMAPolicy}. Places are numbered:
+ * those of a pool of n workers are the first n.
  *
  * A task with `numaNode` belongs to that node, any other to none. A worker takes what belongs to its own node, then what belongs to none, then to other
  * nodes: with strategy `'nearest'` from near to far, with `'any'` in no such order, with `'none'` not at all; never further than `allowedDistance`.
@@ -68,7 +80,9 @@ export class Placement {
   readonly nodeIds: readonly number[];
   readonly #nodes: readonly NodeHints[];
   readonly #topology: TopologyHints;
-  /** Queue of the node of each worker index. */
+  /** Workers are pinned to their nodes; else any may run anywhere, and tasks belong to no node. */
+  readonly isBinding: boolean;
+  /** Queue of the node of each place. */
   readonly #queues: readonly number[];
   /** Queues that workers on a node look into, by its queue. */
   readonly #reach: readonly (readonly number[])[];
@@ -77,8 +91,9 @@ export class Placement {
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT for a preferred node that is none.
    * @throws {PlacementError} ERR_RESOURCE_LIMIT when no worker may stand anywhere, or for a machine of more than 31 nodes.
    */
-  constructor(topology: TopologyHints, policy: NUMAPolicy) {
+  constructor(topology: TopologyHints, policy: NUMAPolicy, isBinding = true) {
     this.policy = policy;
+    this.isBinding = isBinding;
     this.#topology = topology;
     this.#nodes = topology.nodes;
     this.nodeIds = topology.nodes.map(({ id }) => id);
@@ -96,9 +111,22 @@ export class Placement {
     return this.nodeIds.length + 1;
   }
 
-  /** Id of the node of worker `index`. */
-  nodeOf(index: number): number {
-    return this.nodeIds[this.#queues[index]! - 1]!;
+  /** Says the same of every place as another? */
+  isSame(other: Placement): boolean {
+    const words = (placement: Placement): string =>
+      JSON.stringify([
+        placement.isBinding,
+        placement.policy,
+        placement.nodeIds,
+        placement.#queues,
+        placement.#reach,
+      ]);
+    return words(this) === words(other);
+  }
+
+  /** Id of the node of a place. */
+  nodeOf(place: number): number {
+    return this.nodeIds[this.#queues[place]! - 1]!;
   }
 
   #within(a: number, b: number): boolean {
@@ -156,32 +184,40 @@ export class Placement {
     return [own + 1, ANYWHERE, ...(fallbackStrategy === 'none' ? [] : allowed.map((i) => i + 1))];
   }
 
-  /** Writes it into a pool's record. Before any worker starts. */
-  install(kernel: Kernel, pool: number): void {
-    for (const [index, queue] of this.#queues.entries()) kernel.calls.placeWorker(pool, index, queue);
+  /** Writes who may take what into a bank of a pool's record. While no worker stands by that bank. */
+  install(kernel: Kernel, pool: number, bank: number): void {
     for (const [from, queues] of this.#reach.entries())
-      for (const queue of queues) kernel.calls.addReach(pool, from, queue);
-    kernel.calls.sealPlacement(pool);
+      for (const queue of queues) kernel.calls.addReach(pool, from, queue, bank);
+  }
+
+  /** Before worker `index` joins: it has a place. */
+  stand(kernel: Kernel, pool: number, bank: number, index: number, place: number): void {
+    kernel.calls.placeWorker(pool, index, this.#queues[place]!, bank);
+  }
+
+  /**
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT for a machine on which no running pool can be placed.
+   */
+  assertMovable(): void {
+    if (this.nodeIds.length > ROW_BANK)
+      throw new PlacementError(
+        `cannot place a running pool on ${this.nodeIds.length} NUMA nodes: ${ROW_BANK} are the most`,
+      );
   }
 
   #queueOf(node: number, what: string): number {
-    const index = this.nodeIds.indexOf(node);
-    if (index < 0)
-      throw new InvalidRangeError(
-        `${what}: there is no NUMA node ${describe(node)}; this machine has ${this.nodeIds.join(', ')}`,
-        { resource: what },
-      );
-    return index + 1;
+    assertNode(this.nodeIds, node, what);
+    return this.nodeIds.indexOf(node) + 1;
   }
 
-  /** May worker `index` take from `queue`? */
-  mayTake(index: number, queue: number): boolean {
-    return this.#reach[this.#queues[index]!]!.includes(queue);
+  /** May the worker of a place take from `queue`? */
+  mayTake(place: number, queue: number): boolean {
+    return this.#reach[this.#queues[place]!]!.includes(queue);
   }
 
   /** May one of the first `workers` workers take from `queue`? */
   isManned(queue: number, workers: number): boolean {
-    for (let index = 0; index < workers; index++) if (this.mayTake(index, queue)) return true;
+    for (let place = 0; place < workers; place++) if (this.mayTake(place, queue)) return true;
     return false;
   }
 
@@ -192,7 +228,7 @@ export class Placement {
    * @throws {PlacementError} ERR_RESOURCE_LIMIT when none of the first `workers` workers may run it.
    */
   queueFor(node: number | undefined, workers: number): number {
-    if (node === undefined) return ANYWHERE;
+    if (node === undefined || !this.isBinding) return ANYWHERE;
     const queue = this.#queueOf(node, 'numaNode');
     if (!this.isManned(queue, workers)) throw this.unmanned(queue, workers);
     return queue;
@@ -200,7 +236,7 @@ export class Placement {
 
   unmanned(queue: number, workers: number): PlacementError {
     const { allowedDistance, fallbackStrategy } = this.policy;
-    const nodes = [...new Set(Array.from({ length: workers }, (_, index) => this.nodeOf(index)))].sort(
+    const nodes = [...new Set(Array.from({ length: workers }, (_, place) => this.nodeOf(place)))].sort(
       (a, b) => a - b,
     );
     const limit =
@@ -214,7 +250,8 @@ export class Placement {
   /** Class of a task of node `node` that names none, or undefined for the pool's. */
   classFor(node: number | undefined): QoSLevel | undefined {
     const { preferredNodes, qosOverride } = this.policy;
-    if (node === undefined || preferredNodes.length === 0 || preferredNodes.includes(node)) return undefined;
+    if (node === undefined || !this.isBinding || preferredNodes.length === 0 || preferredNodes.includes(node))
+      return undefined;
     return qosOverride;
   }
 }

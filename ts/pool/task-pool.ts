@@ -1,4 +1,4 @@
-import { MAX_WORKERS } from '../../build/generated/layout.ts';
+import { MAX_NODES, MAX_WORKERS } from '../../build/generated/layout.ts';
 import { type PlainError, reviveError } from '../codec/error-codec.ts';
 import {
   HeddleError,
@@ -32,13 +32,15 @@ import type { WorkerShare } from '../policy/resource-budget.ts';
 import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { ClusterCoordinator, PressureLevel, WorkStealer } from '../systems/cluster.ts';
+import { NICENESS } from '../systems/numa/placer.ts';
 import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
+import type { NUMAPolicy, TopologyHints } from '../systems/types.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { Crew } from './crew.ts';
 import { Emitter } from './events.ts';
 import { LinkedCall } from './linked-call.ts';
 import { mapOver } from './map.ts';
-import { numaCheck, Placement, policyOf } from './placement.ts';
+import { assertNode, numaCheck, Placement, policyOf } from './placement.ts';
 import { PoolChannels } from './pool-channels.ts';
 import { PortValues } from './port-values.ts';
 import { RetryPolicy } from './retry.ts';
@@ -105,6 +107,7 @@ const CONFIG_CHECKS = {
   retry: retryCheck,
   abortGraceMs: number(0, ONE_DAY_MS),
   qos: oneOf(...QOS_LEVELS),
+  numa: numaCheck,
 };
 
 const POOL_CHECKS = {
@@ -123,7 +126,6 @@ const POOL_CHECKS = {
   stdout: boolean,
   stderr: boolean,
   worker: func,
-  numa: numaCheck,
   threadPriority: boolean,
 };
 
@@ -186,7 +188,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #host: SubmissionHost;
   readonly #portValues: PortValues;
   readonly #retry: RetryPolicy;
-  readonly #placement: Placement | undefined;
+  /** Of a machine with several NUMA nodes, when the pool was opened. */
+  readonly #topology: TopologyHints | undefined;
+  readonly #hasPriority: boolean;
+  /** What the program says of places, and what policies say. */
+  #numa: PoolOptions['numa'];
+  #asked: NUMAPolicy | undefined;
+  #toldOfPriority = false;
   readonly #tasksUrl: string;
   readonly #stealers = new Map<number, PoolStealer>();
   readonly #stealerHost: StealerHost;
@@ -219,20 +227,31 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** @internal Use `runtime.createPool` or {@link TaskPool.create}. */
-  constructor(agent: Agent, epoch: number, options: PoolOptions, placement?: Placement, share?: WorkerShare) {
+  constructor(
+    agent: Agent,
+    epoch: number,
+    options: PoolOptions,
+    topology?: TopologyHints,
+    share?: WorkerShare,
+  ) {
     super();
     this.#share = share;
+    this.#topology = topology;
+    this.#numa = options.numa;
+    this.#hasPriority = options.threadPriority === true;
+    const placement = placementOf(agent, topology, options.numa, undefined);
     const { kernel, platform } = agent;
     this.name = options.name ?? 'pool';
     this.#agent = agent;
     this.#channels = new PoolChannels(platform, this.name);
     const tasksUrl = platform.moduleUrl(options.tasks);
     this.#tasksUrl = tasksUrl;
-    this.#placement = placement;
-    this.#pool = kernel.calls.openPool(placement?.queueCount ?? 1);
+    // Room for a placement that may come while it runs.
+    const nodes = topology?.nodes.length ?? 0;
+    this.#pool = kernel.calls.openPool(nodes > MAX_NODES ? 1 : nodes + 1);
     if (this.#pool === 0)
       throw new HeddleError('ERR_RESOURCE_LIMIT', 'cannot open a pool: the runtime has 32 already');
-    placement?.install(kernel, this.#pool);
+    placement?.install(kernel, this.#pool, 0);
     const lane = kernel.calls.joinAsSubmitter(agent.address, this.#pool);
     if (lane === 0) {
       kernel.calls.closePool(this.#pool);
@@ -271,7 +290,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#crew.manQueues();
       },
       assertManned: (queue) => {
-        const { maxThreads } = this.#crew;
+        const { maxThreads, placement } = this.#crew;
         if (queue !== 0 && !placement!.isManned(queue, maxThreads))
           throw placement!.unmanned(queue, maxThreads);
       },
@@ -311,7 +330,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
           (queue) => this.#crew.isManned(queue),
           () => error,
         ),
+      onPlaced: () => this.#rejectUnmanned(),
+      onPriorityRefused: (reason) => {
+        if (!this.#toldOfPriority) platform.warn(`pool '${this.name}': a thread keeps its priority`, reason);
+        this.#toldOfPriority = true;
+      },
     });
+    this.#setPriority(options.qos);
     this.#stealerHost = {
       takeOut: (id, classes, leaseMs) =>
         this.#state === 'closed' || this.#crew.agentOf(id) === 0
@@ -320,13 +345,16 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
               id,
               classes,
               leaseMs,
-              (queue) => (queue === 0 ? undefined : placement?.nodeIds[queue - 1]),
+              (queue) => (queue === 0 ? undefined : topology?.nodes[queue - 1]?.id),
               () => import(/* @vite-ignore */ /* webpackIgnore: true */ tasksUrl),
             ),
-      numaNodeOf: (id) => placement?.nodeOf(id),
+      numaNodeOf: (id) => this.#crew.nodeOf(id),
       loadOf: (id) => this.#crew.loadOf(id),
       containerContext: () => agent.systems.getContainerContext(),
-      numaPolicy: () => placement?.policy ?? agent.systems.getNUMAPolicy(),
+      numaPolicy: () =>
+        this.#crew.placement?.isBinding === true
+          ? this.#crew.placement.policy
+          : agent.systems.getNUMAPolicy(),
       clusterCoordinator: () => this.#coordinator ?? agent.systems.getClusterCoordinator(),
     };
     this.#updateCapacity();
@@ -433,7 +461,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   /** Into the queue of its node, whose workers may have to be started first. */
   #runPlaced(id: number, args: readonly unknown[], options: RunOptions, range: boolean): Promise<unknown> {
-    const placement = this.#placement;
+    const { placement } = this.#crew;
     if (placement === undefined || options.numaNode === undefined)
       return this.#submissions.runWith(id, args, options, range);
     const queue = placement.queueFor(options.numaNode, this.#crew.maxThreads);
@@ -761,6 +789,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT; nothing is changed then.
    * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime; nothing is changed then.
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when `numa` lets workers stand nowhere; nothing is changed then.
    */
   setConfig(config: Partial<PoolConfig>): void {
     checkOptions(config, CONFIG_CHECKS, 'setConfig()');
@@ -771,6 +800,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         `setConfig(): minThreads (${minThreads}) must not exceed maxThreads (${maxThreads})`,
       );
     }
+    const { numa = this.#numa } = config;
+    const placement = config.numa === undefined ? undefined : this.#wanted(numa, undefined);
     if (this.#state !== 'closed') this.#share?.resize(maxThreads, 'setConfig()');
     this.#crew.minThreads = minThreads;
     this.#crew.maxThreads = maxThreads;
@@ -779,17 +810,50 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (config.highWaterMark !== undefined) this.#highWaterMark = config.highWaterMark;
     if (config.retry !== undefined) this.#retry.options = config.retry;
     if (config.abortGraceMs !== undefined) this.#host.abortGraceMs = config.abortGraceMs;
-    if (config.qos !== undefined) this.#host.defaultClass = classOf(config.qos);
+    if (config.qos !== undefined) {
+      this.#host.defaultClass = classOf(config.qos);
+      this.#setPriority(config.qos);
+    }
+    if (config.numa !== undefined) {
+      this.#numa = numa;
+      this.#asked = undefined;
+      this.#place(placement);
+    }
     this.#updateCapacity();
     this.#rejectUnmanned();
     this.#crew.adjust();
   }
 
+  /**
+   * Where the workers are to stand when the program and the policies say these; undefined: where they stand.
+   *
+   * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT for a node that is none.
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when no worker may stand anywhere.
+   */
+  #wanted(numa: PoolOptions['numa'], asked: NUMAPolicy | undefined): Placement | undefined {
+    const topology = this.#topology;
+    const placement = placementOf(this.#agent, topology, numa, asked);
+    if (topology === undefined) return undefined;
+    placement?.assertMovable();
+    // Not to be placed any more means to run where the system likes, in a pool that has queues for nodes now.
+    const loose = this.#crew.target === undefined ? undefined : new Placement(topology, policyOf({}), false);
+    return placement ?? loose;
+  }
+
+  #place(placement: Placement | undefined): void {
+    if (placement === undefined || this.#state === 'closed' || this.#crew.target?.isSame(placement) === true)
+      return;
+    this.#crew.place(placement);
+  }
+
+  #setPriority(qos: QoSLevel = 'Burstable'): void {
+    this.#crew.setNiceness(this.#hasPriority ? NICENESS[qos] : undefined);
+  }
+
   /** After the number of workers was changed: what no worker may run any more fails rather than wait for ever. */
   #rejectUnmanned(): void {
-    const placement = this.#placement;
+    const { maxThreads, placement } = this.#crew;
     if (placement === undefined) return;
-    const { maxThreads } = this.#crew;
     this.#submissions.rejectUnmanned(
       (queue) => placement.isManned(queue, maxThreads),
       (queue) => placement.unmanned(queue, maxThreads),
@@ -871,6 +935,18 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#retry.options = options;
   }
 
+  /** @internal Where policies want the workers; undefined: none says so. */
+  get affinity(): NUMAPolicy | undefined {
+    return this.#asked;
+  }
+
+  /** @internal Throws as {@link TaskPool.setConfig} does. */
+  set affinity(asked: NUMAPolicy | undefined) {
+    const placement = this.#wanted(this.#numa, asked);
+    this.#asked = asked;
+    this.#place(placement);
+  }
+
   /** @internal Class of calls that name none. */
   get qos(): QoSLevel {
     return QOS_LEVELS.find((level) => classOf(level) === this.#host.defaultClass)!;
@@ -934,20 +1010,33 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 }
 
-/** Where the workers of a pool stand, if they are to be placed and there is more than one node. */
-async function placementOf({ systems }: Agent, { numa }: PoolOptions): Promise<Placement | undefined> {
-  if (numa === false) return undefined;
-  let policy = systems.getNUMAPolicy();
-  if (typeof numa === 'object') policy = policyOf(numa);
-  else if (
-    numa === undefined &&
-    !policy.required &&
-    policy.preferredNodes.length === 0 &&
-    policy.allowedDistance === 0
-  )
+/** Where the workers of a pool stand, if they are to be placed: `topology` is that of a machine with several nodes. */
+function placementOf(
+  { systems }: Agent,
+  topology: TopologyHints | undefined,
+  numa: PoolOptions['numa'],
+  asked: NUMAPolicy | undefined,
+): Placement | undefined {
+  if (topology === undefined) {
+    // What the program says of one node may be wrong too. A policy may have been written for others.
+    const { preferredNodes = [] } = typeof numa === 'object' ? numa : {};
+    for (const node of preferredNodes)
+      assertNode(systems.getNUMACoordinator().nodes(), node, 'preferredNodes');
     return undefined;
-  const placement = new Placement(await systems.getTopologyHints(), policy);
-  return placement.nodeIds.length === 1 ? undefined : placement;
+  }
+  if (asked !== undefined) return new Placement(topology, policyOf(asked));
+  if (numa === false) return undefined;
+  if (typeof numa === 'object') return new Placement(topology, policyOf(numa));
+  const policy = systems.getNUMAPolicy();
+  const isSilent = !policy.required && policy.preferredNodes.length === 0 && policy.allowedDistance === 0;
+  return numa === undefined && isSilent ? undefined : new Placement(topology, policy);
+}
+
+/** Of a machine with several NUMA nodes; undefined where there is nothing to place. */
+async function topologyOf({ systems }: Agent): Promise<TopologyHints | undefined> {
+  if (systems.getNUMACoordinator().nodes().length < 2) return undefined;
+  const topology = await systems.getTopologyHints();
+  return topology.nodes.length < 2 ? undefined : topology;
 }
 
 /** Opens a pool on a runtime's agent; used by the runtime. */
@@ -975,7 +1064,7 @@ export async function openTaskPool<M>(
   };
   let pool: TaskPool<M>;
   try {
-    pool = new TaskPool<M>(agent, epoch, limited, await placementOf(agent, limited), share);
+    pool = new TaskPool<M>(agent, epoch, limited, await topologyOf(agent), share);
   } catch (error) {
     share?.release();
     throw error;

@@ -109,10 +109,10 @@ export interface PoolOptions {
   /**
    * Places workers on NUMA nodes: each stands on a node, pinned to its CPUs where the host can, takes what belongs near before what belongs far, and
    * nothing beyond `allowedDistance`. `true`: all nodes, any distance. Default: the policy in force if it says something of nodes, else workers are
-   * not placed. On a machine of one node there is nothing to place, and it costs nothing.
+   * not placed. Changed while the pool runs, by `setConfig` or a policy, each worker ends when it comes to rest and another starts in its place. On a machine of one node there is nothing to place, and it costs nothing.
    */
   readonly numa?: NUMAAffinitySpec | boolean;
-  /** Gives the threads the priority of the pool's QoS class (docs/numa.md), where the host can. Default false. */
+  /** Gives the threads the priority of the pool's QoS class (docs/numa.md), where the host can, also when the class is changed. Default false. */
   readonly threadPriority?: boolean;
   /** QoS class of calls that name none. Default 'Burstable'. */
   readonly qos?: QoSLevel;
@@ -162,6 +162,7 @@ export type PoolConfig = Pick<
   | 'retry'
   | 'abortGraceMs'
   | 'qos'
+  | 'numa'
 >;
 
 /** What one worker did. */

@@ -114,7 +114,13 @@ export class Runtime implements AsyncDisposable {
     }
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
-    for (const listener of this.#poolListeners) listener();
+    try {
+      for (const listener of this.#poolListeners) listener();
+    } catch (error) {
+      // A policy in force that cannot hold for this pool.
+      await pool.destroy();
+      throw error;
+    }
     const measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
     return this.#instrumenter === undefined ? measured : measured.instrument(this.#instrumenter);
   }
@@ -225,14 +231,15 @@ export class Runtime implements AsyncDisposable {
   }
 
   /**
-   * Follows a policy from now on, with all runtimes that share its `systems`: rules of the lock order, the longest time that a lock may be held, retries and class of all pools, present and
-   * future. Calls that run and locks that are held go on as they are. Of several policies the latest that says something of a setting counts; their
+   * Follows a policy from now on, with all runtimes that share its `systems`: rules of the lock order, the longest time that a lock may be held; retries, class and NUMA
+   * affinity of all pools, present and future, and with `threadPriority` the priority of their threads. Calls that run and locks that are held go on as they are. Of several policies the latest that says something of a setting counts; their
    * rules hold together, with those of the program.
    *
    * @param policy - the spec, or an object of Kubernetes (`apiVersion`, `kind`, `metadata`, `spec`); {@link parseLockPolicy} reads one from text
    * @returns what undoes it: `undo()`, or `using`. What the program itself has set since then stays.
    * @throws {PolicyInvalidError} ERR_POLICY_INVALID with all faults; nothing was changed.
    * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules; nothing was changed.
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when the workers of an open pool could stand nowhere; nothing was changed.
    */
   applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy {
     this.#assertOpen('apply a policy');

@@ -280,16 +280,22 @@ export abstract class BaseSystems implements SystemsProvider {
   attach(host: SystemsHost): () => void {
     this.#hosts.add(host);
     if (this.#hosts.size === 1) this.watch(true);
-    const rules = this.#options.rules ?? [];
-    if (rules.length > 0 && host.locks.rules.length === 0) host.locks.declareRules(rules);
-    const release = this.#strategies.add(host.locks.resolver);
-    const leavePolicies = this.#policies.attach(host);
-    return () => {
+    const leave: (() => void)[] = [];
+    const detach = (): void => {
       if (!this.#hosts.delete(host)) return;
-      release();
-      leavePolicies();
+      for (const end of leave) end();
       if (this.#hosts.size === 0) this.watch(false);
     };
+    try {
+      const rules = this.#options.rules ?? [];
+      if (rules.length > 0 && host.locks.rules.length === 0) host.locks.declareRules(rules);
+      leave.push(this.#strategies.add(host.locks.resolver));
+      leave.push(this.#policies.attach(host));
+    } catch (error) {
+      detach();
+      throw error;
+    }
+    return detach;
   }
 }
 

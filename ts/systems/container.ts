@@ -72,9 +72,9 @@ function readKubernetes(
   env: Environment,
 ): KubernetesContext | undefined {
   const cgroupUid = paths.map((path) => POD_UID.exec(path)?.[1]).find((uid) => uid !== undefined);
-  const podUid = env.POD_UID ?? dashed(cgroupUid) ?? POD_VOLUME.exec(mounts)?.[1];
+  const podUid = (env.POD_UID || dashed(cgroupUid)) ?? POD_VOLUME.exec(mounts)?.[1];
   const namespace =
-    env.POD_NAMESPACE ?? reading.optional(SERVICE_ACCOUNT)?.trim() ?? info(reading, 'namespace');
+    env.POD_NAMESPACE || reading.optional(SERVICE_ACCOUNT)?.trim() || info(reading, 'namespace');
   const isPod =
     podUid !== undefined ||
     namespace !== undefined ||
@@ -83,8 +83,8 @@ function readKubernetes(
   if (!isPod) return undefined;
   // A pod's host name is its name, unless its specification sets another.
   const podName =
-    env.POD_NAME ?? info(reading, 'name') ?? env.HOSTNAME ?? reading.optional('/etc/hostname')?.trim();
-  const nodeName = env.NODE_NAME;
+    env.POD_NAME || info(reading, 'name') || env.HOSTNAME || reading.optional('/etc/hostname')?.trim();
+  const nodeName = env.NODE_NAME || undefined;
   return {
     ...(podName ? { podName } : {}),
     ...(podUid === undefined ? {} : { podUid }),

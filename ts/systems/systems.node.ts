@@ -44,7 +44,15 @@ export class NodeSystems extends BaseSystems {
     const { root = '/' } = options;
     const parts =
       root === '/'
-        ? { numa: new ProcessNodes(() => this.topology(), threadId, pinThread), ...options.parts }
+        ? {
+            numa: new ProcessNodes(
+              () => this.topology(),
+              threadId,
+              pinThread,
+              () => this.#currentCpu(new Reading(this.#files)),
+            ),
+            ...options.parts,
+          }
         : options.parts;
     super(parts === undefined ? options : { ...options, parts });
     this.#isHere = root === '/';

@@ -219,7 +219,7 @@ export interface RetryConfig {
 export interface ResourceLimit {
   /** Thousandths of a CPU, for all workers together: 1500 allows 2 workers. */
   readonly cpuMillicores?: number;
-  /** Shared memory of a runtime, in MiB. */
+  /** Shared memory of a runtime, in MiB. Not JavaScript heaps: see `PoolOptions.resourceLimits`. */
   readonly memoryMB?: number;
   /** Locks and classes of locks by name. */
   readonly maxLocks?: number;

@@ -53,9 +53,14 @@ export interface BootOptions {
   readonly port: Transferable;
 }
 
-/** Answer to the boot message. */
+/** Answer to the boot message. `kernelThread`: the operating system's id of the thread; 0 where it tells none. */
 export type BootReply =
-  | { readonly ok: true; readonly names: readonly string[]; readonly pin: PinResult | undefined }
+  | {
+      readonly ok: true;
+      readonly names: readonly string[];
+      readonly pin: PinResult | undefined;
+      readonly kernelThread: number;
+    }
   | { readonly ok: false; readonly error: PlainError; readonly phase: 'module' };
 
 /** The control plane of a worker: everything that is not a task. */

@@ -55,7 +55,7 @@ export function startWorker(platform: WorkerPlatform): void {
             .then(() => platform.flush())
             .finally(() => platform.exit()),
       );
-      return { ok: true, names, pin };
+      return { ok: true, names, pin, kernelThread: platform.kernelThreadId() };
     },
     stop(): void {
       if (worker === undefined) platform.exit();

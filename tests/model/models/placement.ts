@@ -17,11 +17,13 @@ import {
   META_PLACED_BIT,
   MUTANT_ANY_SEARCHER_WILL_DO,
   MUTANT_BATCHES_FROM_ANY_NODE,
+  MUTANT_BOUNDED_LATE,
   MUTANT_HANDOFF_BY_THE_LAST,
   MUTANT_HANDOFF_TO_ONE,
   MUTANT_LOOKS_IF_THE_LAST,
   MUTANT_RESCUED_ANYWHERE,
   MUTANT_STEALS_BEYOND,
+  MUTANT_STEALS_FROM_PLACED,
   MUTANT_TAKES_ANY,
   MUTANT_WAKE_ANY_NODE,
   OWNER_POOL,
@@ -79,22 +81,28 @@ interface Shape {
   readonly batch?: number;
   /** Worker whose only fork comes after the tasks. */
   readonly forker?: number;
+  /** The pool is placed anew while it runs: worker 0 is there, and was placed or was not; the others come. */
+  readonly moved?: 'placed' | 'unplaced';
 }
 
-function open(world: KernelWorld, { reach, tasks, batch = 1, forker }: Shape): Fixture {
+function open(world: KernelWorld, shape: Shape): Fixture {
+  const { reach, tasks, batch = 1, forker, moved } = shape;
+  const placed = moved === undefined ? reach.length : moved === 'placed' ? 1 : 0;
   const { calls, u32 } = world;
   calls.initMemory(MEMORY_BYTES);
   const pool = calls.openPool(reach.length + 1);
   calls.noteClass(pool, 0);
-  for (const [index, queues] of reach.entries()) {
-    calls.placeWorker(pool, index, index + 1);
-    for (const queue of queues) calls.addReach(pool, index + 1, queue);
-  }
-  calls.sealPlacement(pool);
+  for (const [index, queues] of reach.entries())
+    if (index < placed) for (const queue of queues) calls.addReach(pool, index + 1, queue, 0);
+  for (let index = 0; index < placed; index++) calls.placeWorker(pool, index, index + 1, 0);
   const submitter = addSubmitter(world, pool);
   const workers = reach.map((_, index) => {
     const agent = calls.claimAgent(KIND_WORKER, 0);
-    const place = { agent, id: idOf(world, agent), lane: calls.joinAsWorker(agent, pool, index) };
+    const isThere = moved === undefined || index === 0;
+    const lane = isThere ? calls.joinAsWorker(agent, pool, index) : 0;
+    // It waits for its start.
+    if (!isThere) calls.preparePark(agent);
+    const place = { agent, id: idOf(world, agent), lane };
     u32[(agent + AGENT_BATCH) >>> 2] = batch;
     return place;
   });
@@ -159,6 +167,39 @@ function worker(index: number, options: WorkerOptions & { readonly endless?: rea
       options,
     );
   return { name: `worker ${'ABC'[index]}`, run };
+}
+
+/** Worker B comes when A runs. */
+function comer(endless: readonly number[] = []) {
+  const { run } = worker(1, { endless });
+  return {
+    name: 'worker B',
+    *run(thread: Thread): Steps {
+      const { agent } = thread.fixture.workers[1]!;
+      yield thread.call.block(agent, -1);
+      yield thread.call.finishPark(agent);
+      yield* run(thread);
+    },
+  };
+}
+
+/** The pool's own thread: places worker B by the other bank and starts it; what is in `first` was submitted before, the rest is after. */
+function moves(first: readonly number[], rest: readonly number[]) {
+  return {
+    name: 'pool',
+    *run(thread: Thread): Steps {
+      const { call, fixture } = thread;
+      yield* submits(...first)(thread);
+      const { agent } = fixture.workers[1]!;
+      yield call.clearBank(fixture.pool, 1);
+      for (const queue of fixture.reach[1]!) yield call.addReach(fixture.pool, 2, queue, 1);
+      yield* submits(...rest.slice(0, 1))(thread);
+      yield call.placeWorker(fixture.pool, 1, 2, 1);
+      yield call.joinAsWorker(agent, fixture.pool, 1);
+      yield call.unpark(agent);
+      yield* submits(...rest.slice(1))(thread);
+    },
+  };
 }
 
 /** Worker i is thread i. */
@@ -346,6 +387,49 @@ export const placementModels: readonly KernelModel<Fixture, State>[] = [
     ],
     bounds: [2],
     mutants: [{ name: 'steals beyond', id: MUTANT_STEALS_BEYOND, why: 'A runs a fork of B' }],
+  },
+  {
+    ...common,
+    name: 'placed-moved',
+    property: 'a worker that comes meets what it may take, beside one that was not placed',
+    // A looks into the queue of no node.
+    setup: setup({ reach: [[0], [2, 0]], tasks: [0, 2, 2], moved: 'unplaced' }),
+    threads: [worker(0), comer(), moves([0], [1, 2])],
+    bounds: [1, 2],
+    quick: true,
+    mutants: [
+      {
+        name: 'bounded late',
+        id: MUTANT_BOUNDED_LATE,
+        why: 'A sees that something is queued, and looks for ever where it may not take it',
+      },
+    ],
+  },
+  {
+    ...common,
+    name: 'placed-moved-narrow',
+    property: 'so it is beside one that was placed where everybody might take everything',
+    setup: setup({
+      reach: [
+        [1, 0, 2],
+        [2, 0],
+      ],
+      tasks: [1, 2, 2],
+      moved: 'placed',
+    }),
+    threads: [worker(0), comer(), moves([0], [1, 2])],
+    bounds: [1, 2],
+    mutants: [],
+  },
+  {
+    ...common,
+    name: 'placed-moved-theft',
+    property: 'one that was not placed takes nothing from those who are',
+    setup: setup({ reach: [[0], [2, 0]], tasks: [2, 2, 2], batch: BATCH_MOST, moved: 'unplaced' }),
+    threads: [worker(0), comer([0, 1, 2]), moves([], [0, 1, 2])],
+    bounds: [1, 2],
+    quick: true,
+    mutants: [{ name: 'steals from placed', id: MUTANT_STEALS_FROM_PLACED, why: 'A runs a task of B' }],
   },
   {
     ...common,

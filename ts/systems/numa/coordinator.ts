@@ -10,16 +10,24 @@ type Pin = (request: PinRequest) => Promise<PinResult>;
 /** Knows the nodes of this machine and pins threads of this process: workers of pools, and the thread that asks. */
 export class ProcessNodes extends TopologyNodes implements ThreadPlacer {
   readonly #read: () => TopologyHints;
+  readonly #currentCpu: () => number | undefined;
   readonly #threads = new Map<number, Pin>();
 
   /**
    * @param read - the topology as it is now
    * @param ownThreadId - the host's id of the calling thread
    * @param pinOwn - pins the calling thread
+   * @param currentCpu - where the calling thread runs now
    */
-  constructor(read: () => TopologyHints, ownThreadId: number, pinOwn: Pin) {
+  constructor(
+    read: () => TopologyHints,
+    ownThreadId: number,
+    pinOwn: Pin,
+    currentCpu: () => number | undefined,
+  ) {
     super(read);
     this.#read = read;
+    this.#currentCpu = currentCpu;
     this.#threads.set(ownThreadId, pinOwn);
   }
 
@@ -32,6 +40,13 @@ export class ProcessNodes extends TopologyNodes implements ThreadPlacer {
   adopt(threadId: number, pin: Pin): () => void {
     this.#threads.set(threadId, pin);
     return () => this.#threads.delete(threadId);
+  }
+
+  /** Not what it was when the topology was read: the system moves threads. */
+  override currentNode(): number {
+    const cpu = this.#currentCpu();
+    const here = cpu === undefined ? undefined : this.#read().nodes.find(({ cpus }) => cpus.includes(cpu));
+    return here?.id ?? super.currentNode();
   }
 
   override async pin(threadId: number, node: number): Promise<PinResult> {

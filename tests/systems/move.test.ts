@@ -1,0 +1,268 @@
+/** Placing a pool anew while it runs: by a policy, and by setConfig(). */
+import { type NUMAAffinitySpec, StaticSystems, type TaskPool } from 'heddle';
+import { describe, expect, it } from 'vitest';
+import { fixture, openPoolOn, openRuntime, outcome, rejectionOf, thrownBy, until } from '../pool/harness.ts';
+
+const MACHINE = {
+  cpus: 8,
+  nodes: [
+    { id: 0, cpus: [0, 1], memoryBytes: 4e8 },
+    { id: 1, cpus: [2, 3], memoryBytes: 4e8 },
+    { id: 2, cpus: [4, 5, 6, 7], memoryBytes: 5e8 },
+    { id: 3, cpus: [], memoryBytes: 2e8 },
+  ],
+  distances: [
+    [10, 16, 32, 40],
+    [16, 10, 32, 40],
+    [32, 32, 10, 20],
+    [40, 40, 20, 10],
+  ],
+};
+
+async function machine(options = {}, threads = 2) {
+  const rt = await openRuntime({ systems: new StaticSystems(MACHINE) });
+  const pool = await openPoolOn(rt, {
+    tasks: fixture('placed.mjs'),
+    minThreads: threads,
+    maxThreads: threads,
+    ...options,
+  });
+  await pool.ready();
+  return { rt, pool };
+}
+
+const nodesOf = (pool: TaskPool): (number | undefined)[] =>
+  pool.metrics().workers.map(({ numaNode }) => numaNode);
+
+/** Resolves when all workers stand on these nodes and take tasks. */
+const standOn = (pool: TaskPool, ...nodes: (number | undefined)[]): Promise<void> =>
+  until(() => {
+    const { workers } = pool.metrics();
+    return (
+      workers.every(({ state }) => state !== 'booting') &&
+      JSON.stringify(nodesOf(pool).toSorted()) === JSON.stringify(nodes)
+    );
+  });
+
+/** Makes workers wait until `open()`. */
+function gate(rt: Awaited<ReturnType<typeof machine>>['rt']) {
+  const words = rt.alloc(Int32Array, 2);
+  return {
+    words,
+    reached: (count: number) => until(() => Atomics.load(words, 1) === count),
+    open() {
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+    },
+  };
+}
+
+describe('a policy', () => {
+  it('moves the workers of an open pool, and undone lets them go', async () => {
+    const { rt, pool } = await machine();
+    expect(nodesOf(pool)).toEqual([undefined, undefined]);
+    const applied = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [1], required: true } });
+    await standOn(pool, 1, 1);
+    expect(await pool.run('echo', [1])).toBe(1);
+    expect(await rejectionOf(pool.run('echo', [1], { numaNode: 2 }))).toMatchObject({
+      name: 'PlacementError',
+    });
+    expect(await pool.run('echo', [2], { numaNode: 1 })).toBe(2);
+    const later = await openPoolOn(rt, { tasks: fixture('placed.mjs') });
+    expect(nodesOf(later)).toEqual([1]);
+    applied.undo();
+    await standOn(pool, undefined, undefined);
+    await standOn(later, undefined);
+    for (const each of [pool, later]) expect(await each.run('echo', [3], { numaNode: 2 })).toBe(3);
+  });
+
+  it('is put over what the program says, and undone leaves that', async () => {
+    const { rt, pool } = await machine({ numa: { preferredNodes: [2] } });
+    const first = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [0] } });
+    await standOn(pool, 0, 0);
+    const second = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [1] } });
+    await standOn(pool, 1, 1);
+    first.undo();
+    expect(nodesOf(pool)).toEqual([1, 1]);
+    second.undo();
+    await standOn(pool, 2, 2);
+  });
+
+  it('is put aside by the program until the next one, and undone comes back to the program', async () => {
+    const { rt, pool } = await machine();
+    const first = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [0] } });
+    pool.setConfig({ numa: { preferredNodes: [2] } });
+    await standOn(pool, 2, 2);
+    const second = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [1] } });
+    await standOn(pool, 1, 1);
+    second.undo();
+    first.undo();
+    await standOn(pool, 2, 2);
+  });
+
+  it('leaves alone what runs, and the rest goes on at once where it may', async () => {
+    const { rt, pool } = await machine({ numa: { preferredNodes: [2] } });
+    const held = gate(rt);
+    const running = pool.run('holdAt', [held.words]);
+    await held.reached(1);
+    // Its node is no longer allowed while it waits.
+    const far = [0, 1].map(() => outcome(pool.run('holdAt', [held.words], { numaNode: 2 })));
+    await held.reached(2);
+    using _ = rt.applyLockPolicy({
+      numaAffinity: { preferredNodes: [0], allowedDistance: 16, required: true },
+    });
+    expect(await Promise.race(far)).toMatchObject({ ok: false, error: { name: 'PlacementError' } });
+    expect(nodesOf(pool)).toEqual([2, 2]);
+    held.open();
+    await running;
+    expect((await Promise.all(far)).map(({ ok }) => ok)).toContain(true);
+    await standOn(pool, 0, 0);
+    expect(await pool.run('echo', [1])).toBe(1);
+  });
+
+  it('runs calls meanwhile on workers that have come to rest', async () => {
+    const { rt, pool } = await machine();
+    const held = gate(rt);
+    const running = pool.run('holdAt', [held.words]);
+    await held.reached(1);
+    const policies = [[1], [0], [2], [1]].map((preferredNodes) =>
+      rt.applyLockPolicy({ numaAffinity: { preferredNodes } }),
+    );
+    // One worker of the first placement is still busy.
+    expect(await pool.run('echo', ['free'])).toBe('free');
+    held.open();
+    await running;
+    await standOn(pool, 1, 1);
+    for (const policy of policies) policy.undo();
+    await standOn(pool, undefined, undefined);
+    expect(await pool.run('echo', ['end'])).toBe('end');
+  });
+
+  it('loses no call, however often it comes and goes', async () => {
+    const { rt, pool } = await machine({ minThreads: 0, maxThreads: 4 });
+    const affinities: NUMAAffinitySpec[] = [
+      { preferredNodes: [1] },
+      { preferredNodes: [2], fallbackStrategy: 'none' },
+      { allowedDistance: 16 },
+      { preferredNodes: [0], allowedDistance: 20 },
+      { preferredNodes: [1], fallbackStrategy: 'any' },
+    ];
+    const settled: Promise<{ ok: boolean }>[] = [];
+    for (let round = 0; round < 30; round++) {
+      const applied = rt.applyLockPolicy({ numaAffinity: affinities[round % affinities.length]! });
+      for (let i = 0; i < 40; i++)
+        settled.push(
+          outcome(
+            pool.run(
+              i % 8 === 0 ? 'leaves' : 'spin',
+              i % 8 === 0 ? [3, 0.1] : [0.1],
+              i % 3 === 0 ? {} : { numaNode: i % 3 },
+            ),
+          ),
+        );
+      // Some at once, some when some work is done.
+      await settled[round * 20];
+      if (round % 2 === 0) applied.undo();
+    }
+    const results = await Promise.all(settled);
+    const errors = results.flatMap((result) =>
+      result.ok ? [] : [(result as { error?: Error }).error!.name],
+    );
+    expect(errors.filter((name) => name !== 'PlacementError')).toEqual([]);
+    expect(results.filter(({ ok }) => ok).length).toBeGreaterThan(400);
+    expect(pool.metrics().outstanding).toBe(0);
+  });
+
+  it('that an open pool cannot follow changes nothing', async () => {
+    const { rt, pool } = await machine({ numa: { preferredNodes: [2] } });
+    const policy = { qosClass: 'Guaranteed', numaAffinity: { preferredNodes: [3], required: true } } as const;
+    expect(thrownBy(() => rt.applyLockPolicy(policy))).toMatchObject({
+      code: 'ERR_RESOURCE_LIMIT',
+      name: 'PlacementError',
+    });
+    expect([pool.qos, rt.systems.getNUMAPolicy().preferredNodes]).toEqual(['Burstable', []]);
+    expect(nodesOf(pool)).toEqual([2, 2]);
+  });
+});
+
+describe('setConfig({ numa })', () => {
+  it('places and lets go', async () => {
+    const { pool } = await machine();
+    pool.setConfig({ numa: true });
+    await standOn(pool, 0, 2);
+    pool.setConfig({ numa: false });
+    await standOn(pool, undefined, undefined);
+  });
+
+  it.each([[{ preferredNodes: [9] }], [{ preferredNodes: ['a'] }], ['yes'], [{ unknown: 1 }]])(
+    'refuses %j, and changes nothing',
+    async (numa) => {
+      const { pool } = await machine({ numa: { preferredNodes: [2] } });
+      const fault = thrownBy(() => pool.setConfig({ qos: 'BestEffort', numa } as never));
+      expect(fault).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      expect([pool.qos, ...nodesOf(pool)]).toEqual(['Burstable', 2, 2]);
+    },
+  );
+
+  it('knows the node of a machine that has one', async () => {
+    const rt = await openRuntime({ systems: new StaticSystems({ cpus: 2 }) });
+    const numa = { preferredNodes: [7] };
+    const refusal = {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(/no NUMA node 7; this machine has 0/),
+    };
+    expect(await rejectionOf(openPoolOn(rt, { tasks: fixture('placed.mjs'), numa }))).toMatchObject(refusal);
+    const pool = await openPoolOn(rt, { tasks: fixture('placed.mjs') });
+    expect(thrownBy(() => pool.setConfig({ numa }))).toMatchObject(refusal);
+  });
+
+  it('does nothing on a machine of one node', async () => {
+    const rt = await openRuntime({ systems: new StaticSystems({ cpus: 2 }) });
+    const pool = await openPoolOn(rt, { tasks: fixture('placed.mjs') });
+    pool.setConfig({ numa: true });
+    using _ = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [0], required: true } });
+    expect(await pool.run('echo', [1])).toBe(1);
+    expect(pool.metrics().workers.map(({ numaNode, id }) => [numaNode, id])).toEqual([[undefined, 0]]);
+  });
+
+  it('keeps the limits of the pool and its size', async () => {
+    const { pool } = await machine({ maxThreads: 3, minThreads: 3 }, 3);
+    let most = 0;
+    pool.on('workerExit', () => {
+      most = Math.max(most, pool.metrics().threads);
+    });
+    for (const node of [0, 1, 2, 0])
+      pool.setConfig({ numa: { preferredNodes: [node], fallbackStrategy: 'none' } });
+    await standOn(pool, 0, 0, 0);
+    expect(most).toBeLessThanOrEqual(3);
+    await pool.scale(1);
+    await standOn(pool, 0);
+  });
+});
+
+describe('the priority of threads', {
+  skip: process.platform !== 'linux' || process.getuid?.() !== 0,
+}, () => {
+  it('follows the class, also of a thread in the middle of a task, and comes back', async () => {
+    const { rt, pool } = await machine({ threadPriority: true }, 1);
+    const base = await pool.run('niceness', []);
+    const held = gate(rt);
+    const running = pool.run('holdAt', [held.words]);
+    await held.reached(1);
+    const applied = rt.applyLockPolicy({ qosClass: 'BestEffort' });
+    held.open();
+    await running;
+    expect(await pool.run('niceness', [])).toBe(15);
+    const later = await openPoolOn(rt, { tasks: fixture('placed.mjs'), threadPriority: true });
+    expect(await later.run('niceness', [])).toBe(15);
+    applied.undo();
+    for (const each of [pool, later]) expect(await each.run('niceness', [])).toBe(base);
+  });
+
+  it('is left alone where the pool does not ask for it', async () => {
+    const { rt, pool } = await machine({}, 1);
+    const base = await pool.run('niceness', []);
+    using _ = rt.applyLockPolicy({ qosClass: 'BestEffort' });
+    expect(await pool.run('niceness', [])).toBe(base);
+  });
+});
