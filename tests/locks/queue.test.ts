@@ -53,6 +53,9 @@ describe('lock -> pool.run -> the queue, whose workers all want the lock', () =>
         },
       ]);
       expect(message).toContain("waits for lock 'A'");
+      // Where the holder awaits nobody has written down; it is not where the victim waits.
+      expect(cycle![0]!.stack).toContain(task);
+      expect(cycle![1]!.stack).toBeUndefined();
       for (const each of told.filter(({ ok }) => ok)) expect(each.value).toBe(true);
       expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
     },

@@ -345,8 +345,8 @@ export class Detector {
     const flags = u8[owner + OWNER_FLAGS]!;
     const qos = QOS_LEVELS[(flags >>> OWNER_FLAG_CLASS_SHIFT) - 1];
     const text = u32[(owner + OWNER_TEXT) >>> 2]!;
-    const stack =
-      waits && text !== 0 ? space.readText(text).split('\n').slice(1).join('\n') : cleanStack(new Error());
+    // Where others wait only they can say.
+    const stack = waits && text !== 0 ? space.readText(text).split('\n').slice(1).join('\n') : '';
     const taken = wanted === 0 ? 0 : u32[(wanted + LOCK_TEXT) >>> 2]!;
     const names = space.namesHeldBy(owner);
     const wantedName = wanted === 0 ? undefined : space.nameAt(wanted);

@@ -69,6 +69,8 @@ export class QueueWait {
   readonly #owner: number;
   readonly #slot: number;
   readonly #node: number;
+  /** As they were at the beginning of this look. */
+  #tasks: Map<number, number[]> | undefined;
 
   /** `node`: the record which says that `owner` awaits the call in `slot`. */
   constructor(space: LockSpace, owner: number, slot: number, node: number) {
@@ -109,6 +111,7 @@ export class QueueWait {
 
   #look(): Look | undefined {
     const { kernel } = this.#space;
+    this.#tasks = undefined;
     const edge = this.#edgeOfCall(this.#slot, this.#node);
     if (edge === undefined) return undefined;
     // All that is reached, with the epochs that came before.
@@ -175,19 +178,29 @@ export class QueueWait {
 
   /** Whom a worker waits with. Undefined: it may take a task. */
   #placeOf(agentId: number, concurrency: number): Place | undefined {
-    const { kernel } = this.#space;
-    const { u32, u8 } = kernel;
+    const { u32 } = this.#space.kernel;
     const blocked = Atomics.load(u32, (AGENTS + agentId * AGENT_SIZE + AGENT_BLOCKED) >>> 2);
     // One that blocks in a join helps out meanwhile.
     if (blocked !== 0) return this.#lockOf(blocked) === 0 ? undefined : { owners: [blocked], count: 1 };
-    const owners: number[] = [];
-    for (const owner of ownersOf(this.#space)) {
-      if (u8[owner + OWNER_AGENT] !== agentId || u32[(owner + OWNER_KIND) >>> 2] !== OWNER_KIND_TASK)
-        continue;
-      // One that awaits a fork takes no place.
-      if (this.#lockOf(owner) !== 0 && u32[(owner + OWNER_AWAITS) >>> 2] === 0) owners.push(owner);
-    }
+    this.#tasks ??= this.#waitingTasks();
+    const owners = this.#tasks.get(agentId) ?? [];
     return owners.length < concurrency ? undefined : { owners, count: concurrency };
+  }
+
+  /** The tasks that wait for locks and take a place of their worker, by its agent. */
+  #waitingTasks(): Map<number, number[]> {
+    const { u32, u8 } = this.#space.kernel;
+    const tasks = new Map<number, number[]>();
+    for (const owner of ownersOf(this.#space)) {
+      if (u32[(owner + OWNER_KIND) >>> 2] !== OWNER_KIND_TASK || this.#lockOf(owner) === 0) continue;
+      // One that awaits a fork takes no place.
+      if (u32[(owner + OWNER_AWAITS) >>> 2] !== 0) continue;
+      const agentId = u8[owner + OWNER_AGENT]!;
+      const known = tasks.get(agentId);
+      if (known === undefined) tasks.set(agentId, [owner]);
+      else known.push(owner);
+    }
+    return tasks;
   }
 
   /** The lock that an owner waits for, or 0. */
