@@ -22,7 +22,8 @@ describe('examples/bank', () => {
     );
     expect(figures(stdout, 'still held')).toEqual(['0 locks', '0 locks']);
     // Both orders with who and where, and the cycle with who holds what.
-    expect(stdout).toMatch(/lock order: 'account \d' -> 'account \d' -> .*\(certain/);
+    // How certain depends on who was first seen where: one teller alone may have closed the ring.
+    expect(stdout).toMatch(/lock order: 'account \d' -> 'account \d' -> .*\((certain|possible|same-owner)/);
     expect(stdout.match(/at transfer \(.*tasks\.mjs:\d+:\d+\)/g)!.length).toBeGreaterThan(3);
     expect(stdout).toMatch(/deadlock: \d owners wait for each other/);
     expect(stdout).not.toMatch(/SlotCodec|worker\.node\.js/);

@@ -289,6 +289,14 @@ describe('metrics', () => {
     expect(metrics.workerUtilization).toBeLessThanOrEqual(1);
   });
 
+  it('show a long task among short ones', async () => {
+    const { pool } = await openPool();
+    const calls = Array.from({ length: 200 }, (_, i) => pool.run(i === 150 ? 'busy' : 'echo', [30]));
+    await Promise.all(calls);
+    await until(() => pool.metrics().runHistogram.count === 200);
+    expect(pool.metrics().runHistogram.quantile(1)).toBeGreaterThanOrEqual(25);
+  });
+
   it('stay when the worker that was counted has ended', async () => {
     const { pool } = await openPool();
     await Promise.all(Array.from({ length: 50 }, () => pool.run('echo', [1])));

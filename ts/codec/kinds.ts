@@ -64,8 +64,12 @@ function classify(prototype: object): Kind {
   if (kind !== undefined) return kind;
   for (const at of chain) {
     if (at === Object.prototype) break;
-    const tag = ownValue(at, Symbol.toStringTag);
-    if (typeof tag === 'string' && ENGINE_TAG.test(tag)) return Kind.REFUSED;
+    const tag = Object.getOwnPropertyDescriptor(at, Symbol.toStringTag);
+    if (typeof tag?.value === 'string') {
+      if (ENGINE_TAG.test(tag.value)) return Kind.REFUSED;
+      // What Web IDL says of an interface's tag. Some of Node's classes (CryptoKey from Node 24 on) bear no other mark.
+      if (!tag.writable && !tag.enumerable && tag.configurable) return Kind.HOST;
+    }
     const maker = ownValue(at, 'constructor');
     if (typeof maker === 'function' && NATIVE_SOURCE.test(Function.prototype.toString.call(maker)))
       return Kind.HOST;
@@ -178,7 +182,8 @@ export function unbox(value: object): Primitive | undefined {
 export function describeObject(value: object): string {
   try {
     const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
-    return typeof name === 'string' && name !== '' ? `a ${name}` : 'an object of an unknown class';
+    if (typeof name !== 'string' || name === '') return 'an object of an unknown class';
+    return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
   } catch {
     return 'an object of an unknown class';
   }

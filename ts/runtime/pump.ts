@@ -27,7 +27,7 @@ const WORTH_POLLING_MS = 0.06;
 /** A single longer wait counts as this much, so that one long task among short ones is soon forgotten. */
 const LONG_WAIT_MS = 0.2;
 /** While a long queue is worked off, outcomes are fetched this often instead of ringing one by one: each ring would interrupt a worker. */
-const NAP_MS = 4;
+const NAP_MS = 8;
 /** A nap is at most this share of the time that the queue will take. */
 const NAP_SHARE = 1 / 16;
 /** Weight of the newest wait in the average. */
@@ -49,12 +49,20 @@ export class Pump {
   readonly #keepAlive: { ref(): void; unref(): void };
   readonly #onTurn = (): void => this.#turn(true);
   readonly #onRing = (): void => this.#rung();
-  readonly #onNapEnd = (): void => this.#turn(false);
+  readonly #onNapEnd = (): void => {
+    this.#endNap = undefined;
+    this.#turn(false);
+  };
+  readonly #onNapCut = (): void => this.#turn(false);
   #running = false;
   #held = false;
   #armed = false;
   /** A waitAsync that has not been notified yet: it stays good for the next time we arm. */
   #waiting = false;
+  /** Ends a nap early. */
+  #endNap: (() => void) | undefined;
+  /** The next wait is for the doorbell. */
+  #noNap = false;
   #window = WINDOW_MOST_MS;
   /** How long an outcome lets us wait, on average. */
   #expectedMs = 0;
@@ -93,6 +101,12 @@ export class Pump {
     } else if (this.#armed && this.#window >= WINDOW_MOST_MS) {
       this.#disarm();
       this.#poll();
+    } else if (this.#endNap !== undefined) {
+      // What is submitted in a nap does not answer an outcome: it is no part of what is worked off, and may be of a higher class.
+      this.#endNap();
+      this.#endNap = undefined;
+      this.#noNap = true;
+      this.#platform.turn(this.#onNapCut);
     }
   }
 
@@ -140,7 +154,9 @@ export class Pump {
       if (this.#window > WINDOW_MOST_MS) this.#window = WINDOW_MOST_MS;
       this.letGo();
       const napMs = Math.min(NAP_MS, out * this.#gapMs * NAP_SHARE);
-      if (napMs >= 1 && this.#gapMs < napMs / 2) this.#platform.timer(this.#onNapEnd, napMs);
+      const mayNap = !this.#noNap && napMs >= 1 && this.#gapMs < napMs / 2;
+      this.#noNap = false;
+      if (mayNap) this.#endNap = this.#platform.timer(this.#onNapEnd, napMs);
       else this.#arm();
     }
   }

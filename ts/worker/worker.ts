@@ -310,7 +310,17 @@ export class Worker {
     const { calls, i32 } = this.kernel;
     const elapsed = now - start;
     const mean = elapsed / size;
-    calls.recordDuration(this.agent + AGENT_RUN_HISTOGRAM, mean * 1e6, size);
+    if (size > 1 && mean >= GROUP_BELOW_MS) {
+      // They were a group because tasks had been short; now one of them was not. The mean would hide it.
+      calls.recordDuration(this.agent + AGENT_RUN_HISTOGRAM, GROUP_BELOW_MS * 1e6, size - 1);
+      calls.recordDuration(
+        this.agent + AGENT_RUN_HISTOGRAM,
+        (elapsed - GROUP_BELOW_MS * (size - 1)) * 1e6,
+        1,
+      );
+    } else {
+      calls.recordDuration(this.agent + AGENT_RUN_HISTOGRAM, mean * 1e6, size);
+    }
     if (queuedAt !== 0) {
       // Both are microseconds modulo 2^32.
       const waited = (((start * 1000) >>> 0) - queuedAt) | 0;
