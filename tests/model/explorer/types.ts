@@ -161,7 +161,7 @@ export interface Failure {
   readonly message: string;
   /** Who acted at each decision: a thread, or -1 - thread for its death. */
   readonly schedule: readonly number[];
-  /** Words before whose accesses there was a decision. */
+  /** Words before whose accesses there was a decision, as Machine.visible() says it. */
   readonly visible: readonly number[];
   readonly preemptions: number;
 }
