@@ -46,7 +46,7 @@ export {
   validateOrder,
 } from './order';
 export { closeContext as closeOrder, contextOf as orderOf, openContext as openOrder } from './order-memory';
-export { checkOwner, heldCount, listHeld, validateOwner } from './order-owners';
+export { checkOwner, heldCount, listHeld, tryLockSeen, validateOwner } from './order-owners';
 export { claimOwner, freeOwner, ownerAt, ownerId, usedOwners } from './owners';
 export { finishPark, preparePark, unpark, unparkIfParked } from './parking';
 export { addReach, placeWorker, sealPlacement } from './placement';

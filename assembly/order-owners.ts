@@ -19,6 +19,7 @@ import {
   ROOT_OWNERS,
 } from './layout';
 import { lockAt } from './lock-table';
+import { tryLock } from './mutex';
 import {
   beginClasses,
   chainAt,
@@ -26,12 +27,13 @@ import {
   countSeen,
   describeLock,
   flushSlow,
+  isCountFull,
   isSeen,
   keyOfChain,
   validateOrder,
 } from './order';
 import { findInfo, mix, root } from './order-memory';
-import { LOCK_FLAG_ORDER_KEY } from './status';
+import { LOCK_FLAG_ORDER_KEY, LOCK_TAKEN, LOCK_UNSEEN } from './status';
 
 /** Number of an owner: never another's, as long as the graph lives. */
 function numberOf(at: usize, owner: usize): u32 {
@@ -42,40 +44,57 @@ function numberOf(at: usize, owner: usize): u32 {
   return made;
 }
 
+/** Key of the chain that `owner`, which holds something, taking `lock` (addresses) makes. */
+function chainOfOwner(at: usize, owner: usize, lock: usize): u64 {
+  let held: usize = load<u32>(owner + OWNER_HELD);
+  const newest = load<u32>(held + LOCK_ID);
+  const id = load<u32>(lock + LOCK_ID);
+  let next: usize = load<u32>(held + LOCK_NEXT);
+  if (next == 0) return keyOfChain(at, newest, 1, 0, id);
+  let count: u32 = 1;
+  let sum: u64 = mix(newest as u64);
+  for (held = next; held != 0; held = next) {
+    count++;
+    sum += mix(load<u32>(held + LOCK_ID) as u64);
+    next = load<u32>(held + LOCK_NEXT);
+  }
+  return keyOfChain(at, newest, count, sum, id);
+}
+
 /**
  * Looks at `owner` taking `lock` (addresses). Returns ORDER_*_BITs, as checkOrder(). With `isStrict` what is against an order is found again
  * each time; without, a chain that was reported counts as seen.
  */
 export function checkOwner(context: usize, owner: usize, lock: usize, isStrict: u32): u32 {
-  let held: usize = load<u32>(owner + OWNER_HELD);
-  if (held == 0) return 0;
+  if (load<u32>(owner + OWNER_HELD) == 0) return 0;
   const at = root();
-  const id = load<u32>(lock + LOCK_ID);
-  const newest = load<u32>(held + LOCK_ID);
-  let count: u32 = 0;
-  let sum: u64 = 0;
-  while (held != 0) {
-    count++;
-    sum += mix(load<u32>(held + LOCK_ID) as u64);
-    held = load<u32>(held + LOCK_NEXT);
-  }
-  const key = keyOfChain(at, newest, count, sum, id);
+  const key = chainOfOwner(at, owner, lock);
   const who = numberOf(at, owner);
-  if (!isSeen(context, key, who)) {
-    describeAll(at, context, owner, lock);
-    const length = listHeld(context, owner, count);
-    return checkSlow(at, context, key, context + CONTEXT_ANSWERS, length, id, who, isStrict);
-  }
-  if (countSeen(context, key))
-    flushSlow(
-      at,
-      context,
-      chainAt(context, key),
-      context + CONTEXT_ANSWERS,
-      listHeld(context, owner, count),
-      id,
-    );
+  const isKnown = isSeen(context, key, who);
+  if (isKnown && !countSeen(context, key)) return 0;
+  const id = load<u32>(lock + LOCK_ID);
+  if (!isKnown) describeAll(at, context, owner, lock);
+  const held = context + CONTEXT_ANSWERS;
+  const length = listHeld(context, owner, heldCount(owner));
+  if (!isKnown) return checkSlow(at, context, key, held, length, id, who, isStrict);
+  flushSlow(at, context, chainAt(context, key), held, length, id);
   return 0;
+}
+
+/**
+ * Takes the lock if it is free and its owner holds nothing, or what it holds was seen with this lock before: what most calls find. LOCK_UNSEEN: nothing was
+ * done, the order is to be checked first. `context` may be 0, if this thread has checked nothing yet.
+ */
+export function tryLockSeen(context: usize, lock: usize, owner: usize): i32 {
+  if (load<u32>(owner + OWNER_HELD) == 0) return tryLock(lock, owner);
+  if (context == 0) return LOCK_UNSEEN;
+  const at = root();
+  const key = chainOfOwner(at, owner, lock);
+  if (!isSeen(context, key, load<u32>(owner + OWNER_CACHE)) || isCountFull(context, key)) return LOCK_UNSEEN;
+  const answer = tryLock(lock, owner);
+  // Who does not get it is checked again, and counted, on the slow way.
+  if (answer == LOCK_TAKEN) countSeen(context, key);
+  return answer;
 }
 
 /** What checkOwner() would find, without learning anything: see validateOrder(). */

@@ -199,6 +199,11 @@ export function countSeen(context: usize, key: u64): bool {
   return counted >> CHAIN_COUNT_SHIFT == CHAIN_FLUSH;
 }
 
+/** Would the next countSeen() answer true? */
+export function isCountFull(context: usize, key: u64): bool {
+  return load<u32>(chainAt(context, key) + CHAIN_COUNTED) >> CHAIN_COUNT_SHIFT == CHAIN_FLUSH - 1;
+}
+
 /** Key of a chain: of the set of held locks, so in any order of theirs. */
 function chainOf(at: usize, held: usize, count: u32, lock: u32): u64 {
   let sum: u64 = 0;

@@ -135,6 +135,8 @@ export const LOCK_OWN: i32 = -3;
 export const LOCK_ABANDONED: i32 = -4;
 /** The one who asks is nobody: the runtime was disposed. */
 export const LOCK_CLOSED: i32 = -5;
+/** Its order must be checked first: the chain was not seen, or its count is full. */
+export const LOCK_UNSEEN: i32 = -8;
 /** Answers of unlock(). */
 export const LOCK_RELEASED: i32 = -6;
 export const LOCK_NOT_OWNER: i32 = -7;

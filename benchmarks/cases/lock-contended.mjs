@@ -9,7 +9,7 @@ const SECTION_NS = 100;
 export const lockContended = {
   id: 'lock-contended',
   title: 'Two workers that want one lock',
-  note: `Each of two threads takes the lock over and over, blocking, and works about ${SECTION_NS} ns under it; two plain counters under the lock must stay alike. 'share': sections of the thread that got fewer, of all; 0.5 is even. Waits are timed in runs of their own, as reading the clock takes as long as the section.`,
+  note: `Each of two threads takes the lock over and over, blocking, and works about ${SECTION_NS} ns under it; two plain counters under the lock must stay alike. 'share': sections of the thread that got fewer, of all; 0.5 is even. Waits are timed in runs of their own, as reading the clock takes as long as the section; beside them 'no lock': the longest time between two looks at the clock of two threads that do nothing else, which is what the machine itself takes.`,
   metrics: [
     { key: 'rate', label: 'sections', unit: 'M/s', better: 'higher' },
     { key: 'share', label: 'least share', unit: '', better: 'higher' },
@@ -26,7 +26,8 @@ export const lockContended = {
       { key: 'timed', label: 'every wait timed', threads: 2, params: { ms, isTimed: true } },
     ];
   },
-  includes: ({ id }) => id === 'heddle' || id === 'futex',
+  includes: ({ id }, { variant }) =>
+    id === 'heddle' || id === 'futex' || (id === 'no-lock' && variant.key === 'timed'),
   async turn(_, { ms, isTimed }, { contenderId }) {
     const cells = new Int32Array(new SharedArrayBuffer(4 * CELLS.count));
     let begin = 0;
@@ -38,6 +39,10 @@ export const lockContended = {
       Atomics.store(cells, CELLS.stop, 1);
       took = performance.now() - begin;
     };
+    if (contenderId === 'no-lock') {
+      const gaps = await inFutexThreads(2, 'watchClock', { cells }, stopLater);
+      return { wait: Math.max(...gaps.map((each) => each.longestMs)) };
+    }
     const params = { cells, ns: SECTION_NS, isTimed };
     const results =
       contenderId === 'futex'

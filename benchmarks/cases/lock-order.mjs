@@ -24,7 +24,7 @@ export const lockOrder = {
     { key: 'hot', label: 'see 128 again', unit: 'M/s', better: 'higher' },
     { key: 'bytes', label: 'memory', unit: 'bytes/edge', better: 'lower' },
   ],
-  rounds: { quick: 1, full: 5 },
+  rounds: { quick: 1, full: 3 },
   timeoutMs: 60_000,
   ownProcess: true,
   // Nobody has compiled code, or a grown heap, from the round before.

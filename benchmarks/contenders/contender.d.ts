@@ -24,6 +24,6 @@ export interface Contender {
   second?: boolean;
   /** Takes part in this suite only. */
   suite?: string;
-  kind: 'heddle' | 'pool' | 'raw' | 'inline' | 'limit' | 'lock' | 'twin';
+  kind: 'heddle' | 'pool' | 'raw' | 'inline' | 'limit' | 'lock' | 'twin' | 'floor';
   start(options: { threads: number }): Promise<StartedPool>;
 }

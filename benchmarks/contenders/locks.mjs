@@ -17,6 +17,8 @@ const node = process.versions.node;
 /** @type {import('./contender.d.ts').Contender[]} */
 export const contenders = [
   other('futex', 'mutex on Atomics (JS)', 'node', node),
+  other('bare', 'two atomic operations (WebAssembly)', 'node', node, 'floor'),
+  other('no-lock', 'no lock', 'node', node, 'floor'),
   other('async-mutex', 'async-mutex', 'async-mutex', installedVersion('async-mutex') ?? 'not installed'),
   other('web-locks', 'Web Locks', 'node', node),
   other('order-tuned', 'tuned typed arrays (JS)', 'node', node, 'twin'),

@@ -83,6 +83,19 @@ function timed(mutex, cells, rounds, result) {
   return result;
 }
 
+/** The longest time between two looks at the clock of a thread that does nothing else, while another does the same: what the machine alone takes. */
+export function watchClock(cells) {
+  Atomics.add(cells, CELLS.ready, 1);
+  while (Atomics.load(cells, CELLS.ready) < 2);
+  let longestMs = 0;
+  for (let last = performance.now(); Atomics.load(cells, CELLS.stop) === 0; ) {
+    const now = performance.now();
+    longestMs = Math.max(longestMs, now - last);
+    last = now;
+  }
+  return { longestMs };
+}
+
 function section(cells, rounds, result) {
   const count = cells[CELLS.first];
   cells[CELLS.first] = count + 1;

@@ -63,6 +63,7 @@ function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult
   try {
     const error = limits.tries ? undefined : detector.check(record, address);
     if (error !== undefined) throw error;
+    space.standAside();
     result = sleepUntil(core, owner, record, limits.timeoutMs);
     return result;
   } finally {

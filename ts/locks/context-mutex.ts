@@ -92,8 +92,6 @@ export class ContextMutex {
   #onlyCounts = false;
   /** Nor is blocking refused. */
   #isPlainSync = false;
-  /** Nor is there an order to be checked. */
-  #isBare = false;
   /** How often this handle was given out; 0 once it was forgotten. */
   #opens = 1;
 
@@ -121,7 +119,6 @@ export class ContextMutex {
     this.#isPlain = this.#record === undefined;
     this.#onlyCounts = this.#record?.onlyCounts === true;
     this.#isPlainSync = this.#isPlain && space.host.mayBlock;
-    this.#isBare = this.#isPlainSync && this.#order === undefined;
   }
 
   /** Are waits and holds of this handle counted? */
@@ -167,7 +164,6 @@ export class ContextMutex {
     if (--this.#opens > 0) return false;
     this.#isPlain = false;
     this.#isPlainSync = false;
-    this.#isBare = false;
     this.#onlyCounts = false;
     return --core.handles === 0 && space.release(core);
   }
@@ -198,23 +194,24 @@ export class ContextMutex {
   lock(ctx?: LockContext): Promise<boolean> {
     if (ctx === undefined && this.#isPlain) {
       // 0 takes nothing: the slow way looks who calls.
-      const owner = this.#active.address;
-      if (
-        (this.#order === undefined || this.#u32[(owner + OWNER_HELD) >>> 2] === 0) &&
-        this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
-      ) {
-        return YES;
-      }
+      if (this.#take(this.#active.address) === LOCK_TAKEN) return YES;
     }
     if (ctx === undefined && this.#onlyCounts && this.#takeCounted()) return YES;
     return this.#lockSlow(ctx, false);
   }
 
-  /** Takes the lock if it is free, nothing is to be checked, and nothing to be done but to count. */
+  /** Takes the lock if it is free and its order needs no look. An answer of the kernel. */
+  #take(owner: number): number {
+    const order = this.#order;
+    return order === undefined
+      ? this.#calls.tryLock(this.#address, owner)
+      : this.#calls.tryLockSeen(order.opened, this.#address, owner);
+  }
+
+  /** Takes the lock if it is free, its order needs no look, and there is nothing to be done but to count. */
   #takeCounted(): boolean {
     const owner = this.#active.address;
-    const isChecked = this.#order !== undefined && this.#u32[(owner + OWNER_HELD) >>> 2] !== 0;
-    if (isChecked || this.#calls.tryLock(this.#address, owner) !== LOCK_TAKEN) return false;
+    if (this.#take(owner) !== LOCK_TAKEN) return false;
     this.#record!.begin(owner);
     return true;
   }
@@ -265,16 +262,7 @@ export class ContextMutex {
   lockSync(ctx?: LockContext): boolean {
     if (ctx === undefined) {
       // Owner 0 takes nothing: the slow way looks who calls.
-      const owner = this.#active.address;
-      if (this.#isBare) {
-        if (this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN) return true;
-      } else if (
-        this.#isPlainSync &&
-        this.#u32[(owner + OWNER_HELD) >>> 2] === 0 &&
-        this.#calls.tryLock(this.#address, owner) === LOCK_TAKEN
-      ) {
-        return true;
-      }
+      if (this.#isPlainSync && this.#take(this.#active.address) === LOCK_TAKEN) return true;
     }
     if (ctx === undefined && this.#onlyCounts && this.#core.space.host.mayBlock && this.#takeCounted())
       return true;

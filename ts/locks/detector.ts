@@ -348,9 +348,24 @@ export class Detector {
   }
 }
 
+/** Stacks that were cleaned before: locks are taken at few places. */
+const cleaned = new Map<string, string>();
+const CLEANED_MOST = 512;
+
 /** The frames of whoever called heddle, without its own. */
 export function cleanStack(error: Error): string {
-  const frames = (error.stack ?? '')
+  const raw = error.stack ?? '';
+  let clean = cleaned.get(raw);
+  if (clean === undefined) {
+    if (cleaned.size >= CLEANED_MOST) cleaned.clear();
+    clean = withoutOwnFrames(raw);
+    cleaned.set(raw, clean);
+  }
+  return clean;
+}
+
+function withoutOwnFrames(raw: string): string {
+  const frames = raw
     .split('\n')
     .slice(1)
     .map((line) => line.trim());

@@ -165,6 +165,14 @@ export class LockCore {
     else this.space.kernel.calls.passWake(this.address);
   }
 
+  /** The event loop comes to nothing for a while: see {@link LockSpace.standAside}. */
+  standAside(): void {
+    const head = this.#queue[0];
+    if (head !== undefined) this.space.kernel.calls.leaveWait(this.address, head.owner);
+    // A waitAsync cannot be taken back, and may have swallowed a wake-up already: all look again, and it is over when the event loop goes on.
+    if (this.#armed) Atomics.notify(this.space.kernel.i32, this.address >>> 2);
+  }
+
   /** Is the holder an owner of this thread, who will look here when it unlocks? */
   #isHeldHere(): boolean {
     const { space } = this;

@@ -38,7 +38,7 @@ interface Now {
 export class OrderChecker implements OrderChecks {
   readonly #space: LockSpace;
   readonly #encoder = new TextEncoder();
-  #context = 0;
+  opened = 0;
   #view: OrderView | undefined;
   #hasReportedOverflow = false;
 
@@ -46,10 +46,10 @@ export class OrderChecker implements OrderChecks {
     this.#space = space;
   }
 
-  /** Address of this thread's context in the graph; 0 when the memory is full. */
+  /** Address of this thread's context in the graph, opened now if it was not; 0 when the memory is full. */
   get context(): number {
-    if (this.#context === 0) this.#context = this.#space.kernel.calls.openOrder(this.#space.agentId) >>> 0;
-    return this.#context;
+    if (this.opened === 0) this.opened = this.#space.kernel.calls.openOrder(this.#space.agentId) >>> 0;
+    return this.opened;
   }
 
   /** The graph as it is. */
@@ -60,12 +60,12 @@ export class OrderChecker implements OrderChecks {
 
   before(owner: number, lock: number): void {
     const { kernel } = this.#space;
-    if (this.#context === 0 && this.context === 0) {
+    if (this.context === 0) {
       this.#overflowed(lock);
       return;
     }
     const isStrict = this.#space.orderMode(lock) === CHECK_THROW;
-    const bits = kernel.calls.checkOwner(this.#context, owner, lock, isStrict ? 1 : 0);
+    const bits = kernel.calls.checkOwner(this.opened, owner, lock, isStrict ? 1 : 0);
     if (bits !== 0) this.#found(bits, owner, lock, isStrict);
   }
 
@@ -125,7 +125,7 @@ export class OrderChecker implements OrderChecks {
     const grave = isStrict ? (errors.find(isGrave) ?? this.#again(bits, owner, now)) : undefined;
     for (const error of errors) if (error !== grave) this.#report(error, now);
     if (grave === undefined) return;
-    if (grave.fault.kind === 'cycle') this.#space.kernel.calls.refuseOrder(this.#context, now.taken);
+    if (grave.fault.kind === 'cycle') this.#space.kernel.calls.refuseOrder(this.opened, now.taken);
     throw grave;
   }
 
@@ -133,7 +133,7 @@ export class OrderChecker implements OrderChecks {
   #again(bits: number, owner: number, now: Now): LockOrderError | undefined {
     if ((bits & ORDER_AGAINST_BIT) === 0) return undefined;
     const { calls, u32 } = this.#space.kernel;
-    const context = this.#context;
+    const context = this.opened;
     const count = calls.listHeld(context, owner, calls.heldCount(owner));
     const start = (context + CONTEXT_ANSWERS) >>> 2;
     const held = u32.slice(start, start + count);
@@ -165,7 +165,7 @@ export class OrderChecker implements OrderChecks {
     kernel.u8.set(bytes, at);
     const kept = kernel.calls.internOrderText(at, bytes.length);
     kernel.calls.release(agent, at);
-    if (kept !== 0) kernel.calls.keepStack(this.#context, now.taken, kept);
+    if (kept !== 0) kernel.calls.keepStack(this.opened, now.taken, kept);
   }
 
   /** Reports what a thread that is gone had begun and recovery found; see assembly/order-recovery.ts. */
@@ -225,7 +225,7 @@ export class OrderChecker implements OrderChecks {
   }
 
   #ruleError(now: Now): LockOrderError {
-    const held = this.#space.kernel.u32[(this.#context + CONTEXT_RULE_HELD) >>> 2]!;
+    const held = this.#space.kernel.u32[(this.opened + CONTEXT_RULE_HELD) >>> 2]!;
     const names = (id: number): string[] =>
       [id, this.view.classOf(id)].filter((each) => each !== 0).map((each) => this.#name(each));
     const rules = declaredRules(this.#space.kernel).rulesFor(names(now.taken), names(held));
@@ -233,7 +233,7 @@ export class OrderChecker implements OrderChecks {
   }
 
   #keyError(now: Now): LockOrderError {
-    const held = this.#space.kernel.u32[(this.#context + CONTEXT_KEY_HELD) >>> 2]!;
+    const held = this.#space.kernel.u32[(this.opened + CONTEXT_KEY_HELD) >>> 2]!;
     return this.#declaredError('key', held, now, []);
   }
 

@@ -1,5 +1,7 @@
 /** Checks of lock order, as locks call them. Addresses are those of the kernel. */
 export interface OrderChecks {
+  /** Address of this thread's context in the graph; 0 before its first check, or when the memory is full. */
+  readonly opened: number;
   /**
    * Looks at every lock that `owner` holds -> `lock`, before `lock` is taken. Called only when the owner holds something and the order mode of
    * `lock` is not off.

@@ -57,6 +57,7 @@ import type { LockViolation, MutexOptions } from './types.ts';
 
 /** How long a thread waits for another that changes the table of names. */
 const GATE_MS = 1000;
+const TEXTS_MOST = 512;
 
 /** What the locks of a runtime need of the thread that they are used in. */
 export interface LockHost {
@@ -109,6 +110,8 @@ export class LockSpace {
   /** By address, with the turn of the record that had it. */
   readonly #names = new Map<number, { readonly turn: number; readonly name: string }>();
   readonly #encoder = new TextEncoder();
+  /** Texts that were encoded before. */
+  readonly #texts = new Map<string, Uint8Array>();
   readonly #decoder = new TextDecoder();
   readonly #onBell = (): void => this.#rung();
   #bellArmed = false;
@@ -233,12 +236,23 @@ export class LockSpace {
 
   /** Keeps a text where other threads find it. Returns its address, or 0 when the memory is full: the text is then left away. */
   writeText(text: string): number {
-    const bytes = this.#encoder.encode(text);
+    const bytes = this.#encodedText(text);
     const at = this.kernel.calls.allocate(this.agent, 4 + bytes.length) >>> 0;
     if (at === 0) return 0;
     this.kernel.u32[at >>> 2] = bytes.length;
     this.kernel.u8.set(bytes, at + 4);
     return at;
+  }
+
+  /** Locks are taken at few places, again and again. */
+  #encodedText(text: string): Uint8Array {
+    let bytes = this.#texts.get(text);
+    if (bytes === undefined) {
+      if (this.#texts.size >= TEXTS_MOST) this.#texts.clear();
+      bytes = this.#encoder.encode(text);
+      this.#texts.set(text, bytes);
+    }
+    return bytes;
   }
 
   /** The text of where a lock was taken goes, if it has one. Its holder calls. */
@@ -379,6 +393,14 @@ export class LockSpace {
   leave(core: LockCore): void {
     if (core.waiting === 0) this.#busy.delete(core);
     if (--this.#waiters === 0) this.host.keepAlive.unref();
+  }
+
+  /**
+   * The thread is about to block, and its event loop with it, for as long as others please: what is kept for its waiters there, and wake-ups that they
+   * were given, go to who can use them. Else the one that this thread blocks for might wait for them.
+   */
+  standAside(): void {
+    if (this.#waiters > 0) for (const core of this.#busy) core.standAside();
   }
 
   /** Other threads ring when they have aborted a wait of this one. The wait on the bell stays for good, and keeps nothing alive. */

@@ -140,6 +140,11 @@ export class WorkerLocks {
     this.#places[this.#places.indexOf(from)] = to;
   }
 
+  /** The thread is about to block in a join. */
+  standAside(): void {
+    this.#space?.standAside();
+  }
+
   /** The running task joins another: an edge of the wait-for graph while locks are in use. Returns what ends it. */
   joinsTask(slot: number): (() => void) | undefined {
     const task = this.#worker.running ?? this.#worker.asyncRun();

@@ -934,6 +934,7 @@ export class Worker {
     const helps = !this.locks.areHeld;
     if (helps && calls.enterJoin(this.agent) !== 0) return;
     const stopWait = this.locks.joinsTask(slot);
+    this.locks.standAside();
     if (calls.preparePark(this.agent) !== 0) {
       // The park is announced: whoever concludes the fork from now on, or goes on with it as an async task, unparks us.
       if (calls.statusOf(slot) < SLOT_DONE && (dropped || !this.#isAsync(slot))) {
