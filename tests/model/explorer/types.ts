@@ -148,8 +148,8 @@ export interface Model<Exports, Fixture = unknown, State = unknown> {
   /** Name of an address, for people. */
   readonly describe?: (address: number, fixture: Fixture) => string | undefined;
   readonly mutants?: readonly Mutant[];
-  /** Part of the short run of the test command. */
-  readonly quick?: boolean;
+  /** Part of the short run of the test command, under the first bound or with so many preemptions. */
+  readonly quick?: boolean | number;
 }
 
 export type AnyModel<Exports> = Model<Exports, any, any>;

@@ -269,7 +269,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     property: 'of two threads that insert a -> b and b -> a one reports the cycle, once',
     setup: setup(2, RISING),
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       settledFirst,
       halfLinked,
@@ -347,7 +347,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
       return (last & ORDER_AGAINST_BIT) === 0 ? '1 -> 2 after 2 -> 1 was not found to be a cycle' : undefined;
     },
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       {
         name: 'one look at the places',

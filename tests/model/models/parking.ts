@@ -220,7 +220,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
       { name: 'submitter', run: submits(0, 1) },
     ],
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       {
         name: 'no handoff',
@@ -507,7 +507,7 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
       return all.join() === '0,1' ? undefined : `ran ${all.join(' ')}`;
     },
     bounds: [3, 4],
-    quick: true,
+    quick: 2,
     mutants: [
       { name: 'announce before outcome', id: MUTANT_ANNOUNCE_BEFORE_OUTCOME, why: 'the joiner sleeps on' },
       { name: 'status before park', id: MUTANT_STATUS_BEFORE_PARK, why: 'the joiner sleeps on' },
