@@ -212,6 +212,8 @@ export const MUTANT_SLOTS_BECOME_MEMORY: u32 = 906;
 export const MUTANT_KEEPS_IDLE: u32 = 907;
 /** The searching set stays as it is. */
 export const MUTANT_KEEPS_SEARCHING: u32 = 908;
+/** Only the dead leaves the searching set, not whom it had put there. */
+export const MUTANT_KEEPS_OTHERS_SEARCHING: u32 = 909;
 /** The deques of the dead are left alone. */
 export const MUTANT_NO_DRAIN: u32 = 910;
 /** What the dead noted before it took it is not looked for. */

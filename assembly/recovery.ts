@@ -135,6 +135,7 @@ function leaveSets(pool: usize, mask: u64): void {
   and64(pool + POOL_JOINING, ~mask);
   and64(pool + POOL_LOOPING, ~mask);
   // mutant KEEPS_SEARCHING: { and64(pool + POOL_IDLE, ~mask); return; }
+  // mutant KEEPS_OTHERS_SEARCHING: { and64(pool + POOL_SEARCHING, ~mask); and64(pool + POOL_IDLE, ~mask); return; }
   and64(pool + POOL_SEARCHING, 0);
   // mutant KEEPS_IDLE: return;
   and64(pool + POOL_IDLE, ~mask);

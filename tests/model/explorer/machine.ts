@@ -96,6 +96,12 @@ export class Machine {
   readonly #visibleWrites: Uint8Array;
   readonly #shownReads: Uint8Array;
   readonly #shownWrites: Uint8Array;
+  /**
+   * The same for atomic accesses by threads that made none there yet: where two have met, a third will be met too. A guess that costs nothing when
+   * it is wrong, since those threads do not come there, and a search when it is right, which would start anew with each of them.
+   */
+  readonly #guessedReads: Uint8Array;
+  readonly #guessedWrites: Uint8Array;
   /** When set, every access is noted. */
   trace: Step[] | undefined;
 
@@ -199,6 +205,7 @@ export class Machine {
     this.#suspended = new Uint8Array(n);
     [this.#visibleReads, this.#visibleWrites] = [new Uint8Array(words), new Uint8Array(words)];
     [this.#shownReads, this.#shownWrites] = [new Uint8Array(words), new Uint8Array(words)];
+    [this.#guessedReads, this.#guessedWrites] = [new Uint8Array(words), new Uint8Array(words)];
     this.#isDirty = new Uint8Array(words);
     [this.#accessedBy, this.#writtenBy] = [new Uint8Array(words), new Uint8Array(words)];
     this.#plain = new Uint8Array(words);
@@ -254,23 +261,28 @@ export class Machine {
     return calls as Calls<any>;
   }
 
-  /** What is visible so far: triples of a word, the threads whose reads are, and those whose writes are. */
+  /**
+   * What is visible so far: of each word, the threads whose reads are and those whose writes are; then those of whom it is guessed, of atomic
+   * ones.
+   */
   visible(): number[] {
-    const triples: number[] = [];
+    const sets = this.#visibleSets;
+    const list: number[] = [];
     for (let word = 0; word < this.#visibleReads.length; word++) {
-      const [reads, writes] = [this.#visibleReads[word]!, this.#visibleWrites[word]!];
-      if ((reads | writes) !== 0) triples.push(word, reads, writes);
+      if (sets.some((set) => set[word] !== 0)) list.push(word, ...sets.map((set) => set[word]!));
     }
-    return triples;
+    return list;
   }
 
-  setVisible(triples: readonly number[]): void {
-    this.#visibleReads.fill(0);
-    this.#visibleWrites.fill(0);
-    for (let i = 0; i < triples.length; i += 3) {
-      this.#visibleReads[triples[i]!] = triples[i + 1]!;
-      this.#visibleWrites[triples[i]!] = triples[i + 2]!;
-    }
+  setVisible(list: readonly number[]): void {
+    const sets = this.#visibleSets;
+    for (const set of sets) set.fill(0);
+    for (let i = 0; i < list.length; i += 1 + sets.length)
+      for (const [j, set] of sets.entries()) set[list[i]!] = list[i + 1 + j]!;
+  }
+
+  get #visibleSets(): readonly Uint8Array[] {
+    return [this.#visibleReads, this.#visibleWrites, this.#guessedReads, this.#guessedWrites];
   }
 
   /** Makes visible what executions have shown. */
@@ -278,6 +290,11 @@ export class Machine {
     for (let word = 0; word < this.#visibleReads.length; word++) {
       this.#visibleReads[word]! |= this.#shownReads[word]!;
       this.#visibleWrites[word]! |= this.#shownWrites[word]!;
+      const accessed = this.#accessedBy[word]!;
+      const written = this.#writtenBy[word]!;
+      if (written === 0 || (accessed & (accessed - 1)) === 0) continue;
+      this.#guessedReads[word]! |= (written & (written - 1)) === 0 ? ~written : 0xff;
+      this.#guessedWrites[word] = 0xff;
     }
   }
 
@@ -547,9 +564,23 @@ export class Machine {
 
   /** The threads for which such an access is visible. */
   #visibility(kind: number, word: number): number {
-    if (kind === LOAD || kind === PLAIN_LOAD) return this.#visibleReads[word]!;
-    if (kind === STORE || kind === PLAIN_STORE) return this.#visibleWrites[word]!;
-    return this.#visibleReads[word]! | this.#visibleWrites[word]!;
+    switch (kind) {
+      case LOAD:
+        return this.#visibleReads[word]! | this.#guessedReads[word]!;
+      case STORE:
+        return this.#visibleWrites[word]! | this.#guessedWrites[word]!;
+      case PLAIN_LOAD:
+        return this.#visibleReads[word]!;
+      case PLAIN_STORE:
+        return this.#visibleWrites[word]!;
+      default:
+        return (
+          this.#visibleReads[word]! |
+          this.#guessedReads[word]! |
+          this.#visibleWrites[word]! |
+          this.#guessedWrites[word]!
+        );
+    }
   }
 
   #wait(address: number, expected: number, finite: number): number {
@@ -1001,24 +1032,28 @@ export class Machine {
     if ((accessed & (accessed - 1)) === 0) return;
     const written = this.#writtenBy[word]!;
     // With one writer its own reads commute with all others' accesses.
-    this.#showRead(word, (written & (written - 1)) === 0 ? accessed & ~written : accessed);
-    this.#showWrite(word, written);
+    const readers = (written & (written - 1)) === 0 ? accessed & ~written : accessed;
+    // What was guessed had its decisions already.
+    this.#showRead(word, readers, this.#guessedReads[word]!);
+    this.#showWrite(word, written, this.#guessedWrites[word]!);
   }
 
   /**
    * Reads of the word by these threads must be visible from the next search on; in this execution all stays as it is, so that its schedule
    * means the same when it is replayed.
    */
-  #showRead(word: number, threads: number): void {
-    if ((this.#shownReads[word]! | threads) === this.#shownReads[word]) return;
-    this.#shownReads[word]! |= threads;
-    this.visibleChanged = true;
+  #showRead(word: number, threads: number, guessed = 0): void {
+    const shown = this.#shownReads[word]!;
+    if ((shown | threads) === shown) return;
+    this.#shownReads[word] = shown | threads;
+    if ((threads & ~(shown | guessed)) !== 0) this.visibleChanged = true;
   }
 
-  #showWrite(word: number, threads: number): void {
-    if ((this.#shownWrites[word]! | threads) === this.#shownWrites[word]) return;
-    this.#shownWrites[word]! |= threads;
-    this.visibleChanged = true;
+  #showWrite(word: number, threads: number, guessed = 0): void {
+    const shown = this.#shownWrites[word]!;
+    if ((shown | threads) === shown) return;
+    this.#shownWrites[word] = shown | threads;
+    if ((threads & ~(shown | guessed)) !== 0) this.visibleChanged = true;
   }
 }
 

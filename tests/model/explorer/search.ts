@@ -4,7 +4,9 @@
  * depthFirst(): every decision in turn, at most `bound` of them preemptions (another thread goes on although the running one could). It
  * re-executes from the start with another last decision. A state that was met before, with as many preemptions left and the same thread
  * running, is not gone into again: what follows from it is known. That holds for every bound, since the key says all that the
- * future depends on; and states that were met before were gone into wholly, since the search is depth first and no state follows itself.
+ * future depends on; and states that were met before were gone into wholly, since the search is depth first and no state follows itself. With no
+ * preemption left there is mostly nothing to decide, and still states are recognised: half of all steps would be those of a thread that runs on
+ * alone to an end that is known.
  *
  * Without a bound, sleep sets besides (P. Godefroid, "Partial-order methods for the verification of concurrent systems", 1996, chapters 5 and
  * 6): an action whose consequences here were seen when it came earlier is not tried again before something that it depends on has happened. A
@@ -40,6 +42,8 @@ export interface Limits {
   /** Do not look for conflicts by random executions first. */
   readonly noWarmUp?: boolean;
   readonly onProgress?: (executions: number, steps: number) => void;
+  /** A conflict has shown that was not known: the search starts anew. */
+  readonly onSearch?: () => void;
   /** At the end of each execution that came to its own end. */
   readonly onExecution?: () => void;
 }
@@ -155,7 +159,12 @@ class DepthFirst implements Chooser {
     const candidates = threads | (mortal << machine.count);
     const first = here !== 0 ? current : lowest(threads);
     const others = candidates & ~(1 << first);
-    if (others === 0) return first;
+    if (others === 0) {
+      // Without a preemption left a thread runs on alone; another way may have led here.
+      if (left > 0 || here === 0 || this.#states === undefined || this.#depth < this.#prefix) return first;
+      machine.fingerprint(current + 2);
+      return this.#states.meet(machine.hash1, machine.hash2, 0) ? this.#prune() : first;
+    }
     const d = this.#depth++;
     let action: number;
     if (d < this.#prefix) {
@@ -265,7 +274,8 @@ function warmUp(machine: Machine): number {
     const seed = ++executions;
     longest = Math.max(longest, machine.schedule.length);
     // Both kinds in turn: one mixes all threads, the other lets one run far ahead.
-    const chooser = seed % 2 === 0 ? new Random(seed) : new Pct(seed, machine.count, longest, 3);
+    const chooser =
+      seed % 2 === 0 ? new Random(seed) : new Pct(seed, machine.count, longest, 2 + ((seed >>> 1) % 3));
     const failure = machine.execute(chooser);
     quiet = machine.visibleChanged ? 0 : quiet + 1;
     machine.showAll();
@@ -299,6 +309,7 @@ export function depthFirst(machine: Machine, limits: Limits): Found {
     if (failure !== undefined) break;
     if (machine.visibleChanged) {
       machine.showAll();
+      limits.onSearch?.();
       search.restart();
       earlier += executions;
       executions = 0;

@@ -148,8 +148,8 @@ export interface Model<Exports, Fixture = unknown, State = unknown> {
   /** Name of an address, for people. */
   readonly describe?: (address: number, fixture: Fixture) => string | undefined;
   readonly mutants?: readonly Mutant[];
-  /** Part of the short run of the test command. */
-  readonly quick?: boolean;
+  /** Part of the short run of the test command, under the first bound or with so many preemptions. */
+  readonly quick?: boolean | number;
 }
 
 export type AnyModel<Exports> = Model<Exports, any, any>;
@@ -161,7 +161,7 @@ export interface Failure {
   readonly message: string;
   /** Who acted at each decision: a thread, or -1 - thread for its death. */
   readonly schedule: readonly number[];
-  /** Words before whose accesses there was a decision. */
+  /** Words before whose accesses there was a decision, as Machine.visible() says it. */
   readonly visible: readonly number[];
   readonly preemptions: number;
 }

@@ -385,7 +385,7 @@ export const dequeModels: readonly KernelModel<Fixture, State>[] = [
     ],
     kill: { threads: [0] },
     bounds: [2, Number.POSITIVE_INFINITY],
-    quick: true,
+    quick: 1,
     mutants: [
       { name: 'no repair', id: MUTANT_NO_REPAIR, why: 'bottom stays below top' },
       { name: 'not beyond', id: MUTANT_NOT_BEYOND, why: 'what it was popping is lost' },

@@ -164,7 +164,7 @@ export const lockTableModels: readonly KernelModel<Fixture, State>[] = [
     threads: [closer, { name: 'same name', run: user(0, true) }, { name: 'other name', run: user(1, false) }],
     check: sound,
     bounds: [2],
-    quick: true,
+    quick: 1,
     mutants: [
       { name: 'opens what nobody has open', id: MUTANT_PINS_UNUSED, why: 'it is swept all the same' },
       { name: 'counts itself blindly', id: MUTANT_PINS_BLINDLY, why: 'the record has become another' },

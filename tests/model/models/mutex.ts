@@ -367,7 +367,7 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
       check: leftovers,
       describe,
       bounds: [2],
-      quick: victim === 1,
+      quick: victim === 1 ? 1 : false,
       mutants:
         victim === 1
           ? [

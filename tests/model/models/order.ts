@@ -11,6 +11,8 @@
 import {
   CONTEXT_ANSWER,
   CONTEXT_ANSWERED,
+  CONTEXT_MARKS,
+  CONTEXT_SCRATCH,
   EDGE_DEAD_BIT,
   EDGE_FROM,
   EDGE_NEXT_OUT,
@@ -42,7 +44,9 @@ import {
   ORDER_CYCLE_BIT,
   ORDER_NEW_BIT,
   ORDER_OVERFLOW_BIT,
+  OWNER_ORDER,
   OWNER_SHARED,
+  ROOT_CYCLES,
   ROOT_INSTANCES,
 } from '../../../build/generated/layout.model.ts';
 import {
@@ -86,6 +90,42 @@ function setup(threads: number, before: readonly Pair[], owners = 5): (world: Ke
     return { contexts, held };
   };
 }
+
+/**
+ * As setup(), but each thread has taken locks before: it has memory to search with, knows how its edges are seen, has taken numbers for
+ * more of them, and there was a cycle. Claiming these is what most steps are about otherwise; the models without it, and those of spans, say that it may be raced for.
+ */
+function warm(threads: number, before: readonly Pair[]): (world: KernelWorld) => Fixture {
+  return (world) => {
+    const fixture = setup(threads, before)(world);
+    const { calls, u32 } = world;
+    u32[(u32[HEADER_ORDER >>> 2]! + ROOT_CYCLES) >>> 2] = calls.claimSpans(1, OWNER_ORDER) >>> 0;
+    for (let i = 0; i < threads; i++) {
+      const context = fixture.contexts[i]!;
+      const [outer, inner] = WARM[i]!;
+      u32[fixture.held[i]! >>> 2] = outer;
+      calls.checkOrder(context, fixture.held[i]!, 1, inner, i + 1, 1);
+      // As ensureRun() leaves them: the search itself would leave a cycle.
+      for (const [place, spans] of [
+        [CONTEXT_MARKS, 1],
+        [CONTEXT_SCRATCH, SCRATCH_SPANS],
+      ] as const) {
+        u32[(context + place) >>> 2] = calls.claimSpans(spans, OWNER_ORDER) >>> 0;
+        u32[(context + place + 4) >>> 2] = spans;
+      }
+    }
+    return fixture;
+  };
+}
+
+/** Enough for the few nodes there are. */
+const SCRATCH_SPANS = 3;
+/** Edges by which threads of models become warm: upwards, of nodes that no model asks about. */
+const WARM: readonly Pair[] = [
+  [10, 11],
+  [10, 12],
+  [10, 13],
+];
 
 /** Takes locks one under another, a pair each time. */
 function inserts(...pairs: readonly Pair[]): (thread: KernelThread<Fixture, State>) => Steps {
@@ -202,6 +242,25 @@ const halfLinked = {
   why: 'a walk backwards does not see the edge',
 };
 
+/** Who died had inserted 1 -> 2, perhaps; both threads together, or who came after it, the ring. */
+function checkAfterDeath(world: KernelWorld, { contexts }: Fixture, { bits }: State): string | undefined {
+  const linked = edgesOf(world);
+  const isWhole = linked.includes('1-2') && linked.includes('2-1');
+  const reports = contexts.slice(0, 2).flatMap((context) => reportedBy(world, context));
+  if (isWhole && reports.length === 0) return 'the ring is there, and nobody reported it';
+  if (!isWhole && reports.length > 0) return 'a ring was reported that is not there';
+  if (bits.flat().some((each) => (each & ORDER_OVERFLOW_BIT) !== 0)) return 'there was no room';
+  const graph = world.u32[HEADER_ORDER >>> 2]! + ROOT_INSTANCES;
+  if ((world.u32[(graph + GRAPH_LOCK) >>> 2]! & 0xfff) !== 0) return 'the order lock is held still';
+  return undefined;
+}
+
+const edgeLeft = {
+  name: 'its edge left alone',
+  id: MUTANT_ORDER_EDGE_LEFT,
+  why: 'it is linked, in no order, and searched for by nobody',
+};
+
 export const orderModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
@@ -210,7 +269,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     property: 'of two threads that insert a -> b and b -> a one reports the cycle, once',
     setup: setup(2, RISING),
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       settledFirst,
       halfLinked,
@@ -227,7 +286,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     name: 'order-ring-2-unplaced',
     property: 'the same, when neither lock has a place yet',
     setup: setup(2, [[4, 5]]),
-    bounds: [2],
+    bounds: [3],
     mutants: [settledFirst],
   },
   {
@@ -288,7 +347,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
       return (last & ORDER_AGAINST_BIT) === 0 ? '1 -> 2 after 2 -> 1 was not found to be a cycle' : undefined;
     },
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       {
         name: 'one look at the places',
@@ -328,7 +387,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     property: 'an edge that two threads insert at once is in the graph once, also while the set grows',
     // The set has 112 slots and a successor from 100 on: the batch that the threads begin makes it grow.
     setup: setup(2, manyPairs(97)),
-    bounds: [1, 2],
+    bounds: [2, 3],
     mutants: [
       {
         name: 'an open slot in the old table',
@@ -341,7 +400,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     ...common,
     name: 'order-death',
     property: 'a thread that dies with an edge begun leaves a ring that is found, and no lock held',
-    setup: setup(2, FALLING),
+    setup: warm(2, FALLING),
     threads: [
       { name: 'inserter A', run: inserts([1, 2]) },
       { name: 'inserter B', run: inserts([2, 1]) },
@@ -354,25 +413,31 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
       },
     ],
     kill: { threads: [0], most: 1 },
-    check(world, { contexts }, { bits }) {
-      const linked = edgesOf(world);
-      const isWhole = linked.includes('1-2') && linked.includes('2-1');
-      const reports = contexts.slice(0, 2).flatMap((context) => reportedBy(world, context));
-      if (isWhole && reports.length === 0) return 'the ring is there, and nobody reported it';
-      if (!isWhole && reports.length > 0) return 'a ring was reported that is not there';
-      if (bits.flat().some((each) => (each & ORDER_OVERFLOW_BIT) !== 0)) return 'there was no room';
-      const graph = world.u32[HEADER_ORDER >>> 2]! + ROOT_INSTANCES;
-      if ((world.u32[(graph + GRAPH_LOCK) >>> 2]! & 0xfff) !== 0) return 'the order lock is held still';
-      return undefined;
-    },
-    bounds: [0, 1],
-    mutants: [
+    check: checkAfterDeath,
+    bounds: [1, 2],
+    mutants: [edgeLeft],
+  },
+  {
+    ...common,
+    name: 'order-death-cold',
+    property:
+      'the same when it was its first edge, and nobody inserts meanwhile: nothing that it was making stands in the way',
+    setup: setup(2, FALLING),
+    threads: [
+      { name: 'inserter', run: inserts([1, 2], [2, 1]) },
       {
-        name: 'its edge left alone',
-        id: MUTANT_ORDER_EDGE_LEFT,
-        why: 'it is linked, in no order, and searched for by nobody',
+        name: 'rescuer',
+        onDeath: true,
+        *run(thread) {
+          yield thread.call.recoverOrder(thread.dead[0]! + 1);
+          yield* inserts([1, 2], [2, 1])(thread);
+        },
       },
     ],
+    kill: { threads: [0], most: 1 },
+    check: checkAfterDeath,
+    bounds: [3],
+    mutants: [edgeLeft],
   },
   {
     ...common,
@@ -401,7 +466,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
         ? undefined
         : 'an edge that closes a ring with one that was there before was believed';
     },
-    bounds: [0, 0],
+    bounds: [3],
     mutants: [
       {
         name: 'places left half given out',

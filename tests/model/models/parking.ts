@@ -28,6 +28,7 @@ import {
   MUTANT_FORK_WAKES_NO_JOINER,
   MUTANT_JOIN_LOOKS_FIRST,
   MUTANT_KEEP_SEARCHING,
+  MUTANT_KEEPS_OTHERS_SEARCHING,
   MUTANT_LOOK_BEFORE_ANNOUNCING,
   MUTANT_LOOPING_IS_FIRM,
   MUTANT_NO_HANDOFF,
@@ -42,6 +43,7 @@ import {
   MUTANT_WOKEN_STAYS_IDLE,
   OWNER_POOL,
   PARK_TOKEN,
+  POOL_IDLE,
   POOL_SEARCHING,
   SLOT_DONE,
   SLOT_EXITED,
@@ -218,7 +220,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
       { name: 'submitter', run: submits(0, 1) },
     ],
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       {
         name: 'no handoff',
@@ -505,7 +507,7 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
       return all.join() === '0,1' ? undefined : `ran ${all.join(' ')}`;
     },
     bounds: [3, 4],
-    quick: true,
+    quick: 2,
     mutants: [
       { name: 'announce before outcome', id: MUTANT_ANNOUNCE_BEFORE_OUTCOME, why: 'the joiner sleeps on' },
       { name: 'status before park', id: MUTANT_STATUS_BEFORE_PARK, why: 'the joiner sleeps on' },
@@ -579,6 +581,9 @@ const rescuerThatSubmits = (task: number) => ({
 /** Slot 0 is a fork of worker A, slot 1 a task of the rescuer. */
 const forkerSetup = (world: KernelWorld): Fixture => forker(world, 2);
 
+/** Worker C; it has no thread. */
+const C = 2;
+
 function forker(world: KernelWorld, workers: number): Fixture {
   const pool = openPool(world, workers);
   const place = addSubmitter(world, pool.pool);
@@ -650,6 +655,42 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
         name: 'notify the parked only',
         id: MUTANT_NOTIFY_PARKED_ONLY,
         why: 'the dead had written the token and not notified',
+      },
+    ],
+  },
+  {
+    ...common,
+    name: 'park-death-withdrawing',
+    property:
+      'a worker may die when it has made one a searcher that woke by itself: a busy one is not waited for while another sleeps',
+    // B and C sleep; B's sleep ends by itself, and it runs the fork for ever. C has no thread: whoever wakes it takes it out of the idle set.
+    setup(world) {
+      const fixture = forker(world, 3);
+      putToSleep(world, fixture.workers.slice(1));
+      return fixture;
+    },
+    threads: [
+      {
+        name: 'worker A',
+        *run(thread) {
+          yield* forks(thread, 0, 0);
+        },
+      },
+      worker(1, { asleep: 'waking', endless: [0] }),
+      rescuerThatSubmits(1),
+    ],
+    kill: { threads: [0] },
+    check(world, { pool, slots }, _state, { killed }) {
+      if (killed.length === 0 || statusOf(world, slots[1]!) !== SLOT_QUEUED) return undefined;
+      const isAsleep = (setOf(world, pool, POOL_IDLE) & (1 << C)) !== 0;
+      return isAsleep ? 'what was submitted after the death waits, and worker C sleeps' : undefined;
+    },
+    bounds: [2],
+    mutants: [
+      {
+        name: 'keeps others searching',
+        id: MUTANT_KEEPS_OTHERS_SEARCHING,
+        why: 'the dead did not withdraw the bit of a worker that is busy now',
       },
     ],
   },

@@ -221,7 +221,7 @@ const taskModels: readonly RecoveryModel[] = [
     kill: { threads: [0] },
     check: settled,
     bounds: [2],
-    quick: true,
+    quick: 1,
     mutants: [
       NO_REPAIR,
       {
@@ -365,7 +365,7 @@ const taskModels: readonly RecoveryModel[] = [
     kill: { threads: [0] },
     check: settled,
     bounds: [3, ALL],
-    quick: true,
+    quick: 2,
     mutants: [
       {
         name: 'dropped anonymous',

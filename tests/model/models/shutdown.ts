@@ -317,7 +317,7 @@ const recordModels: readonly KernelModel<Records, Got>[] = [
       return undefined;
     },
     bounds: [3],
-    quick: true,
+    quick: 2,
     mutants: [
       {
         name: 'claim agent without CAS',

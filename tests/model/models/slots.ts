@@ -408,7 +408,7 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
       return status === SLOT_EXITED && killed.length === 0 ? 'a fork has exited, and nobody died' : undefined;
     },
     bounds: [3],
-    quick: true,
+    quick: 1,
     mutants: [
       { name: 'joiner claims', id: MUTANT_JOINER_CLAIMS, why: 'the slow thief claims the next fork' },
     ],
