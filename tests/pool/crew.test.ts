@@ -57,7 +57,12 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
       return { ok: true, names: ['task'] };
     };
     expose({ boot }, nodeEndpoint(port2));
-    return { threadId: 1, endpoint: nodeEndpoint(port1), hasEnded: () => false, terminate: async () => undefined };
+    return {
+      threadId: 1,
+      endpoint: nodeEndpoint(port1),
+      hasEnded: () => false,
+      terminate: async () => undefined,
+    };
   };
   const platform: Platform = { ...nodePlatform, startWorker };
   const agent = createAgent(
