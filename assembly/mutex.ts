@@ -82,12 +82,12 @@ import {
 /** Takes the lock if it is free. LOCK_TAKEN, LOCK_BUSY, LOCK_OWN, LOCK_ABANDONED or LOCK_CLOSED. */
 export function tryLock(lock: usize, owner: usize): i32 {
   const mine = load<u32>(owner + OWNER_WORD); // plain: never changes
+  const word = load32(lock + LOCK_WORD);
   // An address of 0 finds 0 in the null guard: nobody.
-  if (mine == 0) return LOCK_CLOSED;
+  if ((word & ~WORD_SEQ_MASK) != 0 || mine == 0) return trySlow(lock, owner, mine, 0);
   store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
-  // mutant LOCK_WITHOUT_CAS: { if (load32(lock + LOCK_WORD) == 0) { store32(lock + LOCK_WORD, mine); link(lock, owner); return LOCK_TAKEN; } }
-  // No look before: a load of the word waits for the atomic operation on it that came last. A word with a sequence in it takes the slow way.
-  if (!cas32(lock + LOCK_WORD, 0, mine)) return trySlow(lock, owner, mine, 0);
+  // mutant LOCK_WITHOUT_CAS: { store32(lock + LOCK_WORD, word | mine); link(lock, owner); return LOCK_TAKEN; }
+  if (!cas32(lock + LOCK_WORD, word, word | mine)) return trySlow(lock, owner, mine, 0);
   link(lock, owner);
   return LOCK_TAKEN;
 }
@@ -98,6 +98,7 @@ function link(lock: usize, owner: usize): void {
   store<u32>(lock + LOCK_NEXT, head as u32);
   store<u32>(lock + LOCK_PREV, 0);
   store<u32>(owner + OWNER_HELD, lock as u32);
+  store<u32>(owner + OWNER_PENDING, 0);
   if (head != 0) store<u32>(head + LOCK_PREV, lock as u32);
   store<u32>(lock + LOCK_TAKEN_COUNT, load<u32>(lock + LOCK_TAKEN_COUNT) + 1);
 }
@@ -128,7 +129,10 @@ function take(lock: usize, owner: usize, mine: u32, word: u32, keep: u32): bool 
   // mutant NOTHING_PENDING: store<u32>(owner + OWNER_PENDING, 0);
   // mutant TAKES_UNCONTENDED: { if (!cas32(lock + LOCK_WORD, word, (word & WORD_SEQ_MASK) | mine)) return false; if ((word & WORD_HANDOFF) != 0) store32(lock + LOCK_HANDOFF, 0); link(lock, owner); return true; }
   const taken = (word & (WORD_SEQ_MASK | WORD_CONTENDED)) | mine | keep;
-  if (!cas32(lock + LOCK_WORD, word, taken)) return false;
+  if (!cas32(lock + LOCK_WORD, word, taken)) {
+    store<u32>(owner + OWNER_PENDING, 0);
+    return false;
+  }
   // It was reserved for us: only now may another reserve it.
   if ((word & WORD_HANDOFF) != 0) store32(lock + LOCK_HANDOFF, 0);
   link(lock, owner);
@@ -142,6 +146,7 @@ function enterAgain(lock: usize): i32 {
 }
 
 function trySlow(lock: usize, owner: usize, mine: u32, keep: u32): i32 {
+  if (mine != 0) store<u32>(owner + OWNER_PENDING, 0);
   while (true) {
     const word = load32(lock + LOCK_WORD);
     const answer = verdict(lock, mine, word);
@@ -262,21 +267,9 @@ export function passWake(lock: usize): void {
 
 /** LOCK_RELEASED, or LOCK_NOT_OWNER: nothing is changed then. */
 export function unlock(lock: usize, owner: usize): i32 {
-  // The newest of its owner's list: so it is held by it, without a look at the word.
-  if (load<u32>(owner + OWNER_HELD) != (lock as u32) || load<u32>(lock + LOCK_DEPTH) != 0)
-    return unlockOther(lock, owner); // plain: holder only
-  store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
-  const next: usize = load<u32>(lock + LOCK_NEXT);
-  store<u32>(owner + OWNER_HELD, next as u32);
-  if (next != 0) store<u32>(next + LOCK_PREV, 0);
-  if (!cas32(lock + LOCK_WORD, load<u32>(owner + OWNER_WORD), 0)) unlockSlow(lock);
-  return LOCK_RELEASED;
-}
-
-/** Not the newest, or taken more than once, or not its owner's at all. */
-function unlockOther(lock: usize, owner: usize): i32 {
   const mine = load<u32>(owner + OWNER_WORD); // plain: never changes
-  if ((load32(lock + LOCK_WORD) & WORD_OWNER_MASK) != mine || mine == 0) return LOCK_NOT_OWNER;
+  const word = load32(lock + LOCK_WORD);
+  if ((word & WORD_OWNER_MASK) != mine || mine == 0) return LOCK_NOT_OWNER;
   const depth = load<u32>(lock + LOCK_DEPTH); // plain: holder only
   if (depth != 0) {
     store<u32>(lock + LOCK_DEPTH, depth - 1);
@@ -284,7 +277,9 @@ function unlockOther(lock: usize, owner: usize): i32 {
   }
   store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
   unlink(lock, owner);
-  unlockSlow(lock);
+  if (word != (mine | (word & WORD_SEQ_MASK)) || !cas32(lock + LOCK_WORD, word, word & WORD_SEQ_MASK))
+    unlockSlow(lock);
+  store<u32>(owner + OWNER_PENDING, 0);
   return LOCK_RELEASED;
 }
 
