@@ -448,7 +448,13 @@ export function fill(index, array, value) {
 
 // ---- locks ------------------------------------------------------------------------------------------------------------------------------------------------
 
-const NO_LOCK = { isAbandoned: false, lock: async () => true, lockSync: () => true, unlock: () => undefined };
+const NO_LOCK = {
+  id: 0,
+  isAbandoned: false,
+  lock: async () => true,
+  lockSync: () => true,
+  unlock: () => undefined,
+};
 
 /** A lock that recovers from deaths; sabotaged: one that does not lock. */
 function lockOf(index, i) {
@@ -458,7 +464,7 @@ function lockOf(index, i) {
 
 /** Under the lock: sees whether anybody else is. */
 function guardedStep(i, m, during) {
-  const steps = section(openBook().guarded, i, m.isAbandoned);
+  const steps = section(openBook().guarded, i, m);
   steps.next();
   during();
   const wrong = steps.next().value;
@@ -500,7 +506,7 @@ export async function lockAsync(index, i, rounds, yields) {
   for (let n = 0; n < rounds && !aborted(); n++) {
     if (!(await m.lock())) break;
     try {
-      const steps = section(openBook().guarded, i, m.isAbandoned);
+      const steps = section(openBook().guarded, i, m);
       steps.next();
       for (let k = 0; k < yields; k++) await yieldNow();
       const wrong = steps.next().value;

@@ -1,5 +1,6 @@
 // The locks of one world: tasks of all its pools and the main thread take them, die with them, wait for them and are cancelled. Under each lock stand two
 // counters that must be alike.
+import { threadId } from 'node:worker_threads';
 import { auditLocks } from './memory-audit.mjs';
 
 export const LOCKS = 6;
@@ -12,19 +13,24 @@ const FINAL_WAIT_MS = 10_000;
  *
  * @returns what is wrong, if anything
  */
-export function* section(guarded, i, isAbandoned) {
+export function* section(guarded, i, { id, isAbandoned }) {
   const [first, second] = [2 * i, 2 * i + 1];
+  // Who was there last, and by which record of the lock: for the report.
+  const [record, thread] = [2 * LOCKS + first, 2 * LOCKS + second];
+  guarded[record] = id;
+  guarded[thread] = threadId;
   if (isAbandoned) guarded[second] = guarded[first];
   const count = guarded[first];
   guarded[first] = count + 1;
   yield;
-  const wrong = guarded[second] !== count || guarded[first] !== count + 1;
+  const seen = [guarded[first], guarded[second], guarded[record], guarded[thread]];
   guarded[second] = count + 1;
-  return wrong ? `two were under lock ${i}: ${count}, ${guarded[first]}, ${guarded[second]}` : undefined;
+  if (seen[0] === count + 1 && seen[1] === count) return undefined;
+  return `two were under lock ${i}: ${count} became ${seen[0]} and ${seen[1]}; record ${id} of thread ${threadId}${isAbandoned ? ', abandoned' : ''}, then ${seen[2]} of ${seen[3]}`;
 }
 
 export class WorldLocks {
-  guarded = new Int32Array(new SharedArrayBuffer(8 * LOCKS));
+  guarded = new Int32Array(new SharedArrayBuffer(16 * LOCKS));
   #rt;
   #referee;
   #name;
@@ -83,7 +89,7 @@ export class WorldLocks {
       try {
         if (!(await m.lock(ctx))) return;
         try {
-          const steps = section(this.guarded, i, m.isAbandoned);
+          const steps = section(this.guarded, i, m);
           steps.next();
           for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve));
           this.#see(steps.next().value);
@@ -112,7 +118,7 @@ export class WorldLocks {
       const had = await m.lock({ timeoutMs: FINAL_WAIT_MS });
       this.#referee.expect(had, `${this.#name}: lock ${i} cannot be had at the end`);
       if (!had) continue;
-      const steps = section(this.guarded, i, m.isAbandoned);
+      const steps = section(this.guarded, i, m);
       steps.next();
       this.#see(steps.next().value);
       m.unlock();

@@ -81,13 +81,13 @@ interface Shape {
   readonly batch?: number;
   /** Worker whose only fork comes after the tasks. */
   readonly forker?: number;
-  /** The pool is placed anew while it runs: worker 0 is there, and was placed or was not; the others come. */
-  readonly moved?: 'placed' | 'unplaced';
+  /** The pool is placed while it runs: worker 0 is there and was not placed; the others come. */
+  readonly moved?: boolean;
 }
 
 function open(world: KernelWorld, shape: Shape): Fixture {
-  const { reach, tasks, batch = 1, forker, moved } = shape;
-  const placed = moved === undefined ? reach.length : moved === 'placed' ? 1 : 0;
+  const { reach, tasks, batch = 1, forker, moved = false } = shape;
+  const placed = moved ? 0 : reach.length;
   const { calls, u32 } = world;
   calls.initMemory(MEMORY_BYTES);
   const pool = calls.openPool(reach.length + 1);
@@ -98,7 +98,7 @@ function open(world: KernelWorld, shape: Shape): Fixture {
   const submitter = addSubmitter(world, pool);
   const workers = reach.map((_, index) => {
     const agent = calls.claimAgent(KIND_WORKER, 0);
-    const isThere = moved === undefined || index === 0;
+    const isThere = !moved || index === 0;
     const lane = isThere ? calls.joinAsWorker(agent, pool, index) : 0;
     // It waits for its start.
     if (!isThere) calls.preparePark(agent);
@@ -393,7 +393,7 @@ export const placementModels: readonly KernelModel<Fixture, State>[] = [
     name: 'placed-moved',
     property: 'a worker that comes meets what it may take, beside one that was not placed',
     // A looks into the queue of no node.
-    setup: setup({ reach: [[0], [2, 0]], tasks: [0, 2, 2], moved: 'unplaced' }),
+    setup: setup({ reach: [[0], [2, 0]], tasks: [0, 2, 2], moved: true }),
     threads: [worker(0), comer(), moves([0], [1, 2])],
     bounds: [1, 2],
     quick: true,
@@ -407,25 +407,9 @@ export const placementModels: readonly KernelModel<Fixture, State>[] = [
   },
   {
     ...common,
-    name: 'placed-moved-narrow',
-    property: 'so it is beside one that was placed where everybody might take everything',
-    setup: setup({
-      reach: [
-        [1, 0, 2],
-        [2, 0],
-      ],
-      tasks: [1, 2, 2],
-      moved: 'placed',
-    }),
-    threads: [worker(0), comer(), moves([0], [1, 2])],
-    bounds: [1, 2],
-    mutants: [],
-  },
-  {
-    ...common,
     name: 'placed-moved-theft',
     property: 'one that was not placed takes nothing from those who are',
-    setup: setup({ reach: [[0], [2, 0]], tasks: [2, 2, 2], batch: BATCH_MOST, moved: 'unplaced' }),
+    setup: setup({ reach: [[0], [2, 0]], tasks: [2, 2, 2], batch: BATCH_MOST, moved: true }),
     threads: [worker(0), comer([0, 1, 2]), moves([], [0, 1, 2])],
     bounds: [1, 2],
     quick: true,
