@@ -81,6 +81,7 @@ export {
   endWait,
   findCycle,
   isAborted,
+  ownerAhead,
   ownerOfSlot,
   removeAwait,
   setBehind,

@@ -58,6 +58,8 @@ export const HEADER_LOCK_FREE: u32 = HEADER + 388;
 export const HEADER_NOWHERE: u32 = HEADER + 392;
 /** Where waits for locks and holds of them are counted, or 0 while nobody wants to know; METER_ALL_BIT: of all locks. */
 export const HEADER_LOCK_METERS: u32 = HEADER + 208;
+/** Milliseconds after which whoever waits for a lock looks again by itself; 0: never. Written before any other thread sees the memory. */
+export const HEADER_LOCK_LOOK_MS: u32 = HEADER + 212;
 /** Deadlocks found so far. */
 export const HEADER_DEADLOCKS: u32 = HEADER + 396;
 

@@ -300,6 +300,8 @@ export const MUTANT_ONE_LOOK: u32 = 1216;
 export const MUTANT_ALL_ACT: u32 = 1217;
 /** In the model: an owner looks for a cycle before it says what it waits for. */
 export const MUTANT_LOOK_BEFORE_PUBLISHING: u32 = 1218;
+/** A task without an owner needs nothing, whoever blocks its thread. */
+export const MUTANT_OWNERLESS_GOES_ON: u32 = 1219;
 
 // ---- order*.ts -------------------------------------------------------------------------------------------------------------------------------
 

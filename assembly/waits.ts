@@ -6,6 +6,7 @@
  * | --- | --- | --- |
  * | LOCK | waits for a lock (OWNER_WAITING) | stands in the lock's word |
  * | TASK | joins a fork (OWNER_WAITING), awaits calls of a pool (OWNER_AWAITS) | is the task in that slot, on the agent that claimed it |
+ * | TASK | the same, where that task has no owner | blocks the thread of that task, which needs its event loop |
  * | TASK | awaits a call that is queued while no worker of its pool can go on (OWNER_BEHIND) | of those that such a worker waits with, one that stands for all |
  * | THREAD | shares its thread with an owner whose wait blocks it (AGENT_BLOCKED) | is that owner |
  *
@@ -61,6 +62,7 @@ import {
   OWNER_WAITING,
   POOL_WORKER_HIGH,
   POOL_WORKERS,
+  SLOT_CANCEL,
   SLOT_STATE,
   STATE_STATUS_MASK,
   STEP_EDGE,
@@ -193,9 +195,25 @@ export function ownerOfSlot(slot: usize): usize {
   return 0;
 }
 
+/**
+ * Who must go on before the task in a slot does: its owner. One without an owner holds nothing and waits for nothing itself, but it may be async, and need the
+ * event loop of its thread: then it is the owner that blocks the thread. 0: nobody.
+ */
+export function ownerAhead(slot: usize): usize {
+  const owner = ownerOfSlot(slot);
+  // mutant OWNERLESS_GOES_ON: return owner;
+  if (owner != 0 || (load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_RUNNING) return owner;
+  const blocker: usize = load32(agentAt(claimant(slot)) + AGENT_BLOCKED);
+  if (blocker == 0) return 0;
+  // A thread that blocks in a join looks for what was cancelled in its event loop, and gives it up.
+  const isLookedFor =
+    load32(slot + SLOT_CANCEL) != 0 && (load32(blocker + OWNER_WAITING) & WAIT_SLOT_BIT) != 0;
+  return isLookedFor ? 0 : blocker;
+}
+
 /** The owner at the end of an AWAIT record's edge. */
 function awaitedOwner(node: usize, slot: usize): usize {
-  const runs = ownerOfSlot(slot);
+  const runs = ownerAhead(slot);
   if (runs != 0) return runs;
   const behind: usize = load32(node + OWNER_BEHIND);
   if (behind == 0 || (load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_QUEUED) return 0;
@@ -210,7 +228,7 @@ function holderOf(lock: usize): usize {
 /** The owner at the end of the edge that OWNER_WAITING is. */
 function waitedFor(target: u32): usize {
   if (target == 0) return 0;
-  return (target & WAIT_SLOT_BIT) == 0 ? holderOf(target) : ownerOfSlot(target & ~WAIT_SLOT_BIT);
+  return (target & WAIT_SLOT_BIT) == 0 ? holderOf(target) : ownerAhead(target & ~WAIT_SLOT_BIT);
 }
 
 function blockerOf(owner: usize): usize {

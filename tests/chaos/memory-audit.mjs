@@ -145,6 +145,51 @@ export function auditEmpty(handle, peakCalls) {
   return wrong;
 }
 
+const OWNER_KINDS = {
+  [L.OWNER_KIND_THREAD]: 'thread',
+  [L.OWNER_KIND_TASK]: 'task',
+  [L.OWNER_KIND_CONTEXT]: 'context',
+};
+
+/** Locks that are held, reserved, abandoned or waited for, and owners that hold one or wait. */
+function* describeLocks(handle, { calls, word }) {
+  if (word(L.HEADER_LOCK_TABLES) === 0) return;
+  const bytes = new Uint8Array(handle.memory.buffer);
+  const text = (at) => Buffer.from(bytes.slice(at + 4, at + 4 + word(at))).toString();
+  for (let id = 1; id <= word(L.HEADER_LOCK_COUNT); id++) {
+    const lock = calls.lockAt(id) >>> 0;
+    const flags = word(lock + L.LOCK_FLAGS);
+    if ((flags & L.LOCK_FLAG_FREE) !== 0) continue;
+    const state = word(lock + L.LOCK_WORD);
+    const parts = [
+      `owner ${(state & L.WORD_OWNER_MASK) >>> L.WORD_OWNER_SHIFT}`,
+      ...(state & L.WORD_CONTENDED ? ['contended'] : []),
+      ...(state & L.WORD_HANDOFF ? ['handoff'] : []),
+      ...(state & L.WORD_ABANDONED ? ['abandoned'] : []),
+    ];
+    yield `lock ${id} at ${lock.toString(16)} '${text(word(lock + L.LOCK_NAME))}': ${parts.join(' ')}, word ${state.toString(16)}, kept for ${word(lock + L.LOCK_HANDOFF)}, open ${
+      (flags & L.LOCK_USERS_MASK) / L.LOCK_USER_ONE
+    }, turn ${flags >>> L.LOCK_TURN_SHIFT}, taken ${word(lock + L.LOCK_TAKEN_COUNT)}`;
+  }
+  for (let i = 0; i < L.MAX_OWNER_CHUNKS; i++) {
+    for (let record = 1; record <= calls.usedOwners(i); record++) {
+      const owner = calls.ownerAt((i << L.CHUNK_LOG2) | record) >>> 0;
+      const [kind, held, pending, waiting] = [
+        L.OWNER_KIND,
+        L.OWNER_HELD,
+        L.OWNER_PENDING,
+        L.OWNER_WAITING,
+      ].map((at) => word(owner + at));
+      if (kind === L.OWNER_KIND_FREE || (held === 0 && pending === 0 && waiting === 0)) continue;
+      yield `owner ${(i << L.CHUNK_LOG2) | record}: ${OWNER_KINDS[kind] ?? `kind ${kind}`} of agent ${bytes[owner + L.OWNER_AGENT]}, holds ${held.toString(16)}, pending ${pending.toString(16)}, waits for ${waiting.toString(16)}, flags ${bytes[
+        owner + L.OWNER_FLAGS
+      ].toString(
+        2,
+      )}, slot ${word(owner + L.OWNER_SLOT).toString(16)}, cancel ${word(owner + L.OWNER_CANCEL)}`;
+    }
+  }
+}
+
 /** The state of a runtime in words, for a report of what hangs. */
 export function describeMemory(handle) {
   const kernel = open(handle);
@@ -202,6 +247,7 @@ export function describeMemory(handle) {
       lane(L.POOL_SUBMITTER_LANES, i, 3, 'submitter');
     for (let i = 0; i < word(pool + L.POOL_WORKER_HIGH); i++) lane(L.POOL_WORKER_LANES, i, 6, 'worker');
   }
+  lines.push(...describeLocks(handle, kernel));
   lines.push(
     `spans: ${[...spanOwners(kernel)].map(([owner, count]) => `${ownerName(owner)} ${count}`).join(', ')}`,
   );

@@ -508,7 +508,8 @@ export async function lockAsync(index, i, rounds, yields) {
     try {
       const steps = section(openBook().guarded, i, m);
       steps.next();
-      for (let k = 0; k < yields; k++) await yieldNow();
+      // One that was given up has no more turns, and must not leave half of it.
+      for (let k = 0; k < yields && !aborted(); k++) await yieldNow();
       const wrong = steps.next().value;
       if (wrong !== undefined) throw new Error(wrong);
       had++;

@@ -8,6 +8,9 @@ export const nameOf = (i) => `chaos ${i}`;
 /** Nobody waits longer: then the lock is lost. */
 const FINAL_WAIT_MS = 10_000;
 
+/** Each section marks its lock as its own, so that any other in the same section is seen, however short both are. */
+let sections = 0;
+
 /**
  * What is done under a lock: two counters are raised one after the other. One who died between them leaves them different, and the lock abandoned.
  *
@@ -15,18 +18,25 @@ const FINAL_WAIT_MS = 10_000;
  */
 export function* section(guarded, i, { id, isAbandoned }) {
   const [first, second] = [2 * i, 2 * i + 1];
-  // Who was there last, and by which record of the lock: for the report.
-  const [record, thread] = [2 * LOCKS + first, 2 * LOCKS + second];
-  guarded[record] = id;
-  guarded[thread] = threadId;
+  // Who is there, by its thread, and by which record of the lock.
+  const [mark, record] = [2 * LOCKS + first, 2 * LOCKS + second];
+  const mine = (threadId << 16) | (++sections & 0xffff) | 1;
+  const before = Atomics.exchange(guarded, mark, mine);
+  const recordBefore = Atomics.exchange(guarded, record, id);
   if (isAbandoned) guarded[second] = guarded[first];
   const count = guarded[first];
   guarded[first] = count + 1;
   yield;
-  const seen = [guarded[first], guarded[second], guarded[record], guarded[thread]];
+  const seen = [guarded[first], guarded[second]];
   guarded[second] = count + 1;
-  if (seen[0] === count + 1 && seen[1] === count) return undefined;
-  return `two were under lock ${i}: ${count} became ${seen[0]} and ${seen[1]}; record ${id} of thread ${threadId}${isAbandoned ? ', abandoned' : ''}, then ${seen[2]} of ${seen[3]}`;
+  const after = Atomics.compareExchange(guarded, mark, mine, 0);
+  const isAlone = (before === 0 || isAbandoned) && after === mine;
+  if (isAlone && seen[0] === count + 1 && seen[1] === count) return undefined;
+  const who = (it) => (it === 0 ? 'nobody' : `thread ${it >>> 16}`);
+  return (
+    `two were under lock ${i}: ${count} became ${seen[0]} and ${seen[1]}; ${isAbandoned ? 'abandoned, ' : ''}thread ${threadId} by record ${id} ` +
+    `found ${who(before)} by record ${recordBefore}, and then ${who(after)} by record ${guarded[record]}`
+  );
 }
 
 export class WorldLocks {

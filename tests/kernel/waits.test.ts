@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import {
   AGENT_ID,
+  CANCEL_ABORTED,
   CYCLE_NO_ROOM,
   EDGE_LOCK,
   EDGE_TASK,
   EDGE_THREAD,
   OWNER_KIND_AWAIT,
   OWNER_KIND_TASK,
+  SLOT_CANCEL,
+  SLOT_DONE,
   SLOT_QUEUED,
   SLOT_RUNNING,
   SLOT_SIZE,
@@ -58,6 +61,13 @@ describe('cycles of waits', () => {
     const scratch = scratchOf(kernel, threads[0]!.agent);
     const locks = Array.from({ length: 6 }, (_, i) => open(kernel, threads[0]!.agent, `l${i}`));
     const slotSpan = scratchOf(kernel, threads[0]!.agent);
+    // On each thread a task without an owner, which needs its event loop.
+    const ownerless = threads.map((thread, i) => {
+      const slot = slotSpan + (i + 20) * SLOT_SIZE;
+      const agentId = word(kernel, thread.agent + AGENT_ID);
+      setWord(kernel, slot + SLOT_STATE, SLOT_RUNNING | (agentId << STATE_AGENT_SHIFT));
+      return { thread, slot };
+    });
     let found = 0;
     for (let graph = 0; graph < 10_000; graph++) {
       const size = 2 + random(7);
@@ -75,8 +85,20 @@ describe('cycles of waits', () => {
           owner: thread.owner(OWNER_KIND_TASK, slot),
           edges: new Set<number>(),
           awaits: [] as number[],
+          needs: [] as unknown[],
         };
       });
+      /** A task that `node` waits for. */
+      const target = (node: (typeof nodes)[number]): number => {
+        const n = random(size + ownerless.length);
+        if (n < size) {
+          node.edges.add(n);
+          return nodes[n]!.slot;
+        }
+        const { thread, slot } = ownerless[n - size]!;
+        node.needs.push(thread);
+        return slot;
+      };
       const holder = locks.map((lock) => {
         const n = random(size + 1) - 1;
         if (n >= 0) calls.tryLock(lock, nodes[n]!.owner);
@@ -91,16 +113,12 @@ describe('cycles of waits', () => {
           calls.beginWait(node.owner, locks[l]!, 0, blocks ? 1 : 0);
           if (holder[l]! >= 0) node.edges.add(holder[l]!);
         } else if (how === 6) {
-          const target = random(size);
-          calls.beginWait(node.owner, nodes[target]!.slot | WAIT_SLOT_BIT, 0, blocks ? 1 : 0);
-          node.edges.add(target);
+          calls.beginWait(node.owner, target(node) | WAIT_SLOT_BIT, 0, blocks ? 1 : 0);
         } else if (how === 7) {
           for (let k = random(3); k > 0; k--) {
-            const target = random(size);
-            const record = node.thread.owner(OWNER_KIND_AWAIT, nodes[target]!.slot);
+            const record = node.thread.owner(OWNER_KIND_AWAIT, target(node));
             node.awaits.push(record);
             calls.addAwait(node.owner, record);
-            node.edges.add(target);
           }
         }
         if (blocks && how <= 6) blocked.set(node.thread, n);
@@ -108,6 +126,10 @@ describe('cycles of waits', () => {
       for (const [n, node] of nodes.entries()) {
         const blocker = blocked.get(node.thread);
         if (blocker !== undefined && blocker !== n) node.edges.add(blocker);
+        for (const thread of node.needs) {
+          const other = blocked.get(thread);
+          if (other !== undefined) node.edges.add(other);
+        }
       }
       const reaches = (from: number): boolean => {
         const seen = new Set<number>();
@@ -176,6 +198,49 @@ describe('cycles of waits', () => {
       { owner: task, edge: EDGE_THREAD },
       { owner: blocker, edge: EDGE_LOCK },
     ]);
+  });
+
+  it('lead through a task without an owner to who blocks its thread, unless that looks for cancelled tasks', async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel);
+    const { calls } = kernel;
+    const [one, two] = [joinLocker(kernel), joinLocker(kernel)];
+    const scratch = scratchOf(kernel, one.agent);
+    const slot = scratchOf(kernel, one.agent) + SLOT_SIZE;
+    const running = SLOT_RUNNING | (word(kernel, two.agent + AGENT_ID) << STATE_AGENT_SHIFT);
+    setWord(kernel, slot + SLOT_STATE, running);
+    const [holder, blocker] = [one.owner(), two.owner()];
+    const lock = open(kernel, one.agent, 'l');
+    calls.tryLock(lock, holder);
+    calls.beginWait(holder, slot | WAIT_SLOT_BIT, 0, 1);
+    const find = (): number => calls.findCycle(holder, scratch, SPAN_SIZE, 0);
+    calls.beginWait(blocker, lock, 0, 0);
+    expect(find()).toBe(0);
+    calls.endWait(blocker);
+    calls.beginWait(blocker, lock, 0, 1);
+    expect(find()).toBe(2);
+    expect(pathAt(kernel, scratch, 2)).toEqual([
+      { owner: holder, edge: EDGE_TASK },
+      { owner: blocker, edge: EDGE_LOCK },
+    ]);
+    setWord(kernel, slot + SLOT_STATE, SLOT_DONE);
+    expect(find()).toBe(0);
+    setWord(kernel, slot + SLOT_STATE, running);
+    // Who blocks for a lock does not hear of it.
+    setWord(kernel, slot + SLOT_CANCEL, CANCEL_ABORTED);
+    expect(find()).toBe(2);
+    // Each joins what the other's event loop should run: who joins looks for what was cancelled.
+    calls.endWait(blocker);
+    const back = slot + SLOT_SIZE;
+    setWord(
+      kernel,
+      back + SLOT_STATE,
+      SLOT_RUNNING | (word(kernel, one.agent + AGENT_ID) << STATE_AGENT_SHIFT),
+    );
+    calls.beginWait(blocker, back | WAIT_SLOT_BIT, 0, 1);
+    expect(find()).toBe(0);
+    setWord(kernel, slot + SLOT_CANCEL, 0);
+    expect(find()).toBe(2);
   });
 
   it('lead through a queued call for as long as it stands behind that one wait', async () => {

@@ -70,7 +70,7 @@ function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult
     const error = limits.tries ? undefined : detector.check(record, address);
     if (error !== undefined) throw error;
     space.standAside();
-    result = sleepUntil(core, owner, record, limits.timeoutMs);
+    result = sleepUntil(core, owner, record, limits);
     return result;
   } finally {
     if (result !== LOCK_TAKEN) calls.leaveWait(address, owner);
@@ -88,13 +88,16 @@ function sleepUntil(
   core: LockCore,
   owner: number,
   record: number,
-  timeoutMs: number | undefined,
+  { timeoutMs, tries }: WaitLimits,
 ): WaitResult {
   const { space, address } = core;
   const { host, detector, kernel } = space;
   const { calls } = kernel;
   const start = host.clock.now();
+  const { lookAgainMs } = space;
+  const restMs = host.recoverEnded === undefined ? lookAgainMs : LOOK_MS;
   let lookedAt = start;
+  let checkedAt = start;
   for (;;) {
     const word = calls.prepareWait(address, owner);
     if (word < 0) return word as WaitResult;
@@ -103,15 +106,17 @@ function sleepUntil(
     if (host.isTaskCancelled()) return CANCELLED;
     const left = timeoutMs === undefined ? -1 : timeoutMs - (host.clock.now() - start);
     if (timeoutMs !== undefined && left <= 0) return CANCELLED;
-    if (host.recoverEnded === undefined) {
-      calls.waitLock(address, word, left);
-    } else {
-      calls.waitLock(address, word, left < 0 ? LOOK_MS : Math.min(left, LOOK_MS));
-      const now = host.clock.now();
-      if (now - lookedAt >= LOOK_MS) {
-        lookedAt = now;
-        host.recoverEnded();
-      }
+    const sleepMs = left < 0 ? restMs : Math.min(left, restMs);
+    calls.waitLock(address, word, Number.isFinite(sleepMs) ? sleepMs : -1);
+    const now = host.clock.now();
+    if (now - lookedAt >= restMs) {
+      lookedAt = now;
+      host.recoverEnded?.();
+    }
+    if (now - checkedAt >= lookAgainMs) {
+      checkedAt = now;
+      const error = tries ? undefined : detector.check(record, address);
+      if (error !== undefined) throw error;
     }
     const again = spin(core, owner, 1);
     if (again !== LOCK_BUSY) return again as WaitResult;

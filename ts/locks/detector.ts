@@ -332,10 +332,12 @@ export class Detector {
 
   #taskOf(slot: number): string {
     const id = this.#space.kernel.u32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK;
-    const isQueued = this.#space.kernel.calls.statusOf(slot) === SLOT_QUEUED;
+    const { calls } = this.#space.kernel;
+    const isQueued = calls.statusOf(slot) === SLOT_QUEUED;
     const name = this.#space.taskNameOf(slot, id);
     const task = name === undefined ? `task ${id}` : `task '${name}'`;
-    return isQueued ? `${task}, which is queued while all workers of its pool wait` : task;
+    if (isQueued) return `${task}, which is queued while all workers of its pool wait`;
+    return calls.ownerOfSlot(slot) === 0 ? `${task}, whose thread is blocked` : task;
   }
 
   /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0. */

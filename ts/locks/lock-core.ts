@@ -165,6 +165,19 @@ export class LockCore {
     else this.space.kernel.calls.passWake(this.address);
   }
 
+  /** Whether or not somebody has told: looks for the lock, and for deadlocks of those who have waited for so long. */
+  lookAgain(ms: number): void {
+    this.checkAborted();
+    this.drive();
+    const { host, detector } = this.space;
+    const before = host.clock.now() - ms;
+    for (const waiter of [...this.#queue]) {
+      if (waiter.isOut || waiter.since > before || (waiter.flags & OWNER_FLAG_TRY) !== 0) continue;
+      const error = detector.check(waiter.record, this.address);
+      if (error !== undefined) this.#remove(waiter, () => waiter.reject(error));
+    }
+  }
+
   /** The event loop comes to nothing for a while: see {@link LockSpace.standAside}. */
   standAside(): void {
     const head = this.#queue[0];

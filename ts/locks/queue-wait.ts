@@ -217,7 +217,7 @@ export class QueueWait {
       if (other !== 0 && other !== owner) edges.push({ places: [{ owners: [other], count: 1 }], node: 0 });
     };
     const target = Atomics.load(u32, (owner + OWNER_WAITING) >>> 2);
-    if ((target & WAIT_SLOT_BIT) !== 0) to(calls.ownerOfSlot(target & ~WAIT_SLOT_BIT) >>> 0);
+    if ((target & WAIT_SLOT_BIT) !== 0) to(calls.ownerAhead(target & ~WAIT_SLOT_BIT) >>> 0);
     else if (target !== 0) to(this.#holderOf(target));
     to(Atomics.load(u32, (AGENTS + u8[owner + OWNER_AGENT]! * AGENT_SIZE + AGENT_BLOCKED) >>> 2));
     let node = Atomics.load(u32, (owner + OWNER_AWAITS) >>> 2);
@@ -228,7 +228,7 @@ export class QueueWait {
         const edge = this.#edgeOfCall(slot, node);
         if (edge !== undefined) edges.push(edge);
       } else {
-        to(calls.ownerOfSlot(slot) >>> 0);
+        to(calls.ownerAhead(slot) >>> 0);
       }
       node = Atomics.load(u32, (node + OWNER_NEXT) >>> 2);
     }

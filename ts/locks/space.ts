@@ -10,6 +10,7 @@ import {
   CHECK_MASK,
   CHECK_OFF,
   HEADER_LOCK_GATE,
+  HEADER_LOCK_LOOK_MS,
   HEADER_LOCK_MODES,
   KIND_SUBMITTER,
   KIND_WORKER,
@@ -127,6 +128,7 @@ export class LockSpace {
   readonly #onBell = (): void => this.#rung();
   #bellArmed = false;
   #waiters = 0;
+  #stopLook: (() => void) | undefined;
   isClosed = false;
   /** Was a lock opened in this thread? */
   isUsed = false;
@@ -236,6 +238,11 @@ export class LockSpace {
     const own = (u32[(lock + LOCK_FLAGS) >>> 2]! >>> ofLock) & CHECK_MASK;
     if (own !== CHECK_INHERIT) return own;
     return (u32[HEADER_LOCK_MODES >>> 2]! >>> ofRuntime) & CHECK_MASK || CHECK_OFF;
+  }
+
+  /** Milliseconds after which a wait looks again by itself; Infinity: never. */
+  get lookAgainMs(): number {
+    return this.kernel.u32[HEADER_LOCK_LOOK_MS >>> 2]! || Number.POSITIVE_INFINITY;
   }
 
   /** Which stacks are kept: bits of STACKS_*. */
@@ -400,14 +407,28 @@ export class LockSpace {
   /** A waiter more in this thread's event loop. */
   enter(core: LockCore): void {
     this.#busy.add(core);
-    if (this.#waiters++ === 0) this.host.keepAlive.ref();
+    if (this.#waiters++ === 0) {
+      this.host.keepAlive.ref();
+      this.#lookLater();
+    }
     this.#armBell();
+  }
+
+  #lookLater(): void {
+    const ms = this.lookAgainMs;
+    if (!Number.isFinite(ms)) return;
+    this.#stopLook = this.host.timer(() => {
+      this.#lookLater();
+      for (const core of [...this.#busy]) core.lookAgain(ms);
+    }, ms);
   }
 
   /** A waiter less. */
   leave(core: LockCore): void {
     if (core.waiting === 0) this.#busy.delete(core);
-    if (--this.#waiters === 0) this.host.keepAlive.unref();
+    if (--this.#waiters > 0) return;
+    this.host.keepAlive.unref();
+    this.#stopLook?.();
   }
 
   /**

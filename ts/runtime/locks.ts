@@ -1,4 +1,5 @@
 import {
+  HEADER_LOCK_LOOK_MS,
   MODES_STACKS_SHIFT,
   MODES_WAITS_SHIFT,
   OWNER_HELD,
@@ -24,6 +25,11 @@ const MODES = ['throw', 'report', 'off'] as const;
 const STACKS = { waits: STACKS_WAITS, all: STACKS_ALL, off: STACKS_OFF } as const;
 const DEFAULT_MAX_LOCKS = 65_536;
 const MAX_LOCKS = 2 ** 20;
+/**
+ * Whoever waits for a lock relies on others to wake it. One that ends where nobody is told (a thread that joined and is not watched, a host that loses a wake-up with a
+ * thread that ends) may take a wake-up with it; so the wait looks for itself, this rarely.
+ */
+const LOOK_AGAIN_MS = 1000;
 
 /** Checks the option `locks` of createRuntime(). */
 export function locksCheck(value: unknown, what: string): void {
@@ -50,6 +56,7 @@ export function configureLocks(kernel: Kernel, options: LocksOptions): void {
     (STACKS[options.stacks ?? 'waits'] << MODES_STACKS_SHIFT);
   const strategy = strategyNumber(options.strategy ?? 'abort-requester');
   kernel.calls.configureLocks(options.maxLocks ?? DEFAULT_MAX_LOCKS, modes, strategy);
+  kernel.u32[HEADER_LOCK_LOOK_MS >>> 2] = LOOK_AGAIN_MS;
 }
 
 /** What the locks of a runtime ask of it. */

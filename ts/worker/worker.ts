@@ -156,6 +156,8 @@ export class Worker {
   #wake: (() => void) | undefined;
   /** A waitAsync on the park word that was not notified yet; it stays good for the next sleep. */
   #waiting = false;
+  /** An async task was told that it is cancelled, and has had no turn of the event loop since. */
+  #hasTold = false;
   #vainSpins = 0;
   /** Sleeps for which the spin window stays short. */
   #restFromSpinning = 0;
@@ -244,6 +246,7 @@ export class Worker {
   #turn(): Promise<void> {
     return new Promise((resolve) => {
       this.platform.turn(() => {
+        this.#hasTold = false;
         this.#lookAround();
         resolve();
       });
@@ -446,12 +449,14 @@ export class Worker {
   /** Idles on the event loop until somebody unparks this agent or something happens in this thread. Burns no CPU. */
   async #sleep(): Promise<void> {
     const { calls, i32 } = this.kernel;
+    // Who was told to stop has a turn before the next look, which gives up who has not.
+    if (this.#hasTold) return this.#turn();
     if (calls.preparePark(this.agent) !== 0) {
       // The park is announced: a cancel or an outcome from now on unparks us, one from before is seen here.
       if (!this.#lookAround() && !(this.#stopping && this.#isFree)) await this.#untilWoken(i32);
     }
     calls.finishPark(this.agent);
-    this.#lookAround();
+    if (!this.#hasTold) this.#lookAround();
   }
 
   async #untilWoken(i32: Int32Array): Promise<void> {
@@ -478,6 +483,7 @@ export class Worker {
       if (word === 0) continue;
       if (!run.told) {
         changed = true;
+        this.#hasTold = true;
         run.abort(this.kernel);
         tellThieves(this, run);
       } else if ((word & CANCEL_GRACED) === 0) {
@@ -906,6 +912,8 @@ export class Worker {
       const now = this.clock.now();
       if (spinUntil === 0) spinUntil = now + (this.maySpin ? SPIN_MOST_MS : 0);
       if (now < spinUntil) continue;
+      // What was cancelled in this thread's event loop, which this join blocks, is not to wait for the join: in the end the join may wait for it.
+      if (this.#async.size > 0 && this.#lookAroundInJoin()) continue;
       this.#sleepInJoin(slot, dropped);
       spinUntil = 0;
     }

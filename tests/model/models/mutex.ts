@@ -12,6 +12,7 @@
  * and behind the one that must not be forgotten.
  */
 import {
+  AGENT_ID,
   KIND_ATTACHED,
   LOCK_HANDOFF,
   LOCK_TAKEN,
@@ -30,14 +31,20 @@ import {
   MUTANT_LOOK_BEFORE_PUBLISHING,
   MUTANT_NOTHING_PENDING,
   MUTANT_ONE_LOOK,
+  MUTANT_OWNERLESS_GOES_ON,
   MUTANT_PENDING_FORGOTTEN,
   MUTANT_PENDING_STAYS_LISTED,
   MUTANT_TAKES_UNCONTENDED,
   MUTANT_UNLOCK_WAKES_NOBODY,
   OWNER_EPOCH,
   OWNER_HELD,
+  OWNER_KIND_AWAIT,
   OWNER_KIND_CONTEXT,
   OWNER_WAITING,
+  SLOT_DONE,
+  SLOT_RUNNING,
+  SLOT_STATE,
+  STATE_AGENT_SHIFT,
   WORD_ABANDONED,
   WORD_HANDOFF,
   WORD_OWNER_MASK,
@@ -111,6 +118,8 @@ interface Manner {
   readonly recovers?: boolean;
   /** Looks for deadlocks. */
   readonly detects?: boolean;
+  /** Its thread does nothing else while it waits. */
+  readonly blocks?: boolean;
 }
 
 /** block.ts. True with the lock; false when the wait was aborted, or closes a cycle. */
@@ -124,7 +133,7 @@ function* lock({ call, fixture, state, id, world }: Thread, which: number, manne
   let cycle = 0;
   if (manner.detects && looksFirst)
     cycle = yield call.findCycle(owner, fixture.scratch[id]!, SCRATCH_BYTES, 1);
-  yield call.beginWait(owner, address, 0, 0);
+  yield call.beginWait(owner, address, 0, manner.blocks ? 1 : 0);
   if (manner.detects && !looksFirst)
     cycle = yield call.findCycle(owner, fixture.scratch[id]!, SCRATCH_BYTES, 1);
   if (cycle > 0) {
@@ -235,6 +244,20 @@ function nester(order: readonly number[], manner: Manner): (thread: Thread) => S
     }
     for (const which of had.reverse()) yield* unlock(thread, which);
   };
+}
+
+/** A call that owner 0 awaits: a task without an owner, which needs the event loop of thread 1. Its slot, and the record of the edge. */
+const CALL = { slot: 320, node: 384 };
+
+function setupCall(world: KernelWorld): Fixture {
+  const fixture = setup(2, 1, [[0, 0]])(world);
+  const { calls, u32 } = world;
+  const base = fixture.inside[0]! - 64;
+  const agent = u32[(fixture.agents[1]! + AGENT_ID) >>> 2]!;
+  u32[(base + CALL.slot + SLOT_STATE) >>> 2] = SLOT_RUNNING | (agent << STATE_AGENT_SHIFT);
+  const node = calls.claimOwner(fixture.agents[0]!, OWNER_KIND_AWAIT, base + CALL.slot, 0, 0);
+  u32[(base + CALL.node) >>> 2] = node;
+  return fixture;
 }
 
 export const mutexModels: readonly KernelModel<Fixture, State>[] = [
@@ -591,5 +614,60 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
     describe,
     bounds: [2, 3],
     mutants: [{ name: 'one look', id: MUTANT_ONE_LOOK, why: 'the edges were there one after another' }],
+  },
+  {
+    name: 'waits-ownerless',
+    structure: 'waits',
+    property:
+      'A awaits a task without an owner whose thread B blocks for the lock of A: whoever comes last finds it, nobody else does',
+    setup: setupCall,
+    state,
+    threads: [
+      {
+        name: 'A awaits',
+        *run({ call, fixture, state }) {
+          const [owner, other] = fixture.owners as [number, number];
+          const base = fixture.inside[0]! - 64;
+          const slot = base + CALL.slot;
+          yield call.addAwait(owner, yield call.load32(base + CALL.node));
+          const cycle: number = yield call.findCycle(owner, fixture.scratch[0]!, SCRATCH_BYTES, 1);
+          if (cycle > 0) {
+            state.found[0]!++;
+            yield call.abortWait(other, yield call.load32(other + OWNER_EPOCH));
+          }
+          for (let now: number = yield call.load32(slot + SLOT_STATE); now !== SLOT_DONE; ) {
+            yield call.wait32(slot + SLOT_STATE, now, -1n);
+            now = yield call.load32(slot + SLOT_STATE);
+          }
+          yield call.removeAwait(owner, yield call.load32(base + CALL.node));
+          yield call.unlock(fixture.locks[0]!, owner);
+        },
+      },
+      {
+        name: 'B blocks',
+        *run(thread) {
+          const { call, fixture } = thread;
+          if (yield* lock(thread, 0, { detects: true, blocks: true })) yield* unlock(thread, 0);
+          // Its event loop goes on.
+          const slot = fixture.inside[0]! - 64 + CALL.slot;
+          yield call.store32(slot + SLOT_STATE, SLOT_DONE);
+          yield call.notifyAll(slot + SLOT_STATE);
+        },
+      },
+    ],
+    check(world, fixture, state) {
+      const found = state.found.reduce((sum, each) => sum + each, 0);
+      return leftovers(world, fixture, state) ?? (found > 1 ? 'both acted' : undefined);
+    },
+    describe,
+    bounds: [2, ALL],
+    quick: true,
+    mutants: [
+      {
+        name: 'ownerless goes on',
+        id: MUTANT_OWNERLESS_GOES_ON,
+        why: 'the edge to the blocked thread is missing',
+      },
+    ],
   },
 ];
