@@ -2,6 +2,7 @@ import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import {
   AGENT_ACTIVITY,
   AGENT_BATCH,
+  AGENT_BIT,
   AGENT_ID,
   AGENT_PARK,
   AGENT_TICK,
@@ -12,6 +13,7 @@ import {
   MAX_WORKERS,
   OWNER_SHARED,
   PARK_PARKED,
+  POOL_WORKERS,
   SPAN_SIZE,
   TRACE_CAPACITY,
   WORKER_BOOTING,
@@ -882,8 +884,12 @@ export class Crew {
   async terminateAll(): Promise<void> {
     this.#close();
     const members = [...this.#members.values()];
+    const { u32 } = this.#host.agent.kernel;
     for (const member of members) {
       member.expected = true;
+      // Nobody wakes it from here on: Node 20 may crash where a thread is notified that is just being taken down (nodejs/node#57910).
+      const index = u32[(member.agent + AGENT_BIT) >>> 2]!;
+      Atomics.store(u32, (this.#host.pool + POOL_WORKERS + 4 * index) >>> 2, 0);
       void member.worker.terminate();
     }
     await this.#hold(Promise.all(members.map((member) => member.gone)));
