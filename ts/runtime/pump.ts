@@ -30,6 +30,9 @@ const LONG_WAIT_MS = 0.2;
 const NAP_MS = 8;
 /** A nap is at most this share of the time that the queue will take. */
 const NAP_SHARE = 1 / 16;
+/** A time between outcomes counts as at most so many times the average: one stall of the machine says nothing of what comes next. */
+const GAP_GROWTH = 4;
+const GAP_LEAST_MS = 0.001;
 /** Weight of the newest wait in the average. */
 const NEWEST = 0.25;
 
@@ -140,7 +143,8 @@ export class Pump {
     }
     if (drained > 0) {
       const now = this.#clock.now();
-      this.#gapMs += (Math.min((now - this.#drainedAt) / drained, 100) - this.#gapMs) * NEWEST;
+      const gapMs = Math.min((now - this.#drainedAt) / drained, GAP_GROWTH * this.#gapMs + GAP_LEAST_MS);
+      this.#gapMs += (gapMs - this.#gapMs) * NEWEST;
       this.#drainedAt = now;
       if (polled && this.#window < PROMPT_WINDOW_MS) this.#learn(this.#clock.now() - this.#pollFrom);
       // One more turn even when nothing is left: what follows an outcome usually submits again.
@@ -154,7 +158,7 @@ export class Pump {
       if (this.#window > WINDOW_MOST_MS) this.#window = WINDOW_MOST_MS;
       this.letGo();
       const napMs = Math.min(NAP_MS, out * this.#gapMs * NAP_SHARE);
-      const mayNap = !this.#noNap && napMs >= 1 && this.#gapMs < napMs / 2;
+      const mayNap = !this.#noNap && napMs >= 1 && this.#gapMs < napMs / 2 && !this.#anyPrompt();
       this.#noNap = false;
       if (mayNap) this.#endNap = this.#platform.timer(this.#onNapEnd, napMs);
       else this.#arm();
