@@ -108,6 +108,18 @@ describe('a running task', () => {
     expect(await pool.run('echo', ['next'])).toBe('next');
   });
 
+  it.each([1, 2])('has a turn of the event loop from its signal on, of %i places', async (places) => {
+    const { rt, pool } = await openPool({ concurrentTasksPerWorker: places });
+    for (let n = 1; n <= 20; n++) {
+      const abort = new AbortController();
+      const call = outcome(pool.run('stopsInATurn', ['t'], { signal: abort.signal }));
+      await until(() => rt.atomicInt32('t:in').load() === n);
+      abort.abort();
+      expect(await call).toMatchObject({ ok: false, error: { name: 'AbortError' } });
+      await until(() => rt.atomicInt32('t:stopped').load() === n);
+    }
+  });
+
   it('learns from its signal() that its time ran out', async () => {
     const { rt, pool } = await openPool();
     expect(await rejectionOf(pool.run('untilSignal', ['t'], { timeoutMs: 30 }))).toMatchObject({
