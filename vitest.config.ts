@@ -7,7 +7,8 @@ export default defineConfig({
     // A test file starts threads of its own, so the files take turns.
     fileParallelism: false,
     testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Recorded machines are unpacked there: thousands of small files.
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
     reporters: ['default', 'json'],
     outputFile: { json: 'build/test-report.json' },
