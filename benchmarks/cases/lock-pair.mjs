@@ -1,4 +1,4 @@
-import { timeBarePairs } from '../locks/bare.mjs';
+import { timeBareCalls, timeBarePairs } from '../locks/bare.mjs';
 import { inFutexThreads } from '../locks/futex-threads.mjs';
 import { withPool } from '../locks/heddle-pool.mjs';
 
@@ -9,7 +9,7 @@ const ON = { order: 'report', waits: 'throw' };
 export const lockPair = {
   id: 'lock-pair',
   title: 'Uncontended lock and unlock in a worker',
-  note: "`lockSync()` and `unlock()` of one lock over and over in a task, which is its owner; nobody else wants it. The contender is a three-state mutex on `Atomics` (`benchmarks/locks/futex.mjs`), which knows no owner, no name, no death and no order. 'two atomic operations': a compare-and-swap there and back, inside WebAssembly, without a call from JavaScript: what the processor takes. 'under another lock': the thread holds one lock meanwhile, so that each acquisition is checked against the learned order.",
+  note: "`lockSync()` and `unlock()` of one lock over and over in a task, which is its owner; nobody else wants it. The contender is a three-state mutex on `Atomics` (`benchmarks/locks/futex.mjs`), which knows no owner, no name, no death and no order. 'two atomic operations': a compare-and-swap there and back, inside WebAssembly, without a call from JavaScript: what the processor takes; 'in two calls': JavaScript calls WebAssembly for each half, which is the least that any lock with a kernel costs. 'under another lock': the thread holds one lock meanwhile, so that each acquisition is checked against the learned order.",
   metrics: [{ key: 'pair', label: 'lock + unlock', unit: 'ns', better: 'lower' }],
   rounds: { quick: 1, full: 7 },
   timeoutMs: 30_000,
@@ -29,9 +29,10 @@ export const lockPair = {
     ];
   },
   includes: ({ id }, { variant }) =>
-    id === 'heddle' || ((id === 'futex' || id === 'bare') && variant.key === 'off'),
+    id === 'heddle' || (['futex', 'bare', 'bare-calls'].includes(id) && variant.key === 'off'),
   async turn(_, { locks, ...params }, { contenderId }) {
     if (contenderId === 'bare') return { pair: await timeBarePairs(params.pairs, params.times) };
+    if (contenderId === 'bare-calls') return { pair: await timeBareCalls(params.pairs, params.times) };
     if (contenderId === 'futex') return { pair: (await inFutexThreads(1, 'pairs', params))[0] };
     return withPool(1, locks, async (pool) => ({ pair: await pool.run('pairs', [params]) }));
   },

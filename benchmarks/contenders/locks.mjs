@@ -18,6 +18,7 @@ const node = process.versions.node;
 export const contenders = [
   other('futex', 'mutex on Atomics (JS)', 'node', node),
   other('bare', 'two atomic operations (WebAssembly)', 'node', node, 'floor'),
+  other('bare-calls', 'the same in two calls from JavaScript', 'node', node, 'floor'),
   other('no-lock', 'no lock', 'node', node, 'floor'),
   other('async-mutex', 'async-mutex', 'async-mutex', installedVersion('async-mutex') ?? 'not installed'),
   other('web-locks', 'Web Locks', 'node', node),
