@@ -146,7 +146,7 @@ async function epoch(number, ms, random) {
   const isHung = await Promise.race([Promise.all(lanes).then(() => false), hung]);
   if (sabotage === 'listener') process.on('SIGUSR2', () => undefined);
   if (sabotage === 'handle') setInterval(() => undefined, 1000);
-  if (sabotage === 'hoard') hoard.push(Array.from({ length: 2e5 }, (_, i) => ({ i })));
+  if (sabotage === 'hoard') hoard.push(Array.from({ length: 5e5 }, (_, i) => ({ i })));
   return isHung === true;
 }
 
@@ -168,8 +168,11 @@ const before = { threads: threadCount(), handles: handles(), listeners: listener
 const samples = [];
 let hung = false;
 
-for (let number = 1; elapsed() < seconds && !hung && !referee.isOver; number++) {
-  const left = (seconds - elapsed()) * 1000;
+/** The first is left out when memory is compared, and three thirds need a sample each. */
+const LEAST_EPOCHS = 4;
+const LEAST_EPOCH_MS = 500;
+for (let number = 1; (elapsed() < seconds || number <= LEAST_EPOCHS) && !hung && !referee.isOver; number++) {
+  const left = Math.max((seconds - elapsed()) * 1000, LEAST_EPOCH_MS);
   hung = await epoch(number, Math.min(left, random.between(2000, 8000)), random.split());
   if (hung) break;
   await settle();
