@@ -132,6 +132,8 @@ export const AGENT_OWNER_LEFT: u32 = 584;
 export const AGENT_SPARE_LOCK: u32 = 588;
 /** The host's id of a thread that joined on its own. */
 export const AGENT_THREAD: u32 = 592;
+/** The operating system's id of such a thread, or 0. */
+export const AGENT_KERNEL_THREAD: u32 = 596;
 /** The owner (address) whose wait blocks this thread, or 0. */
 export const AGENT_BLOCKED: u32 = 640;
 /** Rung when a wait of this thread's event loop was aborted by another thread. */

@@ -27,10 +27,13 @@ import {
   AGENT_BIT,
   AGENT_HELD,
   AGENT_ID,
+  AGENT_KERNEL_THREAD,
+  AGENT_KIND,
   AGENT_LANE,
   AGENT_POOL,
   AGENT_SLOT_SPANS,
   AGENT_STATE,
+  AGENT_THREAD,
   BATCH_MOST,
   CLASSES,
   HEADER_NOWHERE,
@@ -283,5 +286,9 @@ export function reap(agent: usize): void {
   store32(agent + AGENT_SLOT_SPANS, 0);
   // mutant REAP_KEEPS_SPANS: { store32(agent + AGENT_STATE, AGENT_FREE); return; }
   releaseAllOf(load<u32>(agent + AGENT_ID));
+  // Whoever claims the record writes them after the state: until then nobody may take it for this thread, which is gone.
+  store<u32>(agent + AGENT_KIND, 0);
+  store<u32>(agent + AGENT_THREAD, 0);
+  store<u32>(agent + AGENT_KERNEL_THREAD, 0);
   store32(agent + AGENT_STATE, AGENT_FREE);
 }

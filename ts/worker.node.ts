@@ -1,9 +1,10 @@
 import { isMainThread, type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { InvalidTypeError } from './errors.ts';
+import { kernelThreadId } from './platform/kernel-thread.ts';
 import { clockOffset, newAsyncStore, openPort, useNativeCodecs } from './platform/node.ts';
 import type { WorkerPlatform } from './platform/port.ts';
-import { kernelThreadId, pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
+import { pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
 import { startWorker } from './worker/start.ts';
 
 if (isMainThread || parentPort === null) {

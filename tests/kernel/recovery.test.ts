@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CELL_BOOL, CELL_INT32, CELL_KIND_CLASH, KIND_WORKER } from '../../build/generated/layout.ts';
+import {
+  AGENT_FREE,
+  AGENT_KERNEL_THREAD,
+  AGENT_KIND,
+  AGENT_STATE,
+  AGENT_THREAD,
+  CELL_BOOL,
+  CELL_INT32,
+  CELL_KIND_CLASH,
+  KIND_ATTACHED,
+  KIND_WORKER,
+} from '../../build/generated/layout.ts';
 import { agentId, MIB, openKernel } from './harness.ts';
 import { play, programs, shops } from './programs.ts';
 import { type Action, Shop } from './shop.ts';
@@ -129,6 +140,19 @@ describe('a death outside the queues', () => {
       if (inner === 0) break;
       expect(inner).toBe(outer);
     }
+  });
+
+  it('of a thread that joined leaves nothing by which its record could be taken for it', async () => {
+    const { calls, u32 } = await openKernel(4 * MIB);
+    const agent = calls.claimAgent(KIND_ATTACHED, 0) >>> 0;
+    const names = [AGENT_THREAD, AGENT_KERNEL_THREAD].map((offset) => (agent + offset) >>> 2);
+    for (const name of names) u32[name] = 7;
+    calls.recover(agent, 0);
+    calls.reap(agent);
+    // Who claims it next says that it lives before it says who it is.
+    expect(u32[(agent + AGENT_STATE) >>> 2]).toBe(AGENT_FREE);
+    expect(u32[(agent + AGENT_KIND) >>> 2]).toBe(0);
+    expect(names.map((name) => u32[name])).toEqual([0, 0]);
   });
 
   it('of an agent that never joined a pool touches nobody else', async () => {

@@ -58,13 +58,13 @@ describe('lockSync() of the thread that hears of ends, without a timeout', () =>
     await gone;
   });
 
-  const attach = async (rt: Runtime, what: string): Promise<Worker> => {
+  const attach = async (rt: Runtime, what: string, isTold = true): Promise<Worker> => {
     const worker = new Worker(fixture('attaches-locks.mjs'), {
       workerData: { handle: rt.handle, what },
       ...SMALL_HEAP,
     });
     worker.on('error', () => undefined);
-    rt.watch(worker);
+    if (isTold) rt.watch(worker);
     await new Promise((resolve) => worker.once('message', resolve));
     return worker;
   };
@@ -78,11 +78,15 @@ describe('lockSync() of the thread that hears of ends, without a timeout', () =>
     expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
   });
 
-  it('holder is a thread that was terminated just before', async () => {
+  const terminated = async (isTold: boolean): Promise<void> => {
     const rt = await openRuntime();
-    const worker = await attach(rt, 'hang');
+    const worker = await attach(rt, 'hang', isTold);
     const ended = worker.terminate();
     expect(thrownBy(() => rt.mutex('A').lockSync())).toMatchObject({ code: 'ERR_LOCK_ABANDONED' });
     await ended;
-  });
+  };
+  it('holder is a thread that was terminated just before', () => terminated(true));
+  it.skipIf(process.platform !== 'linux')('the same, and nobody told of it (needs Linux)', () =>
+    terminated(false),
+  );
 });

@@ -1,5 +1,6 @@
 // The scenarios "Death": whoever goes, no lock is lost and nobody waits for ever.
-import { Worker } from 'node:worker_threads';
+import { setTimeout as sleep } from 'node:timers/promises';
+import workerThreads, { Worker } from 'node:worker_threads';
 import type { LockViolation, Runtime } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import {
@@ -13,6 +14,10 @@ import {
   until,
 } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
+
+/** Can a thread let another know of its end? */
+const tellsThreads = 'postMessageToThread' in workerThreads;
+const needsNode = tellsThreads ? '' : ' (needs Node 20.19 or 22.5)';
 
 const pending = (rt: Runtime): number => rt.locks.snapshot().pending.length;
 
@@ -236,8 +241,8 @@ describe('a task that ends while it holds a lock', () => {
 });
 
 describe('threads that joined on their own', () => {
-  const start = (rt: Runtime, what: string): Worker =>
-    new Worker(fixture('attaches-locks.mjs'), { workerData: { handle: rt.handle, what } });
+  const start = (rt: Runtime, what: string, handle = rt.handle): Worker =>
+    new Worker(fixture('attaches-locks.mjs'), { workerData: { handle, what } });
   const said = (worker: Worker): Promise<unknown> =>
     new Promise((resolve) => worker.once('message', resolve));
   const gone = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('exit', resolve));
@@ -275,6 +280,86 @@ describe('threads that joined on their own', () => {
     await worker.terminate();
     expect(await mine).toMatchObject({ error: { code: 'ERR_LOCK_ABANDONED' } });
     expect(thrownBy(() => rt.watch({}))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  });
+
+  describe('are seen to end where nobody told the runtime of them', () => {
+    it.skipIf(!tellsThreads)(`by terminate()${needsNode}`, async () => {
+      const rt = await openRuntime();
+      const worker = start(rt, 'hang');
+      await said(worker);
+      const mine = outcome(rt.mutex('A').lock());
+      await until(() => pending(rt) === 1);
+      await worker.terminate();
+      expect(await mine).toMatchObject({ error: { code: 'ERR_LOCK_ABANDONED' } });
+      expect(rt.locks.snapshot().held).toEqual([]);
+    });
+
+    it.skipIf(!tellsThreads)(`by terminate() while they wait${needsNode}`, async () => {
+      const rt = await openRuntime();
+      const m = rt.mutex('A');
+      await m.lock();
+      const worker = start(rt, 'block');
+      await said(worker);
+      await until(() => pending(rt) === 1);
+      await worker.terminate();
+      await until(() => pending(rt) === 0);
+      m.unlock();
+      expect(await m.lock()).toBe(true);
+    });
+
+    it.skipIf(!tellsThreads)(`at once after they took their first lock${needsNode}`, async () => {
+      const rt = await openRuntime();
+      const m = rt.mutex('A', { onAbandoned: 'recover' });
+      for (let i = 0; i < 10; i++) {
+        const worker = start(rt, 'hang');
+        await until(() => m.isLocked);
+        void worker.terminate();
+        expect(await m.lock()).toBe(true);
+        m.unlock();
+      }
+    });
+
+    it.skipIf(process.platform !== 'linux')('where no message tells of it (needs Linux)', async () => {
+      const rt = await openRuntime();
+      const m = rt.mutex('A');
+      const worker = start(rt, 'hang', { ...rt.handle, lifeline: undefined });
+      await said(worker);
+      const mine = outcome(m.lock());
+      await until(() => pending(rt) === 1);
+      await worker.terminate();
+      expect(await mine).toMatchObject({ error: { code: 'ERR_LOCK_ABANDONED' } });
+    });
+
+    it.skipIf(!tellsThreads)(`when it was a thread that made the runtime${needsNode}`, async () => {
+      const owner = new Worker(fixture('owns-runtime.mjs'));
+      expect(await said(owner)).toEqual({ before: ['A'], code: 'ERR_LOCK_ABANDONED' });
+      await owner.terminate();
+    });
+
+    it.skipIf(!tellsThreads)(`and not when they leave and join again${needsNode}`, async () => {
+      const rt = await openRuntime();
+      const worker = start(rt, 'again');
+      expect(await said(worker)).toBe('locked');
+      // Longer than it takes to look.
+      await sleep(1200);
+      expect(rt.mutex('A').isLocked).toBe(true);
+      await worker.terminate();
+      await until(() => !rt.mutex('A').isLocked);
+    });
+
+    it('and leave no listener behind when the runtime is disposed', async () => {
+      const listeners = (): number => process.listenerCount('workerMessage');
+      const before = listeners();
+      const rt = await openRuntime();
+      expect(listeners()).toBe(before);
+      const worker = start(rt, 'hang');
+      await said(worker);
+      await rt.dispose();
+      expect(listeners()).toBe(before);
+      await worker.terminate();
+      void rt.handle;
+      expect(listeners()).toBe(before);
+    });
   });
 });
 

@@ -3,16 +3,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ContextMutex, Runtime } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { HEADER_LOCK_LOOK_MS, WORD_HANDOFF } from '../../build/generated/layout.ts';
+import {
+  AGENT_KERNEL_THREAD,
+  AGENT_SIZE,
+  AGENTS,
+  HEADER_LOCK_LOOK_MS,
+  MAX_AGENTS,
+  WORD_HANDOFF,
+} from '../../build/generated/layout.ts';
 import { fixture, isPending, openRuntime, until } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 
-/** A thread that joined, waits first for the lock in its event loop, and then comes to nothing. */
+/** A thread that joined, waits first for the lock in its event loop, and then comes to nothing. Its end is told by nobody, and cannot be looked up. */
 async function deafWaiter(rt: Runtime, name: string): Promise<Worker> {
   const worker = new Worker(fixture('attaches-locks.mjs'), {
-    workerData: { handle: rt.handle, what: 'deaf', name },
+    workerData: { handle: { ...rt.handle, lifeline: undefined }, what: 'deaf', name },
   });
   await new Promise((resolve) => worker.once('message', resolve));
+  const words = new Uint32Array(rt.handle.memory.buffer);
+  for (let id = 0; id < MAX_AGENTS; id++) words[(AGENTS + id * AGENT_SIZE + AGENT_KERNEL_THREAD) >>> 2] = 0;
   return worker;
 }
 

@@ -176,6 +176,10 @@ export const browserPlatform: Platform = {
   watchWorker() {
     throw new InvalidTypeError('watch() works in Node only: a browser does not tell that a worker has ended');
   },
+  openLifelines: () => ({ lifeline: undefined, close: () => undefined }),
+  holdLifeline: () => undefined,
+  kernelThreadId: () => 0,
+  hasKernelThreadEnded: () => false,
   // A worker of a page may; the page itself, and a service worker, may not.
   setThreadNiceness: () => 'a page cannot set priorities',
   mayBlock: () => 'DedicatedWorkerGlobalScope' in globalThis || 'SharedWorkerGlobalScope' in globalThis,

@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { channel } from 'node:diagnostics_channel';
-import { existsSync } from 'node:fs';
 import { availableParallelism, setPriority } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -18,6 +17,8 @@ import { setBufferAllocator } from '../codec/buffers.ts';
 import { setStringCodec } from '../codec/pack.ts';
 import { InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
+import { hasKernelThreadEnded, kernelThreadId } from './kernel-thread.ts';
+import { holdLifeline, openLifelines } from './lifelines.ts';
 import type {
   AsyncStore,
   Platform,
@@ -188,9 +189,13 @@ export const nodePlatform: Platform = {
     worker.once('exit', () => onGone(id));
     return { threadId: id, hasEnded: endOf(worker) };
   },
+  openLifelines,
+  holdLifeline,
+  kernelThreadId,
+  hasKernelThreadEnded,
   setThreadNiceness(kernelThread, niceness) {
     // It may have ended, and its id be that of another process.
-    if (!existsSync(`/proc/self/task/${kernelThread}`)) return undefined;
+    if (hasKernelThreadEnded(kernelThread)) return undefined;
     try {
       setPriority(kernelThread, niceness);
       return undefined;

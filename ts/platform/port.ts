@@ -49,6 +49,20 @@ export interface WatchedWorker {
   hasEnded(): boolean;
 }
 
+/** How a thread that joins a runtime lets the one that made it know of its end. Structured-cloneable. */
+export interface Lifeline {
+  /** The host's id of the thread that made the runtime. */
+  readonly thread: number;
+  readonly id: number;
+}
+
+/** The lifelines of those who joined one runtime. */
+export interface Lifelines {
+  readonly lifeline: Lifeline | undefined;
+  /** Nobody's end is told any more. */
+  close(): void;
+}
+
 /** One end of a channel for values that shared memory cannot carry. Messages are taken one by one or by callback. */
 export interface ValuePort {
   post(message: unknown, transfer: readonly Transferable[]): void;
@@ -91,6 +105,14 @@ export interface Platform {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no such worker, or where the host cannot tell.
    */
   watchWorker(worker: unknown, onGone: (threadId: number) => void): WatchedWorker;
+  /** Calls back with the id of each thread that held the lifeline, once it is gone however it ended. Hosts that cannot tell have no lifeline. */
+  openLifelines(onGone: (threadId: number) => void): Lifelines;
+  /** Holds a lifeline until the calling thread ends. Does nothing in the thread that opened it, and where it holds it already. */
+  holdLifeline(lifeline: Lifeline): void;
+  /** The operating system's id of the calling thread; 0 where it cannot be told. */
+  kernelThreadId(): number;
+  /** Is there no thread of this id in the process any more? False where that cannot be told. */
+  hasKernelThreadEnded(kernelThread: number): boolean;
   /** Sets the priority of a thread of this process, by the operating system's id and as Unix counts it. Returns why that did not work. */
   setThreadNiceness(kernelThread: number, niceness: number): string | undefined;
   /** May the calling thread block? Not the main thread of a page. */

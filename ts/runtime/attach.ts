@@ -1,4 +1,5 @@
 import {
+  AGENT_KERNEL_THREAD,
   AGENT_KIND,
   AGENT_LIVE,
   AGENT_SIZE,
@@ -44,8 +45,8 @@ export interface AttachedRuntime extends Disposable {
   /** As {@link Runtime.locks}; reports are those of this thread. */
   readonly locks: LockManager;
   /**
-   * Leaves the runtime: locks that this thread holds are freed and marked abandoned. Happens by itself when the thread ends by `process.exit` or at the end of its code. A thread
-   * that is terminated cannot do it: the thread that made the runtime does when it was told of the worker, with {@link Runtime.watch}.
+   * Leaves the runtime: locks that this thread holds are freed and marked abandoned. Happens by itself when the thread ends by `process.exit` or at the end of its code. For a thread
+   * that is terminated, or runs out of memory, the thread that made the runtime does it: see {@link Runtime.watch}.
    */
   detach(): void;
 }
@@ -59,7 +60,7 @@ class AttachedLocks {
   readonly #stopOnExit: () => void;
   #left = false;
 
-  constructor(kernel: Kernel, platform: Platform, epoch: number) {
+  constructor(kernel: Kernel, platform: Platform, { epoch, lifeline }: RuntimeHandle) {
     this.#kernel = kernel;
     this.agent = kernel.calls.claimAgent(KIND_ATTACHED, 0) >>> 0;
     if (this.agent === 0) {
@@ -69,6 +70,7 @@ class AttachedLocks {
       );
     }
     kernel.u32[(this.agent + AGENT_THREAD) >>> 2] = platform.threadId();
+    kernel.u32[(this.agent + AGENT_KERNEL_THREAD) >>> 2] = platform.kernelThreadId();
     const violations = new Violations(
       ({ kind, message }) => platform.warn(`heddle locks (${kind})`, message),
       platform.eventChannel('heddle:lock:violation'),
@@ -98,6 +100,7 @@ class AttachedLocks {
     this.space.order = order;
     this.manager = new LockManager(this.space, order, resolver, violations);
     this.#stopOnExit = platform.onThreadExit(() => this.leave());
+    if (lifeline !== undefined) platform.holdLifeline(lifeline);
   }
 
   leave(): void {
@@ -123,7 +126,7 @@ export function attachOn(platform: Platform, handle: RuntimeHandle): AttachedRun
   let left = false;
   const locks = (): AttachedLocks => {
     if (left) throw new HeddleError('ERR_POOL_CLOSED', 'cannot use locks: this thread has left the runtime');
-    joined ??= new AttachedLocks(kernel, platform, handle.epoch);
+    joined ??= new AttachedLocks(kernel, platform, handle);
     return joined;
   };
   const detach = (): void => {
@@ -146,15 +149,19 @@ export function attachOn(platform: Platform, handle: RuntimeHandle): AttachedRun
   };
 }
 
-/** A thread of the host is gone: gives back what it had as one that joined. */
-export function recoverAttached(kernel: Kernel, threadId: number, onGone: (agentId: number) => void): void {
+/** Gives back what threads had that joined and are gone. `isGone` is told the host's id of a thread and the operating system's, or 0. */
+export function recoverAttached(
+  kernel: Kernel,
+  isGone: (threadId: number, kernelThread: number) => boolean,
+  onGone: (agentId: number) => void,
+): void {
   const { calls, u32 } = kernel;
   for (let id = 1; id < MAX_AGENTS; id++) {
     const agent = AGENTS + id * AGENT_SIZE;
     const isIt =
       Atomics.load(u32, (agent + AGENT_STATE) >>> 2) === AGENT_LIVE &&
       u32[(agent + AGENT_KIND) >>> 2] === KIND_ATTACHED &&
-      u32[(agent + AGENT_THREAD) >>> 2] === threadId;
+      isGone(u32[(agent + AGENT_THREAD) >>> 2] as number, u32[(agent + AGENT_KERNEL_THREAD) >>> 2] as number);
     if (!isIt) continue;
     calls.recover(agent, 0);
     onGone(id);

@@ -7,7 +7,7 @@ import type { LockOwner } from '../locks/owners.ts';
 import type { LocksOptions, MutexOptions } from '../locks/types.ts';
 import { AtomicMonitor, type ConcurrencyMonitor } from '../metrics/atomic-monitor.ts';
 import { checkOptions, describe, integer } from '../options.ts';
-import type { Platform, WatchedWorker } from '../platform/port.ts';
+import type { Lifeline, Lifelines, Platform, WatchedWorker } from '../platform/port.ts';
 import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
@@ -47,8 +47,12 @@ export interface RuntimeHandle {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly epoch: number;
+  /** By which the thread that made the runtime hears of the end of those that join. */
+  readonly lifeline?: Lifeline | undefined;
 }
 
+/** How often threads that joined are looked after, where none has told that it ended. */
+const LOOK_MS = 1000;
 const LEAST_BYTES = 4 * 2 ** 20;
 const MOST_BYTES = 4 * 2 ** 30;
 
@@ -62,6 +66,9 @@ export class Runtime implements AsyncDisposable {
   readonly #pools = new Set<TaskPool<never>>();
   /** Threads of the user's that {@link Runtime.watch} was told of. */
   readonly #watched = new Set<WatchedWorker>();
+  /** From the first look at {@link Runtime.handle} on: nobody can have joined before. */
+  #lifelines: Lifelines | undefined;
+  #stopLooking: (() => void) | undefined;
   readonly #poolListeners = new Set<() => void>();
   #monitor: AtomicMonitor | undefined;
   #instrumenter: ConcurrencyInstrumenter | undefined;
@@ -283,34 +290,61 @@ export class Runtime implements AsyncDisposable {
   /** Lets a bare worker thread join: post it there, and call {@link attachRuntime}. */
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
-    return { module, memory, epoch: this.#epoch };
+    if (this.#lifelines === undefined && !this.#disposed) {
+      this.#lifelines = this.#agent.platform.openLifelines((threadId) => this.#recover(threadId));
+      this.#lookForEnds();
+    }
+    return { module, memory, epoch: this.#epoch, lifeline: this.#lifelines?.lifeline };
   }
 
   /**
    * Tells the runtime of a worker thread of yours that joins with {@link attachRuntime}. When it is gone, however it ended, locks that it held are freed and
-   * marked abandoned. Without this that happens only where the thread ends by itself or by `process.exit`, and not by `terminate()`. Node only.
+   * marked abandoned. On Linux, and from Node 20.19 and 22.5 on elsewhere, that happens without this as well; what is left for it is a thread on another system
+   * that is terminated in an older Node, as it joins, or while the thread that made the runtime blocks in {@link ContextMutex.lockSync}. Node only.
    *
    * @param worker - a `Worker` of node:worker_threads that runs
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything else, and in browsers.
    */
   watch(worker: unknown): void {
-    const { kernel, platform } = this.#agent;
-    const watched = platform.watchWorker(worker, (threadId) => {
+    const watched = this.#agent.platform.watchWorker(worker, (threadId) => {
       this.#watched.delete(watched);
-      recoverAttached(kernel, threadId, (agentId) => this.#locks.receive({ kind: 'gone', agentId }));
+      this.#recover(threadId);
     });
     this.#watched.add(watched);
+  }
+
+  /** A thread that joined is gone. */
+  #recover(threadId: number): void {
+    this.#recoverWhere((thread) => thread === threadId);
+  }
+
+  #recoverWhere(isGone: (threadId: number, kernelThread: number) => boolean): void {
+    recoverAttached(this.#agent.kernel, isGone, (agentId) => this.#locks.receive({ kind: 'gone', agentId }));
+  }
+
+  /** Threads that joined, as far as the operating system tells. */
+  #recoverSilent(): void {
+    const { platform } = this.#agent;
+    this.#recoverWhere(
+      (_, kernelThread) => kernelThread !== 0 && platform.hasKernelThreadEnded(kernelThread),
+    );
+  }
+
+  /** A thread that dies as it joins may take its message with it. */
+  #lookForEnds(): void {
+    const { platform } = this.#agent;
+    if (platform.kernelThreadId() === 0) return;
+    this.#stopLooking = platform.timer(() => {
+      this.#recoverSilent();
+      this.#lookForEnds();
+    }, LOOK_MS);
   }
 
   /** This thread blocks, and hears of no end: looks for itself. */
   #recoverEnded(): void {
     for (const pool of this.#pools) pool.recoverEnded();
-    for (const { threadId, hasEnded } of this.#watched) {
-      if (hasEnded())
-        recoverAttached(this.#agent.kernel, threadId, (agentId) =>
-          this.#locks.receive({ kind: 'gone', agentId }),
-        );
-    }
+    for (const { threadId, hasEnded } of this.#watched) if (hasEnded()) this.#recover(threadId);
+    this.#recoverSilent();
   }
 
   /** Bytes of shared memory in use, in units of 64 KiB. */
@@ -321,6 +355,8 @@ export class Runtime implements AsyncDisposable {
   /** Destroys all pools; who waits for a lock in this thread is told ERR_POOL_CLOSED. May be called again. */
   async dispose(): Promise<void> {
     this.#disposed = true;
+    this.#lifelines?.close();
+    this.#stopLooking?.();
     this.#locks.close();
     this.#cells.close();
     forgetRuntime(this);

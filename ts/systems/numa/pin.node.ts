@@ -3,9 +3,10 @@
  * `taskset` does the first. What took effect is read back from /proc, because a mask that is partly outside of the cpuset is silently cut.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import type Koffi from 'koffi';
+import { kernelThreadId } from '../../platform/kernel-thread.ts';
 import type { PinRequest, PinResult } from '../../platform/pin.ts';
 import { formatIdList, parseIdList } from '../id-lists.ts';
 
@@ -71,15 +72,6 @@ function maskOf(ids: readonly number[]): Uint8Array {
   const mask = new Uint8Array((Math.floor(Math.max(...ids) / 64) + 1) * 8);
   for (const id of ids) mask[id >> 3]! |= 1 << (id & 7);
   return mask;
-}
-
-/** The kernel's id of the calling thread; 0 where it cannot be read. */
-export function kernelThreadId(): number {
-  try {
-    return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-  } catch {
-    return 0;
-  }
 }
 
 /** CPUs that a thread of this process may run on; empty where that cannot be read. */
