@@ -46,7 +46,8 @@ async function runVariant({ definition, variant, taking, mode, threads, progress
       const answer =
         givenUp.get(contender.id) ?? (await takeTurn(agents, definition, variant, contender, threads));
       // A second hang would only cost the time of another limit.
-      if (answer.error?.startsWith('no result within')) givenUp.set(contender.id, answer);
+      if (answer.error?.startsWith('no result within'))
+        givenUp.set(contender.id, { ...answer, error: `not tried after ${answer.error}` });
       answers.set(contender.id, answer);
     }
     for (const [contender, answer] of answers)

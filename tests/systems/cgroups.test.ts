@@ -46,6 +46,26 @@ describe('control groups, version 2', () => {
     expect(found.degradations).toEqual([]);
   });
 
+  it.each([
+    [
+      'a quota beyond all numbers',
+      { '/a/cpu.max': `${'9'.repeat(400)} ${'9'.repeat(400)}\n` },
+      {},
+      /cpu quota/,
+    ],
+    [
+      'a group, and no mount',
+      {},
+      { 'proc/self/mountinfo': 'x y z - cgroup2\n' },
+      /the group is \/a: its limits/,
+    ],
+    ['a mount, and no group', {}, { 'proc/self/cgroup': '' }, /cgroup is not told/],
+  ])('says so where it cannot see its limits: %s', (_, limits, files, reason) => {
+    const found = context({ ...cgroup2('/a', limits), ...files });
+    expect(reasons(found)).toMatch(reason);
+    expect(found.workers).toBe(4);
+  });
+
   it('takes the tightest limit of all groups above', () => {
     const found = context(
       cgroup2('/a/b/c', {

@@ -114,6 +114,12 @@ describe('topology from sysfs', () => {
     ['distances that do not fit', { [`${NODE}/node0/distance`]: '10 20 30\n' }, /do not fit 2 nodes/],
     ['no distances', { [`${NODE}/node0/distance`]: '' }, /do not fit 2 nodes/],
     ['CPUs that make no sense', { [`${NODE}/node0/cpulist`]: 'many\n' }, /'many', not a list of ids/],
+    [
+      'no CPUs on any node',
+      { [`${NODE}/node0/cpulist`]: '\n', [`${NODE}/node1/cpulist`]: '\n' },
+      /are not listed; those with a link/,
+    ],
+    ['no nodes in the list of nodes', { [`${NODE}/online`]: '\n' }, /are none; all that have a folder/],
     ['no memory', { [`${NODE}/node0/meminfo`]: 'nothing\n' }, /no MemTotal/],
     [
       'a package that makes no sense',

@@ -3,6 +3,13 @@ import { describe } from '../options.ts';
 
 type Listener = (...args: unknown[]) => void;
 
+/** The fault of a listener surfaces as an uncaught error of its own turn. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
 /**
  * A small typed emitter for Node and browsers alike. A listener that throws ends nothing: its error surfaces as an uncaught error of its own
  * turn, and the other listeners are called.
@@ -62,9 +69,7 @@ export class Emitter<E extends { [K in keyof E]: unknown[] }> {
       try {
         call(...args);
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        throwLater(error);
       }
     }
     return true;

@@ -228,8 +228,9 @@ export class Placement {
    * @throws {PlacementError} ERR_RESOURCE_LIMIT when none of the first `workers` workers may run it.
    */
   queueFor(node: number | undefined, workers: number): number {
-    if (node === undefined || !this.isBinding) return ANYWHERE;
+    if (node === undefined) return ANYWHERE;
     const queue = this.#queueOf(node, 'numaNode');
+    if (!this.isBinding) return ANYWHERE;
     if (!this.isManned(queue, workers)) throw this.unmanned(queue, workers);
     return queue;
   }

@@ -3,6 +3,7 @@ import { abortSignal, anything, checkOptions, describe, number, oneOf } from '..
 import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { ClusterCoordinator, Context, StolenTask, WorkStealer } from '../systems/cluster.ts';
 import type { ContainerContext, NUMAPolicy } from '../systems/types.ts';
+import { throwLater } from './events.ts';
 import type { Runnable } from './types.ts';
 
 /** What the stealers of a pool ask of it. */
@@ -82,7 +83,14 @@ export class PoolStealer implements WorkStealer {
     const classes = ctx.qos === undefined ? this.#classes : this.#classes & (1 << classOf(ctx.qos));
     const task = this.#host.takeOut(this.#id, classes, ctx.timeoutMs ?? LEASE_MS);
     if (task === undefined) return undefined;
-    for (const callback of this.#observed.callbacks) callback({ name: task.name });
+    for (const callback of this.#observed.callbacks) {
+      try {
+        callback({ name: task.name });
+      } catch (error) {
+        // The task is out of its queue: whoever took it must have it.
+        throwLater(error);
+      }
+    }
     return task;
   }
 

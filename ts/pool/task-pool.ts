@@ -199,6 +199,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #stealers = new Map<number, PoolStealer>();
   readonly #stealerHost: StealerHost;
   #coordinator: ClusterCoordinator | undefined;
+  /** Has it thrown? */
+  #isFaultTold = false;
   #pressure: PressureLevel = 'nominal';
   readonly #share: WorkerShare | undefined;
   readonly #channels: PoolChannels;
@@ -462,8 +464,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** Into the queue of its node, whose workers may have to be started first. */
   #runPlaced(id: number, args: readonly unknown[], options: RunOptions, range: boolean): Promise<unknown> {
     const { placement } = this.#crew;
-    if (placement === undefined || options.numaNode === undefined)
+    if (options.numaNode === undefined) return this.#submissions.runWith(id, args, options, range);
+    if (placement === undefined) {
+      assertNode(this.#agent.systems.getNUMACoordinator().nodes(), options.numaNode, 'numaNode');
       return this.#submissions.runWith(id, args, options, range);
+    }
     const queue = placement.queueFor(options.numaNode, this.#crew.maxThreads);
     const qos = options.qos ?? placement.classFor(options.numaNode);
     const result = this.#submissions.runWith(
@@ -676,6 +681,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       );
     if (this.#state !== 'open') throw closedError(this.name);
     this.#coordinator = coordinator;
+    this.#isFaultTold = false;
     this.#pressure = 'nominal';
     coordinator.registerPool(this as never);
   }
@@ -698,7 +704,14 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       queued <= 0 ? 'nominal' : queued >= this.#highWaterMark ? 'critical' : 'serious';
     if (level === this.#pressure) return;
     this.#pressure = level;
-    this.#coordinator?.reportPressure(this.#agent.systems.getNUMACoordinator().currentNode(), level);
+    const { platform, systems } = this.#agent;
+    try {
+      this.#coordinator?.reportPressure(systems.getNUMACoordinator().currentNode(), level);
+    } catch (fault) {
+      // Of the user's own: its first fault is told, and none holds up a call.
+      if (!this.#isFaultTold) platform.warn(`pool '${this.name}': reportPressure()`, fault);
+      this.#isFaultTold = true;
+    }
   }
 
   /**

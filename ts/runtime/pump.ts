@@ -137,9 +137,16 @@ export class Pump {
     if (this.#armed) return;
     let out = 0;
     let drained = 0;
-    for (const source of this.#sources) {
-      out += source.out;
-      drained += source.drain();
+    let isWhole = false;
+    try {
+      for (const source of this.#sources) {
+        out += source.out;
+        drained += source.drain();
+      }
+      isWhole = true;
+    } finally {
+      // Whatever one pool comes to, the others go on.
+      if (!isWhole) this.#poll();
     }
     if (drained > 0) {
       const now = this.#clock.now();

@@ -123,6 +123,8 @@ export class Runtime implements AsyncDisposable {
     pool.whenClosed(() => this.#pools.delete(pool as never));
     try {
       for (const listener of this.#poolListeners) listener();
+      const cluster = this.systems.getClusterCoordinator();
+      if (cluster !== undefined) pool.registerClusterCoordinator(cluster);
     } catch (error) {
       // A policy in force that cannot hold for this pool.
       await pool.destroy();

@@ -41,8 +41,13 @@ const SEARCH_MOST = 512;
 /** The control groups of this process, from `/proc/self/{cgroup,mountinfo}`: cgroups(7). Undefined where there are none. */
 export function findGroups(reading: Reading): Groups | undefined {
   const mounts = readMounts(reading);
-  if (mounts.length === 0) return undefined;
   const memberships = readMemberships(reading);
+  if (mounts.length === 0) {
+    const path = memberships.find((each) => each.path !== '/')?.path;
+    if (path !== undefined)
+      reading.note('cgroup mounts', `are not told, and the group is ${path}: its limits are not seen`);
+    return undefined;
+  }
   const of: Partial<Record<Controller, Group>> = {};
   for (const controller of CONTROLLERS) {
     const group =
@@ -72,6 +77,7 @@ function readMemberships(reading: Reading): Membership[] {
         ]
       : [];
   }
+  if (text.trim() === '') reading.note('cgroup', 'is not told: no limits are seen', path);
   const memberships: Membership[] = [];
   for (const line of text.split('\n')) {
     if (line === '') continue;

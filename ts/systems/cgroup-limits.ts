@@ -98,8 +98,8 @@ function cpusOf(
   path: string,
   text: string,
 ): number | undefined {
-  if (isWhole && /^\d+$/.test(quota) && /^\d+$/.test(period) && Number(quota) > 0 && Number(period) > 0)
-    return Number(quota) / Number(period);
+  const cpus = isWhole && /^\d+$/.test(quota) && /^\d+$/.test(period) ? Number(quota) / Number(period) : 0;
+  if (cpus > 0 && Number.isFinite(cpus)) return cpus;
   reading.note(
     'cpu quota',
     `is ${show(text)}, which allows nothing or makes no sense; none is assumed`,

@@ -108,7 +108,7 @@ export interface SystemsProvider {
   getDeadlockStrategy(): string;
 
   // ---- coordination
-  /** Undefined: pools do not help each other. */
+  /** Every pool takes part in it, as by `pool.registerClusterCoordinator()`. Undefined: pools do not help each other. */
   getClusterCoordinator(): ClusterCoordinator | undefined;
   /** Decides about deadlocks, for all runtimes that use this provider. */
   getDeadlockResolver(): DeadlockResolution;

@@ -91,20 +91,32 @@ function onlineCpus(reading: Reading, present: readonly number[]): number[] {
 function readNodes(reading: Reading, cpus: readonly number[]): RawNode[] {
   const folders = idsOfFolders(reading, NODES, 'node');
   const online = reading.ids(`${NODES}/online`, 'online nodes');
-  const ids = online === undefined ? folders : folders.filter((id) => online.includes(id));
+  const isTold = online !== undefined && online.length > 0;
+  if (online?.length === 0 && folders.length > 0)
+    reading.note('online nodes', 'are none; all that have a folder are assumed', `${NODES}/online`);
+  const ids = isTold ? folders.filter((id) => online.includes(id)) : folders;
   // Kernels without NUMA have no such folder.
   if (ids.length === 0)
     return [
       { id: 0, cpus, listedCpus: cpus, memoryBytes: memTotal(reading, '/proc/meminfo', 'memory') ?? 0 },
     ];
   const devices = deviceNodes(reading);
-  return ids.map((id) => {
+  const lists = ids.map((id) => {
     const folder = `${NODES}/node${id}`;
-    const what = `cpus of node ${id}`;
-    let listed = reading.idsOrMap(`${folder}/cpulist`, `${folder}/cpumap`, what);
-    if (listed === undefined) {
+    return reading.idsOrMap(`${folder}/cpulist`, `${folder}/cpumap`, `cpus of node ${id}`);
+  });
+  // A node may be memory only, but not every node.
+  const areEmpty = lists.every((list) => list?.length === 0);
+  return ids.map((id, i) => {
+    const folder = `${NODES}/node${id}`;
+    let listed = lists[i];
+    if (listed === undefined || areEmpty) {
       listed = idsOfFolders(reading, folder, 'cpu');
-      reading.note(what, 'are not listed; those with a link in the folder of the node are assumed', folder);
+      reading.note(
+        `cpus of node ${id}`,
+        'are not listed; those with a link in the folder of the node are assumed',
+        folder,
+      );
     }
     return {
       id,
