@@ -1,7 +1,21 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type ContextMutex, LockOwner, type Runtime } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { gateOf, isPending, openRuntime, outcome, rejectionOf, thrownBy, until } from '../pool/harness.ts';
+import {
+  gateOf,
+  isPending,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  thrownBy,
+  turn,
+  until,
+} from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 const count = (rt: Runtime, name: string): number => rt.atomicInt32(`${name}:count`).load();
 
@@ -118,6 +132,50 @@ describe('on the main thread', () => {
     expect(m.isLocked).toBe(true);
     other[Symbol.dispose]();
     expect(m.isLocked).toBe(false);
+  });
+
+  it('a guard gives back its own hold, and not that of whoever came after its owner', async () => {
+    const rt = await openRuntime();
+    rt.locks.onViolation(() => undefined);
+    const m = rt.mutex('A', { onAbandoned: 'recover' });
+    const owners: LockOwner[] = [];
+    const end = gateOf(rt);
+    const late = rt.withOwner((owner) => {
+      owners.push(owner);
+      // Not awaited: the context ends first.
+      return { left: m.runExclusive(() => until(() => end.waiting > 0)) };
+    });
+    expect(owners[0]!.hasEnded).toBe(true);
+    await until(() => m.isAbandoned);
+    await rt.withOwner(async () => {
+      expect(await m.lock()).toBe(true);
+      rt.atomicInt32(`${end.name}:in`).store(1);
+      expect(await rejectionOf(late.left)).toMatchObject({ code: 'ERR_NOT_OWNER' });
+      expect(m.isLocked).toBe(true);
+      m.unlock();
+    });
+    expect(m.isLocked).toBe(false);
+  });
+
+  it('a guard keeps the owner that nobody else has kept', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    const take = () => m.acquire({ owner: rt.createOwner('request') });
+    const guard = await take();
+    // What is dropped is collected by now, and told.
+    let collected = false;
+    const dropped = new FinalizationRegistry(() => {
+      collected = true;
+    });
+    dropped.register({}, undefined);
+    while (!collected) {
+      collect();
+      await turn();
+    }
+    expect(m.isLocked).toBe(true);
+    guard.release();
+    expect(m.isLocked).toBe(false);
+    expect(m.isAbandoned).toBe(false);
   });
 
   it('can be taken again when it is reentrant', async () => {

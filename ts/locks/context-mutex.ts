@@ -455,7 +455,13 @@ export class ContextMutex {
   async #acquireFor(ctx: LockContext, owner: number): Promise<MutexGuard> {
     const had = ctx.signal?.aborted === true ? false : await this.#wait(ctx, owner, false);
     if (!had) throw this.#gaveUp(ctx);
-    return new MutexGuard(() => this.#unlock(owner), this.isAbandoned);
+    // The hold, and not only the owner: a record stands for another owner once this one has ended, and that one may have the lock.
+    const hold = this.#u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2];
+    const release = (): void => {
+      if (this.#u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2] !== hold) throw this.#notOwner(0);
+      this.#unlock(owner);
+    };
+    return new MutexGuard(release, this.isAbandoned, ctx.owner);
   }
 
   #gaveUp({ signal, timeoutMs }: LockContext): HeddleError {
@@ -568,16 +574,23 @@ function limitsOf({ signal, timeoutMs }: LockContext, tries: boolean): WaitLimit
 class MutexGuard implements Guard {
   readonly isAbandoned: boolean;
   #unlock: (() => void) | undefined;
+  /** Kept as long as the hold: one that is dropped ends, and its locks with it. */
+  owner: LockOwner | undefined;
 
-  constructor(unlock: () => void, isAbandoned: boolean) {
+  constructor(unlock: () => void, isAbandoned: boolean, owner: LockOwner | undefined) {
     this.#unlock = unlock;
     this.isAbandoned = isAbandoned;
+    this.owner = owner;
   }
 
   release(): void {
     const unlock = this.#unlock;
     this.#unlock = undefined;
-    unlock?.();
+    try {
+      unlock?.();
+    } finally {
+      this.owner = undefined;
+    }
   }
 
   [Symbol.dispose](): void {

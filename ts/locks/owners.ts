@@ -72,7 +72,7 @@ const noTasks = (): TaskHost => ({
   onOwner: () => undefined,
 });
 
-/** Gives the record back of an owner that was dropped and holds nothing. */
+/** Ends an owner that was dropped. What it held nobody could unlock any more: a guard keeps its owner. */
 const dropped: FinalizationRegistry<() => void> = new FinalizationRegistry((free) => free());
 
 /**
