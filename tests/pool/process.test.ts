@@ -82,6 +82,14 @@ describe('a process', () => {
     expect(result.lingeredMs).toBeLessThan(2000);
   });
 
+  it('does not grow with runtimes that are made and disposed', async () => {
+    const result = await runProgram('many-runtimes.mjs', ['--expose-gc'], 60_000);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const { heap } = JSON.parse(result.stdout) as { heap: number };
+    // 2 KiB each.
+    expect(heap).toBeLessThan(400 * 2 ** 10);
+  });
+
   it('is not ended by a task that throws, whoever waits for it', async () => {
     const result = await runProgram('late-handler.mjs');
     expect(result).toMatchObject({ code: 0, stderr: '' });

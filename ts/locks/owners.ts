@@ -296,6 +296,7 @@ export class Owners {
   close(): void {
     this.isClosed = true;
     this.#thread = 0;
+    this.#store?.close();
     this.#store = undefined;
     this.active.address = 0;
   }

@@ -55,10 +55,37 @@ export function useNativeCodecs(): void {
   );
 }
 
+/** One timer of the thread for all that keep it alive: one each would stay in Node's lists after them. */
+let aliveTimer: NodeJS.Timeout | undefined;
+let holders = 0;
+
+function keepAlive(): { ref(): void; unref(): void } {
+  aliveTimer ??= setInterval(() => undefined, NEVER_MS).unref();
+  const timer = aliveTimer;
+  let holds = false;
+  return {
+    ref() {
+      if (holds) return;
+      holds = true;
+      if (holders++ === 0) timer.ref();
+    },
+    unref() {
+      if (!holds) return;
+      holds = false;
+      if (--holders === 0) timer.unref();
+    },
+  };
+}
+
 /** A store over an AsyncLocalStorage of its own. */
 export function newAsyncStore(): AsyncStore {
   const store = new AsyncLocalStorage<unknown>();
-  return { run: (value, fn) => store.run(value, fn), get: () => store.getStore() };
+  return {
+    run: (value, fn) => store.run(value, fn),
+    get: () => store.getStore(),
+    // Node before 24 writes the value of each store that was ever used to every promise and timer, until it is disabled.
+    close: () => store.disable(),
+  };
 }
 
 let lastBytes: Uint8Array | undefined;
@@ -167,10 +194,7 @@ export const nodePlatform: Platform = {
   defaultMemoryBytes: 2 ** 30,
   clockOffset,
   turn: setImmediate,
-  keepAlive() {
-    const timer = setInterval(() => undefined, NEVER_MS).unref();
-    return { ref: () => timer.ref(), unref: () => timer.unref() };
-  },
+  keepAlive,
   timer(callback, ms) {
     const timer = setTimeout(callback, Math.min(ms, NEVER_MS)).unref();
     return () => clearTimeout(timer);

@@ -174,4 +174,6 @@ export interface EventChannel {
 export interface AsyncStore {
   run<R>(value: unknown, fn: () => R): R;
   get(): unknown;
+  /** It is used no more. */
+  close(): void;
 }
