@@ -47,6 +47,39 @@ describe('rules', () => {
     expect(rt.locks.holdCeilingMs).toBe(0);
   });
 
+  it('that contradict each other or those of the provider are refused before there is a runtime', async () => {
+    const against = { rules: [{ name: 'reports', order: ['ledger', 'account'] }] };
+    const refused = {
+      code: 'ERR_POLICY_INVALID',
+      faults: [{ path: 'rules[0].order[1]', reason: expect.stringContaining("rule 'transfers'") }],
+    };
+    const own = new StaticSystems({ rules: [transfers] });
+    expect(thrownBy(() => own.applyLockPolicy(against))).toMatchObject(refused);
+    const systems = new StaticSystems();
+    systems.applyLockPolicy({ rules: [transfers] });
+    expect(thrownBy(() => systems.applyLockPolicy(against))).toMatchObject(refused);
+    expect(systems.validateLockOrder(['account'], 'ledger').isValid).toBe(true);
+    expect((await openRuntime({ systems })).locks.rules).toEqual([transfers]);
+  });
+
+  it('of the program that contradict a policy in force keep out any further one', async () => {
+    const rt = await openRuntime();
+    rt.applyLockPolicy({ rules: [transfers] });
+    rt.locks.declareRules([{ name: 'later', order: ['ledger', 'account'] }]);
+    expect(thrownBy(() => rt.applyLockPolicy({ maxHoldTime: '1s' }))).toMatchObject({
+      code: 'ERR_POLICY_INVALID',
+      faults: [{ path: '' }],
+    });
+    expect(rt.locks.holdCeilingMs).toBe(0);
+  });
+
+  it('count once, however often they are there', () => {
+    const systems = new StaticSystems({ rules: [{ order: transfers.order, name: transfers.name }] });
+    const [first] = [1, 2].map(() => systems.applyLockPolicy({ rules: [transfers] }));
+    expect(systems.getHierarchyRules()).toEqual([transfers]);
+    expect(first!.policy.rules).toEqual([transfers]);
+  });
+
   it('of the program that came later stay, whatever is undone', async () => {
     const rt = await openRuntime();
     const applied = rt.applyLockPolicy({ rules: [transfers] });

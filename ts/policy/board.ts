@@ -113,16 +113,18 @@ export class PolicyBoard {
     this.#governAll(false);
   }
 
-  /** The rules of a policy may go together, and still contradict those of the program or of a policy before it. */
+  /** The rules of a policy may go together, and still contradict those of the program or of a policy before it. A runtime may come later, so the defaults count too. */
   #assertRulesFit(policy: ResolvedPolicy, path: string): void {
-    if (policy.rules === undefined) return;
-    for (const { rules } of this.#hosts) {
-      const all = this.#rulesOver(rules.base, [...this.#applied, policy]);
+    const policies = [...this.#applied, policy];
+    if (policies.every(({ rules }) => rules === undefined)) return;
+    const { defaults = defaultLockPolicy() } = this.#options;
+    for (const base of [defaults.rules, ...[...this.#hosts].map(({ rules }) => rules.base)]) {
+      const all = rulesOver(base, policies);
       const faults = new RuleGraph(all).cycles().map((cycle) => {
         const last = cycle.steps.reduce((a, b) => (b.rule > a.rule ? b : a));
-        const index = policy.rules!.findIndex(({ name }) => name === all[last.rule]!.name);
+        const index = (policy.rules ?? []).findIndex(({ name }) => name === all[last.rule]!.name);
         return {
-          path: `${path}[${index}].order[${last.at}]`,
+          path: index < 0 ? '' : `${path}[${index}].order[${last.at}]`,
           reason: `contradicts rules that are in force: ${describeCycle(cycle, (rule) => all[rule]!.name)}`,
         };
       });
@@ -137,7 +139,7 @@ export class PolicyBoard {
   #govern(governed: Host, isNew: boolean): void {
     const { rules, holdMs } = governed;
     const ruling = this.#applied.filter((each) => each.rules !== undefined);
-    rules.move(ruling.length === 0 ? undefined : { value: this.#rulesOver(rules.base, ruling) }, isNew);
+    rules.move(ruling.length === 0 ? undefined : { value: rulesOver(rules.base, ruling) }, isNew);
     holdMs.move(asWanted(last(this.#applied, 'maxHoldTimeMs')), isNew);
     this.#governPools(governed, isNew);
   }
@@ -168,14 +170,17 @@ export class PolicyBoard {
       levers.affinity.move(asWanted(affinity), isNew || isFresh);
     }
   }
+}
 
-  /** Rules of the program and of policies together, each once. */
-  #rulesOver(base: readonly HierarchyRule[], policies: readonly ResolvedPolicy[]): readonly HierarchyRule[] {
-    const all = [...base];
-    for (const rule of policies.flatMap(({ rules = [] }) => rules))
-      if (!all.some((each) => sameJson(each, rule))) all.push(rule);
-    return all;
-  }
+/** Rules of the program and of policies together, each once. */
+function rulesOver(
+  base: readonly HierarchyRule[],
+  policies: readonly ResolvedPolicy[],
+): readonly HierarchyRule[] {
+  const all = [...base];
+  for (const rule of policies.flatMap(({ rules = [] }) => rules))
+    if (!all.some((each) => sameJson(each, rule))) all.push(rule);
+  return all;
 }
 
 function leversOf(pool: TaskPool<never>): PoolLevers {
@@ -214,7 +219,7 @@ function merge(defaults: LockPolicy, policies: readonly ResolvedPolicy[]): LockP
   return {
     qosClass: last(policies, 'qosClass') ?? defaults.qosClass,
     numaAffinity: last(policies, 'numaAffinity') ?? defaults.numaAffinity,
-    rules: [...defaults.rules, ...policies.flatMap(({ rules = [] }) => rules)],
+    rules: rulesOver(defaults.rules, policies),
     retryPolicy: last(policies, 'retryPolicy') ?? defaults.retryPolicy,
     maxHoldTimeMs: last(policies, 'maxHoldTimeMs') ?? defaults.maxHoldTimeMs,
     containerID: last(policies, 'containerID') ?? defaults.containerID,

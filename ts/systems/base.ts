@@ -80,6 +80,7 @@ export const SYSTEMS_CHECKS: Checks<SystemsOptions> = {
 /** What all providers have in common. A subclass says how the machine and the container are read. */
 export abstract class BaseSystems implements SystemsProvider {
   readonly #options: SystemsOptions;
+  readonly #rules: readonly HierarchyRule[];
   readonly #hosts = new Set<SystemsHost>();
   readonly #strategies: DeadlockStrategies;
   readonly #numa: NUMACoordinator;
@@ -93,8 +94,7 @@ export abstract class BaseSystems implements SystemsProvider {
    * @throws {HeddleError} ERR_LOCK_ORDER when the rules contradict each other.
    */
   constructor(options: SystemsOptions) {
-    // Checks them.
-    new RuleSet(options.rules ?? []);
+    this.#rules = new RuleSet(options.rules ?? []).rules;
     this.#options = options;
     this.#strategies = new DeadlockStrategies(options.deadlockStrategy);
     this.#numa = options.parts?.numa ?? new TopologyNodes(() => this.topology());
@@ -104,7 +104,7 @@ export abstract class BaseSystems implements SystemsProvider {
       nodes: () => this.#knownNodes(),
       defaults: {
         ...defaultLockPolicy(),
-        rules: options.rules ?? [],
+        rules: this.#rules,
         get qosClass() {
           return ownClass();
         },
@@ -287,8 +287,7 @@ export abstract class BaseSystems implements SystemsProvider {
       if (this.#hosts.size === 0) this.watch(false);
     };
     try {
-      const rules = this.#options.rules ?? [];
-      if (rules.length > 0 && host.locks.rules.length === 0) host.locks.declareRules(rules);
+      if (this.#rules.length > 0 && host.locks.rules.length === 0) host.locks.declareRules(this.#rules);
       leave.push(this.#strategies.add(host.locks.resolver));
       leave.push(this.#policies.attach(host));
     } catch (error) {
