@@ -46,6 +46,12 @@ describe('workers', () => {
     expect(await pool.run('echo', [1])).toBe(1);
   });
 
+  it('of one pool are as many as a pool may have, however many are left', async () => {
+    const systems = new StaticSystems({ cpus: 128 });
+    const rt = await openRuntime({ systems, limits: { maxGoroutines: 1000 } });
+    expect((await rt.createPool({ tasks: TASKS })).maxThreads).toBe(64);
+  });
+
   it('are free again when a pool cannot be opened', async () => {
     const rt = await openRuntime({ limits: { maxGoroutines: 1 } });
     const missing = new URL('./no-such-module.mjs', import.meta.url);
@@ -73,6 +79,15 @@ describe('memory and locks', () => {
   });
 });
 
+it.each([2 ** 20 + 1, 1e9, 2 ** 32])(
+  '%d locks are more than there can be, and no limit',
+  async (maxLocks) => {
+    const rt = await openRuntime({ limits: { maxLocks } });
+    expect(rt.mutex('a').lockSync()).toBe(true);
+    rt.mutex('a').unlock();
+  },
+);
+
 it('qosLevel is the class of pools that name none', async () => {
   const rt = await openRuntime({ limits: { qosLevel: 'BestEffort' } });
   expect((await openPoolOn(rt)).qos).toBe('BestEffort');
@@ -87,6 +102,14 @@ it('limits of the systems count where the option says nothing', async () => {
   });
   const free = await openRuntime({ systems, limits: {} });
   await openPoolOn(free, { maxThreads: 2 });
+});
+
+it('limits of systems that are none are refused', async () => {
+  const systems = Object.assign(new StaticSystems(), { getResourceLimit: () => ({ memoryMB: 0 }) });
+  expect(await rejectionOf(createRuntime({ systems }))).toMatchObject({
+    code: 'ERR_INVALID_ARGUMENT',
+    message: expect.stringMatching(/getResourceLimit\(\) of 'systems': option 'memoryMB' must be/),
+  });
 });
 
 it.each([

@@ -1,3 +1,4 @@
+import { MAX_LOCKS, MAX_WORKERS } from '../../build/generated/layout.ts';
 import { HeddleError } from '../errors.ts';
 import { checkOptions, integer, object, oneOf } from '../options.ts';
 import { QOS_LEVELS } from '../qos.ts';
@@ -8,7 +9,7 @@ const MIB = 2 ** 20;
 const LEAST_MB = 4;
 const MOST = Number.MAX_SAFE_INTEGER;
 
-/** Checks the option `limits` of createRuntime(). A limit of 0 would allow nothing at all, so it is no limit but a mistake. */
+/** Checks limits, of whoever sets them. A limit of 0 would allow nothing at all, so it is no limit but a mistake. */
 export function limitsCheck(value: unknown, what: string): void {
   object(value, what);
   checkOptions(
@@ -82,7 +83,7 @@ export class ResourceBudget {
     if (maxLocks === undefined) return asked;
     if (asked !== undefined && asked > maxLocks)
       throw tooMuch(`createRuntime(): locks.maxLocks is ${asked}, and limits.maxLocks is ${maxLocks}`);
-    return asked ?? maxLocks;
+    return asked ?? Math.min(maxLocks, MAX_LOCKS);
   }
 
   /**
@@ -93,7 +94,7 @@ export class ResourceBudget {
   claim(pool: string, least: number, asked: number | undefined, usual: number): WorkerShare | undefined {
     if (this.#workers >= MOST / 1000) return undefined;
     const budget = this;
-    let threads = asked ?? Math.max(least, 1, Math.min(usual, this.#workers - this.#claimed));
+    let threads = asked ?? Math.max(least, 1, Math.min(usual, MAX_WORKERS, this.#workers - this.#claimed));
     this.#assertLeft(threads, 0, `createPool(): pool '${pool}'`, pool);
     this.#claimed += threads;
     return {

@@ -1,5 +1,6 @@
 import {
   HEADER_LOCK_LOOK_MS,
+  MAX_LOCKS,
   MODES_STACKS_SHIFT,
   MODES_WAITS_SHIFT,
   OWNER_HELD,
@@ -24,7 +25,6 @@ import type { Agent, AgentLocks } from './agent.ts';
 const MODES = ['throw', 'report', 'off'] as const;
 const STACKS = { waits: STACKS_WAITS, all: STACKS_ALL, off: STACKS_OFF } as const;
 const DEFAULT_MAX_LOCKS = 65_536;
-const MAX_LOCKS = 2 ** 20;
 /**
  * Whoever waits for a lock relies on others to wake it. One that ends where nobody is told (a thread that joined and is not watched, a host that loses a wake-up with a
  * thread that ends) may take a wake-up with it; so the wait looks for itself, this rarely.

@@ -399,7 +399,9 @@ export async function openRuntime(
     'createRuntime()',
   );
   const systems = options.systems ?? detect();
-  const budget = new ResourceBudget(options.limits ?? systems.getResourceLimit());
+  const limits = options.limits ?? systems.getResourceLimit();
+  limitsCheck(limits, "createRuntime(): getResourceLimit() of 'systems'");
+  const budget = new ResourceBudget(limits);
   const usual = platform.defaultMemoryBytes;
   const bytes = budget.memoryBytes(options.memoryBytes, usual);
   const maxLocks = budget.maxLocks(options.locks?.maxLocks);
