@@ -196,6 +196,24 @@ describe('retryPolicy and qosClass', () => {
 });
 
 describe('a policy', () => {
+  it('that is refused leaves what the program set under another, and what undoing comes back to', async () => {
+    const nodes = [0, 1, 2].map((id) => ({ id, cpus: id === 2 ? [] : [id], memoryBytes: 1e9 }));
+    const { rt, pool } = await openPool({}, { systems: new StaticSystems({ cpus: 2, nodes }) });
+    const inForce = rt.applyLockPolicy({ qosClass: 'Guaranteed', retryPolicy: { attempts: 3 } });
+    pool.setConfig({ qos: 'BestEffort', retry: { attempts: 9 } });
+    const nowhere = { numaAffinity: { required: true, preferredNodes: [2] }, maxHoldTime: '1s' };
+    expect(thrownBy(() => rt.applyLockPolicy(nowhere))).toMatchObject({
+      name: 'PlacementError',
+      code: 'ERR_RESOURCE_LIMIT',
+    });
+    const set = ['BestEffort', { attempts: 9 }];
+    expect([pool.qos, pool.retry]).toEqual(set);
+    expect(rt.locks.holdCeilingMs).toBe(0);
+    expect(pool.affinity).toBe(undefined);
+    inForce.undo();
+    expect([pool.qos, pool.retry]).toEqual(set);
+  });
+
   it('that is invalid names all faults and changes nothing', async () => {
     const { rt, pool } = await openPool();
     const bad = { qosClass: 'Best', maxHoldTime: '5 s', rules: [transfers], retryPolicy: { attempts: 0 } };

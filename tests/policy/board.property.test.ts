@@ -21,6 +21,7 @@ function machine() {
     setConfig: ({ qos }: { qos: QoSLevel }) => {
       pool.qos = qos;
     },
+    assertMovable: () => undefined,
     moves: [] as (NUMAPolicy | undefined)[],
     get affinity(): NUMAPolicy | undefined {
       return pool.moves.at(-1);
@@ -131,4 +132,37 @@ it('puts everything back when there is no room for the rules', () => {
     'no room',
   );
   expect([pool.qos, locks.rules, board.current.rules]).toEqual(['Burstable', before, []]);
+});
+
+it('a refused one leaves every setting, and what undoing comes back to, as if it had never come', () => {
+  fc.assert(
+    fc.property(policies, policies, fc.boolean(), (first, refused, setsMeanwhile) => {
+      const [met, spared] = [true, false].map((meets) => {
+        const { locks, pool, host } = machine();
+        const look = (): unknown => structuredClone([locks.rules, locks.holdCeilingMs, pool.retry, pool.qos]);
+        const board = new PolicyBoard();
+        board.attach(host);
+        const inForce = board.apply(first);
+        if (setsMeanwhile) {
+          pool.setConfig({ qos: 'BestEffort' });
+          pool.retry = { attempts: 10 };
+          locks.holdCeilingMs = 7;
+        }
+        // Fails when all else has been moved.
+        Object.defineProperty(pool, 'affinity', {
+          get: () => undefined,
+          set() {
+            throw new RangeError('nowhere');
+          },
+        });
+        const nowhere = { ...refused, numaAffinity: { preferredNodes: [1] } };
+        if (meets) expect(() => board.apply(nowhere)).toThrow('nowhere');
+        const after = look();
+        inForce.undo();
+        return [after, look()];
+      });
+      expect(met).toEqual(spared);
+    }),
+    { numRuns: 100 },
+  );
 });

@@ -97,12 +97,14 @@ export class PolicyBoard {
     }
     this.#assertRulesFit(resolved, isResource(policy) ? 'spec.rules' : 'rules');
     const before = this.#applied;
+    const levers = [...this.#hosts].flatMap(leversOf).map((lever) => lever.save());
     this.#applied = [...before, resolved];
     try {
+      this.#assertPlacesFit();
       this.#governAll(true);
     } catch (error) {
       this.#applied = before;
-      this.#governAll(false);
+      for (const restore of levers) restore();
       throw error;
     }
     return new Applied(this.current, () => this.#undo(resolved), undefined);
@@ -132,6 +134,13 @@ export class PolicyBoard {
     }
   }
 
+  /** Asked of all pools before any is moved: workers that move are started anew. */
+  #assertPlacesFit(): void {
+    const affinity = last(this.#applied, 'numaAffinity');
+    if (affinity === undefined) return;
+    for (const { host } of this.#hosts) for (const pool of host.pools()) pool.assertMovable(affinity);
+  }
+
   #governAll(isNew: boolean): void {
     for (const governed of this.#hosts) this.#govern(governed, isNew);
   }
@@ -144,16 +153,13 @@ export class PolicyBoard {
     this.#governPools(governed, isNew);
   }
 
-  #governPools({ host, pools }: Host, isNew: boolean): void {
-    const open = new Set(host.pools());
-    for (const pool of [...pools.keys()]) if (!open.has(pool)) pools.delete(pool);
+  #governPools(governed: Host, isNew: boolean): void {
     const retry = last(this.#applied, 'retryPolicy');
     const qos = last(this.#applied, 'qosClass');
     const affinity = last(this.#applied, 'numaAffinity');
-    for (const pool of open) {
-      let levers = pools.get(pool);
-      const isFresh = levers === undefined;
-      if (levers === undefined) pools.set(pool, (levers = leversOf(pool)));
+    const known = new Set(governed.pools.keys());
+    for (const [pool, levers] of poolsOf(governed)) {
+      const isFresh = !known.has(pool);
       levers.retry.move(
         retry === undefined
           ? undefined
@@ -183,7 +189,24 @@ function rulesOver(
   return all;
 }
 
-function leversOf(pool: TaskPool<never>): PoolLevers {
+function leversOf(governed: Host): Lever<never>[] {
+  const ofPools = [...poolsOf(governed).values()].flatMap(({ retry, qos, affinity }) => [
+    retry,
+    qos,
+    affinity,
+  ]);
+  return [governed.rules, governed.holdMs, ...ofPools] as Lever<never>[];
+}
+
+/** The pools that are open now. */
+function poolsOf({ host, pools }: Host): ReadonlyMap<TaskPool<never>, PoolLevers> {
+  const open = new Set(host.pools());
+  for (const pool of [...pools.keys()]) if (!open.has(pool)) pools.delete(pool);
+  for (const pool of open) if (!pools.has(pool)) pools.set(pool, leversOfPool(pool));
+  return pools;
+}
+
+function leversOfPool(pool: TaskPool<never>): PoolLevers {
   return {
     retry: new Lever<RetryOptions | undefined>({
       read: () => pool.retry,

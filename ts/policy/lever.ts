@@ -49,6 +49,18 @@ export class Lever<T> {
     if (wanted === undefined) this.#below = undefined;
   }
 
+  /** Remembers where it is. Returns what brings exactly that back. */
+  save(): () => void {
+    const value = this.#setting.read();
+    const written = this.#written;
+    const below = this.#below;
+    return () => {
+      if (!this.#setting.isSame(this.#setting.read(), value)) this.#setting.write(value);
+      this.#written = written;
+      this.#below = below;
+    };
+  }
+
   #isForeign(now: T): boolean {
     return this.#written !== undefined && !this.#setting.isSame(now, this.#written.value);
   }

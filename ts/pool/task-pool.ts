@@ -960,6 +960,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#place(placement);
   }
 
+  /** @internal Throws as setting {@link TaskPool.affinity} would. */
+  assertMovable(asked: NUMAPolicy): void {
+    this.#wanted(this.#numa, asked);
+  }
+
   /** @internal Class of calls that name none. */
   get qos(): QoSLevel {
     return QOS_LEVELS.find((level) => classOf(level) === this.#host.defaultClass)!;
