@@ -121,6 +121,27 @@ describe.each(PROVIDERS)('%s keeps the contract of SystemsProvider', (_, make) =
     expect(make({ limits: { maxLocks: 5 } }).getResourceLimit()).toEqual({ maxLocks: 5 });
   });
 
+  it.each([
+    { limits: { maxLocks: 'x' } },
+    { limits: { maxLocks: -1 } },
+    { limits: { memoryMB: 0 } },
+    { limits: { cpuMillicores: Number.NaN } },
+    { limits: { qosLevel: 'Best' } },
+    { limits: { maxGoroutine: 2 } },
+    { parts: { numa: 5 } },
+    { parts: { numa: { nodes: () => [0] } } },
+    { parts: { cluster: {} } },
+    { parts: { instrumenter: {} } },
+    { parts: { nuuma: undefined } },
+  ])('refuses %j', (options) => {
+    expect(() => make(options as never)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining(Object.keys(options)[0]!),
+      }),
+    );
+  });
+
   it('knows the nodes', async () => {
     const systems = make();
     const numa = systems.getNUMACoordinator();
@@ -300,6 +321,23 @@ describe('StaticSystems', () => {
       },
     ],
     [{ unknown: 1 }],
+    [{ cpus: [0, 0] }],
+    [{ currentNode: 7 }],
+    [{ cpus: 2, nodes: [{ id: 0, cpus: [0, 1], memoryBytes: 1 }], currentNode: 1 }],
+    [{ cpus: 2, nodes: [{ id: 0, cpus: [5], memoryBytes: 1 }] }],
+    [{ cpus: 2, nodes: [{ id: 0, cpus: ['0'], memoryBytes: 1 }] }],
+    [{ cpus: 2, nodes: [0, 1].map((id) => ({ id, cpus: [0], memoryBytes: 1 })) }],
+    [{ cpus: 2, packages: [{ id: 0, cpus: [2] }] }],
+    [{ cpus: 2, cores: [{ id: 0, packageId: 0, cpus: [2] }] }],
+    [{ cpus: 2, cores: [{ id: 0, packageId: 1, cpus: [0] }] }],
+    [{ cpus: 2, caches: [{ level: 1, type: 'data', sizeBytes: 1, cpus: [2] }] }],
+    [{ container: { workers: 0 } }],
+    [{ container: { workers: 'x' } }],
+    [{ container: { qosClass: 'Best' } }],
+    [{ container: { cpus: 1 } }],
+    [{ container: { cpu: { quotaCpus: 0 } } }],
+    [{ container: { cpu: { allowedCpus: [] } } }],
+    [{ container: { cpu: { allowedCpus: [1] } } }],
   ])('refuses %j', (options) => {
     expect(() => new StaticSystems(options as never)).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),

@@ -10,16 +10,17 @@ import {
   checkOptions,
   func,
   number,
-  object,
   oneOf,
   string,
 } from '../options.ts';
 import { PolicyBoard } from '../policy/board.ts';
 import { defaultLockPolicy } from '../policy/resolve.ts';
+import { limitsCheck } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { LockPolicyValidator } from '../policy/validator.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import { QOS_LEVELS, type QoSLevel } from '../qos.ts';
+import { partsCheck } from './check.ts';
 import type { ClusterCoordinator, Context } from './cluster.ts';
 import { DeadlockStrategies } from './deadlock-strategies.ts';
 import { validateByNames } from './lock-order.ts';
@@ -73,8 +74,8 @@ export const SYSTEMS_CHECKS: Checks<SystemsOptions> = {
   qosClass: oneOf(...QOS_LEVELS),
   rules: array,
   deadlockStrategy: string,
-  limits: object,
-  parts: object,
+  limits: limitsCheck,
+  parts: partsCheck,
 };
 
 /** What all providers have in common. A subclass says how the machine and the container are read. */

@@ -1,9 +1,14 @@
 import { InvalidTypeError } from '../errors.ts';
-import { describe, object } from '../options.ts';
-import type { SystemsProvider } from './provider.ts';
+import { checkOptions, describe, object } from '../options.ts';
+import type { SystemsParts } from './base.ts';
+import type { ClusterCoordinator } from './cluster.ts';
+import type { ConcurrencyInstrumenter, SystemsProvider } from './provider.ts';
+import type { NUMACoordinator } from './types.ts';
 
-/** All that a provider must have. */
-const METHODS: Readonly<Record<keyof SystemsProvider, true>> = {
+/** The methods that something must have. */
+type Methods<T> = Readonly<Record<keyof T, true>>;
+
+const PROVIDER: Methods<SystemsProvider> = {
   getRetryPolicy: true,
   getNUMAPolicy: true,
   getLockPolicy: true,
@@ -28,15 +33,54 @@ const METHODS: Readonly<Record<keyof SystemsProvider, true>> = {
   attach: true,
 };
 
-/** Checks the option `systems` of createRuntime(). */
-export function systemsCheck(value: unknown, what: string): void {
-  object(value, what);
-  const missing = Object.keys(METHODS).filter(
-    (name) => typeof (value as Record<string, unknown>)[name] !== 'function',
-  );
-  if (missing.length > 0) {
-    throw new InvalidTypeError(
-      `${what} must be a SystemsProvider, such as NodeSystems.detect(); ${describe(value)} has no ${missing[0]}()`,
+const NUMA: Methods<NUMACoordinator> = {
+  nodes: true,
+  distance: true,
+  nearest: true,
+  pin: true,
+  currentNode: true,
+};
+
+const CLUSTER: Methods<ClusterCoordinator> = {
+  trySteal: true,
+  reportPressure: true,
+  registerPool: true,
+  getNUMACoordinator: true,
+  getWorkStealers: true,
+};
+
+const INSTRUMENTER: Methods<Omit<ConcurrencyInstrumenter, 'instrumentLocks'>> = {
+  instrumentMutex: true,
+  instrumentPool: true,
+  instrumentAtomic: true,
+};
+
+/** Anything that has all of the methods. */
+function having(methods: Readonly<Record<string, true>>, wanted: string) {
+  return (value: unknown, what: string): void => {
+    object(value, what);
+    const missing = Object.keys(methods).find(
+      (name) => typeof (value as Record<string, unknown>)[name] !== 'function',
     );
-  }
+    if (missing !== undefined)
+      throw new InvalidTypeError(`${what} must be ${wanted}; ${describe(value)} has no ${missing}()`);
+  };
+}
+
+/** Checks the option `systems` of createRuntime(). */
+export const systemsCheck: (value: unknown, what: string) => void = having(
+  PROVIDER,
+  'a SystemsProvider, such as NodeSystems.detect()',
+);
+
+const PARTS = {
+  numa: having(NUMA, 'a NUMACoordinator'),
+  cluster: having(CLUSTER, 'a ClusterCoordinator'),
+  instrumenter: having(INSTRUMENTER, 'a ConcurrencyInstrumenter'),
+};
+
+/** Checks the option `parts` of a provider. */
+export function partsCheck(value: unknown, what: string): void {
+  object(value, what);
+  checkOptions(value as SystemsParts, PARTS, what);
 }

@@ -1,12 +1,27 @@
 import { InvalidRangeError, InvalidTypeError } from '../errors.ts';
-import { array, checkOptions, describe, object } from '../options.ts';
+import {
+  anything,
+  array,
+  boolean,
+  type Checks,
+  checkOptions,
+  describe,
+  integer,
+  number,
+  object,
+  oneOf,
+  string,
+} from '../options.ts';
+import { QOS_LEVELS } from '../qos.ts';
 import { BaseSystems, SYSTEMS_CHECKS, type SystemsOptions } from './base.ts';
+import { formatIdList } from './id-lists.ts';
 import { uncontained } from './systems.browser.ts';
 import { Topology } from './topology.ts';
 import type {
   CacheHints,
   ContainerContext,
   CoreHints,
+  CpuContext,
   Degradation,
   NodeHints,
   PackageHints,
@@ -55,16 +70,18 @@ export class StaticSystems extends BaseSystems {
         packages: array,
         cores: array,
         caches: array,
-        container: object,
+        container: checkContainer,
       },
       'new StaticSystems()',
     );
     super(options);
     const { cpus: told = 1, nodes, distances, packages, cores, caches, container = {} } = options;
     const cpus = typeof told === 'number' ? Array.from({ length: told }, (_, id) => id) : [...told];
+    if (typeof told !== 'number') assertDistinct(cpus, "'cpus' has");
     if (nodes !== undefined) checkNodes(nodes, distances);
     else if (distances !== undefined)
       throw new InvalidRangeError("new StaticSystems(): 'distances' needs 'nodes' to be between");
+    assertFits(cpus, options);
     this.#topology = new Topology({
       source: 'static',
       cpus,
@@ -125,6 +142,91 @@ function checkCpus(value: unknown, what: string): void {
   if (Array.isArray(value) ? value.length > 0 && value.every(isId) : isId(value) && value > 0) return;
   throw new InvalidTypeError(
     `${what} must be a number of CPUs or a list of their ids, not ${describe(value)}`,
+  );
+}
+
+const CONTAINER_CHECKS: Checks<ContainerContext> = {
+  isContainer: boolean,
+  containerId: string,
+  cgroup: object,
+  cpu: checkCpu,
+  memory: object,
+  kubernetes: object,
+  qosClass: oneOf(...QOS_LEVELS),
+  qosSource: string,
+  workers: integer(1, Number.MAX_SAFE_INTEGER),
+  degradations: array,
+};
+
+function checkContainer(value: unknown, what: string): void {
+  object(value, what);
+  checkOptions(value as ContainerContext, CONTAINER_CHECKS, what);
+}
+
+function checkCpu(value: unknown, what: string): void {
+  object(value, what);
+  checkOptions(
+    value as CpuContext,
+    {
+      // A thousandth of a CPU is the least that control groups grant.
+      quotaCpus: number(0.001, Number.POSITIVE_INFINITY),
+      allowedCpus: checkIds,
+      throttling: anything,
+      pressure: anything,
+    },
+    what,
+  );
+}
+
+function checkIds(value: unknown, what: string): void {
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isId))
+    throw new InvalidTypeError(`${what} must be a list of ids, not ${describe(value)}`);
+}
+
+function assertDistinct(ids: readonly number[], whose: string): void {
+  const seen = new Set<number>();
+  const twice = ids.find((id) => seen.size === seen.add(id).size);
+  if (twice !== undefined)
+    throw new InvalidRangeError(`new StaticSystems(): ${whose} the id ${twice} more than once`);
+}
+
+/** Whatever names CPUs, nodes and packages names those that there are. */
+function assertFits(cpus: readonly number[], options: StaticSystemsOptions): void {
+  const {
+    nodes = [{ id: 0, cpus: [] }],
+    currentNode,
+    packages = [{ id: 0, cpus: [] }],
+    cores = [],
+    caches = [],
+    container = {},
+  } = options;
+  for (const [what, list] of Object.entries({ nodes, packages, cores, caches })) {
+    for (const [i, each] of list.entries()) {
+      if (!Array.isArray(each?.cpus) || !each.cpus.every(isId))
+        throw new InvalidTypeError(`new StaticSystems(): '${what}[${i}]' needs 'cpus', a list of ids`);
+      assertAmong(each.cpus, cpus, `'${what}[${i}].cpus'`, 'cpus');
+    }
+  }
+  assertDistinct(
+    nodes.flatMap((node) => node.cpus),
+    "'nodes' have",
+  );
+  const packageIds = packages.map(({ id }) => id);
+  for (const [i, core] of cores.entries())
+    assertAmong([core.packageId], packageIds, `'cores[${i}].packageId'`, 'packages');
+  if (currentNode !== undefined) {
+    const ids = nodes.map(({ id }) => id);
+    assertAmong([currentNode], ids, "'currentNode'", 'nodes');
+  }
+  assertAmong(container.cpu?.allowedCpus ?? [], cpus, "'container.cpu.allowedCpus'", 'cpus');
+}
+
+function assertAmong(ids: readonly number[], all: readonly number[], what: string, of: string): void {
+  const known = new Set(all);
+  const stray = ids.find((id) => !known.has(id));
+  if (stray === undefined) return;
+  throw new InvalidRangeError(
+    `new StaticSystems(): ${what} names ${describe(stray)}, which is none of the ${of}: ${formatIdList(all)}`,
   );
 }
 
