@@ -172,6 +172,18 @@ describe('retryPolicy and qosClass', () => {
     });
   });
 
+  it('move pools, and the class of the process does not', async () => {
+    const systems = new StaticSystems({ qosClass: 'BestEffort' });
+    const { rt, pool } = await openPool({}, { systems });
+    expect([systems.getQOSClass(), systems.getLockPolicy().qosClass, pool.qos]).toEqual([
+      'BestEffort',
+      'BestEffort',
+      'Burstable',
+    ]);
+    using _ = rt.applyLockPolicy({ qosClass: 'Guaranteed' });
+    expect([systems.getQOSClass(), pool.qos]).toEqual(['Guaranteed', 'Guaranteed']);
+  });
+
   it('leave calls alone that run, and settings that the program makes later', async () => {
     const { rt, pool } = await openPool();
     const gate = gateOf(rt);

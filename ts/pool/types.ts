@@ -114,7 +114,7 @@ export interface PoolOptions {
   readonly numa?: NUMAAffinitySpec | boolean;
   /** Gives the threads the priority of the pool's QoS class (docs/numa.md), where the host can, also when the class is changed. Default false. */
   readonly threadPriority?: boolean;
-  /** QoS class of calls that name none. Default 'Burstable'. */
+  /** QoS class of calls that name none. Default: `limits.qosLevel` of the runtime, else 'Burstable'. */
   readonly qos?: QoSLevel;
   /** For tasks marked idempotent. Default: no retry. */
   readonly retry?: RetryOptions;

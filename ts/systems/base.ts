@@ -57,7 +57,7 @@ export interface SystemsParts {
 
 /** What every provider can be told. */
 export interface SystemsOptions {
-  /** Class of this process. Default: that of the container. */
+  /** Class of this process. Default: that of the container. It moves no pool: `limits.qosLevel` does. */
   readonly qosClass?: QoSLevel;
   /** Declared order of locks, for runtimes that declare none of their own. Default: none. */
   readonly rules?: readonly HierarchyRule[];

@@ -22,6 +22,7 @@ import type {
 
 /** The policy in force, with all defaults filled in. */
 export interface LockPolicy {
+  /** Where no policy says one: that of the process, which moves no pool. */
   readonly qosClass: QoSLevel;
   readonly numaAffinity: NUMAPolicy;
   readonly rules: readonly HierarchyRule[];
@@ -80,7 +81,7 @@ export interface SystemsProvider {
   getNUMAPolicy(): NUMAPolicy;
   /** The policy in force. */
   getLockPolicy(): LockPolicy;
-  /** The class of this process: of the policy in force, else of the container. */
+  /** The class of this process: of the policy in force, else of the container. Pools follow policies only. */
   getQOSClass(): QoSLevel;
   /** Limits that are enforced on the runtimes that use this provider. */
   getResourceLimit(): ResourceLimit;
