@@ -1,5 +1,5 @@
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { TaskCallEvent, TaskSettleEvent } from 'heddle';
+import { type RunOptions, StaticSystems, type TaskCallEvent, type TaskSettleEvent } from 'heddle';
 import { afterEach, describe, expect, it } from 'vitest';
 import { gateOf, openPoolOn, openRuntime, rejectionOf } from '../pool/harness.ts';
 
@@ -42,6 +42,31 @@ describe('diagnostics channels', () => {
     expect(settled[0]!.call).toBe(submitted[0]);
     expect(settled[1]!.error).toBe(error);
     expect(settled.every(({ durationMs }) => durationMs > 0)).toBe(true);
+  });
+
+  const nodes = [0, 1].map((id) => ({ id, cpus: [2 * id, 2 * id + 1], memoryBytes: 1 }));
+  const refused: [string, unknown[], RunOptions | undefined][] = [
+    ['for a node that is none', [1], { numaNode: 9 }],
+    ['with arguments that cannot be cloned', [() => 0], undefined],
+    ['that was aborted before', [1], { signal: AbortSignal.abort() }],
+  ];
+  it.each(refused)('tell of a call %s that it was made and how it ended', async (_, args, options) => {
+    const submitted = listen<TaskCallEvent>('heddle:task:submit');
+    const settled = listen<TaskSettleEvent>('heddle:task:settle');
+    const heard: string[] = [];
+    const rt = await openRuntime({ systems: new StaticSystems({ cpus: 4, nodes }) });
+    const pool = await openPoolOn(rt, { numa: true });
+    pool.withObserver({
+      lockAcquired: () => heard.push('acquired'),
+      lockWait: () => heard.push('waited'),
+      lockReleased: () => heard.push('released'),
+    });
+    const error = await rejectionOf(pool.run('echo', args, options));
+    expect(settled.map(({ call, ok, error: told }) => [call, ok, told])).toEqual([
+      [submitted[0], false, error],
+    ]);
+    expect(heard).toEqual(['acquired', 'waited', 'released']);
+    expect(pool.metrics().rejections).toEqual(new Map([[error.code, 1]]));
   });
 
   it('tell of pools and their workers', async () => {

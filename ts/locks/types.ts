@@ -71,7 +71,7 @@ export interface Guard extends Disposable, AsyncDisposable {
  * | --- | --- | --- | --- |
  * | a mutex | it was taken | a wait has ended, with the lock or without | it was unlocked |
  * | an atomic | an operation made it something other than 0 or false | a `compareAndSwap` found another value, 0 ms | an operation made it 0 or false |
- * | a pool | a call was accepted | its outcome came, so long after the call | the same |
+ * | a pool | a call is about to be queued | its outcome came, so long after the call | the same |
  */
 export interface LockObserver {
   /** `id`: of the lock, its address in the shared memory. `stack`: of the call. */

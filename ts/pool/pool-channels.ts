@@ -2,7 +2,7 @@ import type { Observed } from '../locks/observed.ts';
 import type { EventChannel, Platform } from '../platform/port.ts';
 import type { RunOptions, WorkerExit } from './types.ts';
 
-/** A call on `heddle:task:submit` and, the same object, on `heddle:task:settle`. */
+/** A call on `heddle:task:submit` and, the same object, on `heddle:task:settle`: every one of the first has one of the second. */
 export interface TaskCallEvent {
   readonly pool: string;
   readonly task: string;
@@ -73,7 +73,14 @@ export class PoolChannels {
       const event: TaskSettleEvent = { call, ...end, durationMs: performance.now() - begin };
       this.#settle.publish(event);
     };
-    return run().then(
+    let outcome: Promise<unknown>;
+    try {
+      outcome = run();
+    } catch (error) {
+      settle({ ok: false, error });
+      throw error;
+    }
+    return outcome.then(
       (value) => {
         settle({ ok: true });
         return value;
