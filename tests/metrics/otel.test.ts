@@ -13,6 +13,8 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { type OtelInstrumenter, otelInstrumenter } from 'heddle/metrics/otel';
+import { prometheusInstrumenter } from 'heddle/metrics/prometheus';
+import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { gateOf, openPoolOn, openRuntime, rejectionOf, thrownBy, until } from '../pool/harness.ts';
 
@@ -192,6 +194,23 @@ describe('otelInstrumenter', () => {
     expect(workers(await collect())).toBe(0);
     expect(workers(await collect())).toBe(0);
     expect((await collect()).has('taskpool.task.duration')).toBe(false);
+  });
+
+  it('counts what is made later beside another instrumenter', async () => {
+    const { instrumenter, collect } = openSdk();
+    const registry = new Registry();
+    const rt = await openRuntime();
+    rt.instrument(prometheusInstrumenter({ registry }));
+    rt.instrument(instrumenter);
+    const pool = await openPoolOn(rt, { name: 'late' });
+    await pool.run('add', [1, 2]);
+    await rt.mutex('late').runExclusive(() => undefined);
+    const exported = await collect();
+    const text = await registry.metrics();
+    expect(valueIn(exported, 'taskpool.task.completed', { 'taskpool.name': 'late' })).toBe(1);
+    expect(valueIn(exported, 'taskpool.lock.hold_time', {})).toMatchObject({ count: 1 });
+    expect(text).toContain('taskpool_task_completed_total{taskpool_name="late"} 1\n');
+    expect(text).toContain('taskpool_lock_hold_time_seconds_count 1\n');
   });
 
   it('uses the global provider, and ends when it is disposed', async () => {

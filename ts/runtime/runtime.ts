@@ -71,7 +71,7 @@ export class Runtime implements AsyncDisposable {
   #stopLooking: (() => void) | undefined;
   readonly #poolListeners = new Set<() => void>();
   #monitor: AtomicMonitor | undefined;
-  #instrumenter: ConcurrencyInstrumenter | undefined;
+  readonly #instrumenters = new Set<ConcurrencyInstrumenter>();
   readonly #leaveSystems: () => void;
   #disposed = false;
 
@@ -130,8 +130,9 @@ export class Runtime implements AsyncDisposable {
       await pool.destroy();
       throw error;
     }
-    const measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
-    return this.#instrumenter === undefined ? measured : measured.instrument(this.#instrumenter);
+    let measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
+    for (const instrumenter of this.#instrumenters) measured = measured.instrument(instrumenter);
+    return measured;
   }
 
   /**
@@ -204,8 +205,9 @@ export class Runtime implements AsyncDisposable {
   mutex(name: string, options: MutexOptions = {}): ContextMutex {
     this.#assertOpen('open a lock');
     const mutex = new ContextMutex(this.#locks.space.open(name, options), options);
-    const measured = this.systems.instrumentMutex(mutex);
-    return this.#instrumenter === undefined ? measured : this.#instrumenter.instrumentMutex(measured);
+    let measured = this.systems.instrumentMutex(mutex);
+    for (const instrumenter of this.#instrumenters) measured = instrumenter.instrumentMutex(measured);
+    return measured;
   }
 
   /**
@@ -263,7 +265,7 @@ export class Runtime implements AsyncDisposable {
 
   /**
    * Instruments all that there is: the pools that are open and those that will be, the mutexes that {@link Runtime.mutex} gives out from now on, and the locks that tasks
-   * open ({@link LockManager.meterAll}). Atomics only one by one.
+   * open ({@link LockManager.meterAll}). Atomics only one by one. Of several instrumenters each gets what the one before made of a pool or a mutex.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter; ERR_MEMORY_FULL, ERR_POOL_CLOSED.
    */
@@ -274,7 +276,7 @@ export class Runtime implements AsyncDisposable {
         `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
       );
     for (const pool of this.#pools) pool.instrument(instrumenter);
-    this.#instrumenter = instrumenter;
+    this.#instrumenters.add(instrumenter);
     this.locks.meterAll();
     instrumenter.instrumentLocks?.(this.locks);
   }
