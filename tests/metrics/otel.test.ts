@@ -28,6 +28,7 @@ const NEVER_MS = 2 ** 30;
 
 interface Bench {
   readonly instrumenter: OtelInstrumenter;
+  readonly provider: MeterProvider;
   /** Collects, exports, and returns what was exported, by name. */
   collect(): Promise<Map<string, MetricData>>;
 }
@@ -46,6 +47,7 @@ function openSdk(temporality: AggregationTemporality = AggregationTemporality.CU
   stops.push(() => provider.shutdown());
   return {
     instrumenter,
+    provider,
     async collect() {
       exporter.reset();
       await provider.forceFlush();
@@ -211,6 +213,49 @@ describe('otelInstrumenter', () => {
     expect(valueIn(exported, 'taskpool.lock.hold_time', {})).toMatchObject({ count: 1 });
     expect(text).toContain('taskpool_task_completed_total{taskpool_name="late"} 1\n');
     expect(text).toContain('taskpool_lock_hold_time_seconds_count 1\n');
+  });
+
+  it('is one for each provider, so that pools of one name in two runtimes add up', async () => {
+    const { instrumenter, provider, collect } = openSdk();
+    expect(otelInstrumenter({ meterProvider: provider })).toBe(instrumenter);
+    expect(thrownBy(() => otelInstrumenter({ meterProvider: provider, buckets: 'all' }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    for (const calls of [10, 3]) {
+      const rt = await openRuntime();
+      rt.instrument(otelInstrumenter({ meterProvider: provider }));
+      const pool = await openPoolOn(rt, { name: 'one' });
+      for (let i = 0; i < calls; i++) await pool.run('add', [i, 1]);
+    }
+    const completed = async (): Promise<unknown> =>
+      valueIn(await collect(), 'taskpool.task.completed', { 'taskpool.name': 'one' });
+    expect([await completed(), await completed()]).toEqual([13, 13]);
+    instrumenter.dispose();
+    expect(otelInstrumenter({ meterProvider: provider, buckets: 'all' })).not.toBe(instrumenter);
+  });
+
+  it('leaves levels at 0 when it is disposed, and to its successor', async () => {
+    const { instrumenter, provider, collect } = openSdk();
+    const rt = await openRuntime();
+    const pool = await openPoolOn(rt, { name: 'left' });
+    pool.instrument(instrumenter);
+    const gate = gateOf(rt);
+    const held = pool.run('hold', [gate.name]);
+    await gate.reached(1);
+    const busy = async (): Promise<unknown> =>
+      valueIn(await collect(), 'taskpool.worker.active', { 'taskpool.name': 'left', state: 'busy' });
+    expect(await busy()).toBe(1);
+    instrumenter.dispose();
+    expect(await busy()).toBe(0);
+    expect((await collect()).get('taskpool.pressure')?.dataPoints[0]?.value).toBe(0);
+    const second = otelInstrumenter({ meterProvider: provider });
+    pool.instrument(second);
+    expect(await busy()).toBe(1);
+    second.dispose();
+    pool.instrument(otelInstrumenter({ meterProvider: provider }));
+    expect(await busy()).toBe(1);
+    gate.open();
+    await held;
   });
 
   it('uses the global provider, and ends when it is disposed', async () => {

@@ -13,7 +13,7 @@ import {
 } from '@opentelemetry/api';
 import { InvalidTypeError } from '../errors.ts';
 import { checkOptions, describe, oneOf } from '../options.ts';
-import { type Attributes, Collector } from './collector.ts';
+import { type Attributes, Collector, type Reading } from './collector.ts';
 import { type BucketOption, DEFINITIONS, type MetricKey } from './definitions.ts';
 import { type DurationProducer, producerOf } from './otel-producer.ts';
 import { SharedInstrumenter } from './shared-instrumenter.ts';
@@ -41,6 +41,10 @@ export class OtelInstrumenter extends SharedInstrumenter implements Disposable {
   readonly #observables: Observable[];
   /** Series of the last collection that may fall. */
   #levels: ReadonlyMap<string, Level> = new Map();
+  readonly #provider: MeterProvider;
+  #isDisposed = false;
+  /** As asked for. */
+  readonly buckets: BucketOption;
   /**
    * The histograms, for the option `metricProducers` of a metric reader: durations, times in queues, waits for locks, holds of them. OpenTelemetry's API has no
    * histogram that is read rather than recorded, and recording a million values a second would cost as much as the tasks; the SDK's readers take whole
@@ -51,6 +55,8 @@ export class OtelInstrumenter extends SharedInstrumenter implements Disposable {
   /** @internal Use {@link otelInstrumenter}. */
   constructor(provider: MeterProvider, buckets: BucketOption) {
     super(new Collector(buckets));
+    this.#provider = provider;
+    this.buckets = buckets;
     this.#meter = provider.getMeter('heddle');
     this.producer = producerOf(this.collector);
     const keys = (Object.keys(DEFINITIONS) as MetricKey[]).filter(
@@ -58,7 +64,9 @@ export class OtelInstrumenter extends SharedInstrumenter implements Disposable {
     );
     this.#observables = keys.map((key) => this.#observable(key));
     this.#callback = (result) => {
-      const { numbers } = this.collector.read();
+      // The SDK goes through its list of callbacks as it calls this one.
+      if (this.#isDisposed) queueMicrotask(() => this.#leaveMeter());
+      const numbers: Reading['numbers'] = this.#isDisposed ? new Map() : this.collector.read().numbers;
       const levels = new Map<string, Level>();
       for (const [i, key] of keys.entries()) {
         const observable = this.#observables[i]!;
@@ -86,10 +94,19 @@ export class OtelInstrumenter extends SharedInstrumenter implements Disposable {
       : this.#meter.createObservableUpDownCounter(name, { unit, description, valueType: ValueType.INT });
   }
 
-  /** Exports nothing more, and forgets all that was instrumented. May be called again. */
+  /**
+   * Forgets all that was instrumented. Exports nothing more but, once, 0 for all levels: the SDK tells the last value that it was given for ever. May be called
+   * again.
+   */
   dispose(): void {
-    this.#meter.removeBatchObservableCallback(this.#callback, this.#observables);
+    this.#isDisposed = true;
+    if (this.#levels.size === 0) this.#leaveMeter();
     this.collector.clear();
+    if (instrumenters.get(this.#provider) === this) instrumenters.delete(this.#provider);
+  }
+
+  #leaveMeter(): void {
+    this.#meter.removeBatchObservableCallback(this.#callback, this.#observables);
   }
 
   /** {@link OtelInstrumenter.dispose} */
@@ -98,13 +115,17 @@ export class OtelInstrumenter extends SharedInstrumenter implements Disposable {
   }
 }
 
+const instrumenters = new WeakMap<MeterProvider, OtelInstrumenter>();
+
 /**
  * An instrumenter that exports by the API of OpenTelemetry: observable instruments, whose values are read from shared memory when a reader collects. Nothing is
  * spent in between.
  *
  * Histograms need the SDK's reader: hand it {@link OtelInstrumenter.producer}.
  *
- * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option.
+ * There is one for each provider, as an instrument takes one value of a series: asking again gives the same, and `buckets` must agree.
+ *
+ * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or when the provider has an instrumenter with other buckets.
  */
 export function otelInstrumenter(options: OtelOptions = {}): OtelInstrumenter {
   checkOptions(
@@ -112,10 +133,16 @@ export function otelInstrumenter(options: OtelOptions = {}): OtelInstrumenter {
     { meterProvider: providerCheck, buckets: oneOf('octaves', 'all') },
     'otelInstrumenter()',
   );
-  return new OtelInstrumenter(
-    options.meterProvider ?? metrics.getMeterProvider(),
-    options.buckets ?? 'octaves',
-  );
+  const { meterProvider = metrics.getMeterProvider(), buckets = 'octaves' } = options;
+  const known = instrumenters.get(meterProvider);
+  if (known !== undefined) {
+    if (options.buckets !== undefined && options.buckets !== known.buckets)
+      throw new InvalidTypeError(`otelInstrumenter(): the provider has one with buckets '${known.buckets}'`);
+    return known;
+  }
+  const instrumenter = new OtelInstrumenter(meterProvider, buckets);
+  instrumenters.set(meterProvider, instrumenter);
+  return instrumenter;
 }
 
 function providerCheck(value: unknown, what: string): void {
