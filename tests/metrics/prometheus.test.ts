@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { prometheusInstrumenter } from 'heddle/metrics/prometheus';
-import { Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { LOCK_TASKS } from '../locks/harness.ts';
 import { fixture, gateOf, openPoolOn, openRuntime, rejectionOf, thrownBy, until } from '../pool/harness.ts';
@@ -188,6 +188,47 @@ describe('prometheusInstrumenter', () => {
     instrumenter.dispose();
     expect(registry.getMetricsAsArray()).toEqual([]);
     expect(prometheusInstrumenter({ registry, buckets: 'all' })).not.toBe(instrumenter);
+  });
+
+  it('is registered again when its metrics were taken out, with all that was instrumented', async () => {
+    const registry = new Registry();
+    const rt = await openRuntime();
+    rt.instrument(prometheusInstrumenter({ registry }));
+    const pool = await openPoolOn(rt, { name: 'cleared' });
+    await pool.run('add', [1, 2]);
+    const names = registry.getMetricsAsArray().length;
+    registry.clear();
+    rt.instrument(prometheusInstrumenter({ registry }));
+    expect(registry.getMetricsAsArray().length).toBe(names);
+    expect(await valueIn(registry, 'taskpool_task_completed_total{taskpool_name="cleared"}')).toBe(1);
+    registry.removeSingleMetric('taskpool_pressure');
+    prometheusInstrumenter({ registry });
+    expect(registry.getMetricsAsArray().length).toBe(names);
+  });
+
+  it('leaves a registry alone that has a metric of another with one of its names', () => {
+    const registry = new Registry();
+    new Gauge({ name: 'taskpool_pressure', help: 'mine', registers: [registry] });
+    for (let i = 0; i < 2; i++) {
+      expect(thrownBy(() => prometheusInstrumenter({ registry }))).toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        resource: 'taskpool_pressure',
+      });
+      expect(registry.getMetricsAsArray().length).toBe(1);
+    }
+    registry.removeSingleMetric('taskpool_pressure');
+    const instrumenter = prometheusInstrumenter({ registry });
+    registry.clear();
+    const mine = new Counter({
+      name: 'taskpool_deadlock_detected_total',
+      help: 'mine',
+      registers: [registry],
+    });
+    expect(thrownBy(() => prometheusInstrumenter({ registry }))).toMatchObject({
+      resource: 'taskpool_deadlock_detected_total',
+    });
+    instrumenter.dispose();
+    expect(registry.getMetricsAsArray()).toEqual([mine]);
   });
 
   it.each([

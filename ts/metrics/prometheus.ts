@@ -7,6 +7,7 @@ import {
   Counter,
   Gauge,
   Histogram,
+  type Metric,
   type MetricObjectWithValues,
   type MetricValueWithName,
   type Registry,
@@ -95,7 +96,7 @@ class ReadHistogram extends Histogram<string> {
 /** Exports to a registry of prom-client. Disposing it takes its metrics out of the registry. */
 export class PrometheusInstrumenter extends SharedInstrumenter implements Disposable {
   readonly #registry: Registry;
-  readonly #names: string[] = [];
+  readonly #metrics = new Map<string, Metric<string>>();
   /** As asked for. */
   readonly buckets: BucketOption;
 
@@ -104,23 +105,42 @@ export class PrometheusInstrumenter extends SharedInstrumenter implements Dispos
     super(new Collector(buckets));
     this.#registry = registry;
     this.buckets = buckets;
-    for (const key of Object.keys(DEFINITIONS) as MetricKey[]) this.#register(key, DEFINITIONS[key]);
+    for (const key of Object.keys(DEFINITIONS) as MetricKey[]) {
+      const name = metricName(DEFINITIONS[key]);
+      this.#metrics.set(name, this.#metric(name, key, DEFINITIONS[key]));
+    }
   }
 
-  #register(key: MetricKey, definition: MetricDefinition): void {
+  /**
+   * @internal Puts into the registry what is not there: everything at first, later what was taken out.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT when a name is taken; nothing was put there.
+   */
+  register(): void {
+    for (const [name, metric] of this.#metrics) {
+      if ((this.#registry.getSingleMetric(name) ?? metric) !== metric)
+        throw new InvalidTypeError(
+          `prometheusInstrumenter(): the registry has a metric '${name}' that is not heddle's`,
+          { resource: name },
+        );
+    }
+    for (const metric of this.#metrics.values()) this.#registry.registerMetric(metric);
+  }
+
+  #metric(name: string, key: MetricKey, definition: MetricDefinition): Metric<string> {
     const { collector } = this;
-    const name = metricName(definition);
     const settings = {
       name,
       help: definition.description,
       labelNames: definition.attributes.map(nameOf),
-      registers: [this.#registry],
+      registers: [],
     };
     if (definition.kind === 'histogram') {
       const bounds = collector.boundsNs.map((ns) => ns / 1e9);
-      new ReadHistogram(settings, bounds, () => collector.read().durations.get(key) ?? []);
-    } else if (definition.kind === 'counter') {
-      new Counter({
+      return new ReadHistogram(settings, bounds, () => collector.read().durations.get(key) ?? []);
+    }
+    if (definition.kind === 'counter') {
+      return new Counter({
         ...settings,
         collect() {
           const points = collector.read().numbers.get(key) ?? [];
@@ -130,22 +150,21 @@ export class PrometheusInstrumenter extends SharedInstrumenter implements Dispos
           if (points.length === 0 && settings.labelNames.length === 0) this.remove({});
         },
       });
-    } else {
-      new Gauge({
-        ...settings,
-        collect() {
-          const points = collector.read().numbers.get(key) ?? [];
-          this.reset();
-          for (const { attributes, value } of points) this.set(labelsOf(attributes), value);
-        },
-      });
     }
-    this.#names.push(name);
+    return new Gauge({
+      ...settings,
+      collect() {
+        const points = collector.read().numbers.get(key) ?? [];
+        this.reset();
+        for (const { attributes, value } of points) this.set(labelsOf(attributes), value);
+      },
+    });
   }
 
   /** Takes the metrics out of the registry, and forgets all that was instrumented. May be called again. */
   dispose(): void {
-    for (const name of this.#names.splice(0)) this.#registry.removeSingleMetric(name);
+    for (const [name, metric] of this.#metrics)
+      if (this.#registry.getSingleMetric(name) === metric) this.#registry.removeSingleMetric(name);
     this.collector.clear();
     if (instrumenters.get(this.#registry) === this) instrumenters.delete(this.#registry);
   }
@@ -161,9 +180,10 @@ const instrumenters = new WeakMap<Registry, PrometheusInstrumenter>();
 /**
  * An instrumenter that exports by prom-client. Values are read from shared memory when the registry is asked for its metrics, so nothing is spent between two scrapes.
  *
- * There is one for each registry: asking again gives the same, and `buckets` must agree.
+ * There is one for each registry: asking again gives the same, with what was taken out of the registry put back, and `buckets` must agree.
  *
- * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or when the registry has an instrumenter with other buckets.
+ * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, when the registry has an instrumenter with other buckets, or a metric of somebody else's with
+ *   the name of one of heddle's. Then none is registered.
  */
 export function prometheusInstrumenter(options: PrometheusOptions = {}): PrometheusInstrumenter {
   checkOptions(
@@ -178,16 +198,18 @@ export function prometheusInstrumenter(options: PrometheusOptions = {}): Prometh
       throw new InvalidTypeError(
         `prometheusInstrumenter(): the registry has one with buckets '${known.buckets}'`,
       );
+    known.register();
     return known;
   }
   const instrumenter = new PrometheusInstrumenter(registry, buckets);
+  instrumenter.register();
   instrumenters.set(registry, instrumenter);
   return instrumenter;
 }
 
 /** A registry of whatever copy of prom-client. */
 function registryCheck(value: unknown, what: string): void {
-  const { registerMetric, removeSingleMetric } = (value ?? {}) as Partial<Registry>;
-  if (typeof registerMetric !== 'function' || typeof removeSingleMetric !== 'function')
+  const { registerMetric, getSingleMetric, removeSingleMetric } = (value ?? {}) as Partial<Registry>;
+  if ([registerMetric, getSingleMetric, removeSingleMetric].some((method) => typeof method !== 'function'))
     throw new InvalidTypeError(`${what} must be a Registry of prom-client`);
 }
