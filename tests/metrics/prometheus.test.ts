@@ -154,6 +154,29 @@ describe('prometheusInstrumenter', () => {
     expect(lines.find((line) => line.includes('_OTHER'))?.endsWith(' 8')).toBe(true);
   });
 
+  it('has a bounded number of kinds of errors, however many pools of one name ended, and no count falls', async () => {
+    const registry = new Registry();
+    const rt = await openRuntime();
+    rt.instrument(prometheusInstrumenter({ registry }));
+    const settings = { name: 'again', tasks: METRIC_TASKS };
+    const stays = await openPoolOn(rt, settings);
+    for (let i = 0; i < 10; i++) await rejectionOf(stays.run('throwNamed', [`Stays${i}`]));
+    let before = new Map<string, number>();
+    for (let round = 1; round <= 3; round++) {
+      const pool = await openPoolOn(rt, settings);
+      for (let i = 0; i < 40; i++) await rejectionOf(pool.run('throwNamed', [`E${round}${i}`]));
+      await pool.shutdown();
+      const lines = (await seriesOf(registry)).filter((line) =>
+        line.startsWith('taskpool_task_rejected_total'),
+      );
+      expect(lines.length).toBe(33);
+      const counts = new Map(lines.map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])]));
+      expect([...counts.values()].reduce((a, b) => a + b)).toBe(10 + 40 * round);
+      for (const [series, count] of before) expect(counts.get(series)).toBeGreaterThanOrEqual(count);
+      before = counts;
+    }
+  });
+
   it('meters locks in all threads, and counts deadlocks', async () => {
     const registry = new Registry();
     const rt = await openRuntime();

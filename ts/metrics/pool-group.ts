@@ -1,3 +1,4 @@
+import { ErrorKinds } from '../pool/rejections.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import type { PoolMetrics, WorkerMetrics } from '../pool/types.ts';
 import { DurationTotals, mergeCounts } from './totals.ts';
@@ -23,8 +24,10 @@ export class PoolTotals {
   readonly rejections: Map<string, number> = new Map();
   readonly run: DurationTotals;
   readonly wait: DurationTotals;
+  readonly #kinds: ErrorKinds;
 
-  constructor(boundsNs: readonly number[]) {
+  constructor(boundsNs: readonly number[], kinds: ErrorKinds) {
+    this.#kinds = kinds;
     this.run = new DurationTotals(boundsNs);
     this.wait = new DurationTotals(boundsNs);
   }
@@ -34,7 +37,7 @@ export class PoolTotals {
     this.completed += metrics.completed;
     this.stealAttempts += metrics.stealAttempts;
     this.stealSuccesses += metrics.stealSuccesses;
-    mergeCounts(this.rejections, metrics.rejections);
+    this.#addRejections(metrics.rejections);
     this.run.add(metrics.runHistogram);
     this.wait.add(metrics.waitHistogram);
   }
@@ -44,9 +47,13 @@ export class PoolTotals {
     this.completed += other.completed;
     this.stealAttempts += other.stealAttempts;
     this.stealSuccesses += other.stealSuccesses;
-    mergeCounts(this.rejections, other.rejections);
+    this.#addRejections(other.rejections);
     this.run.merge(other.run);
     this.wait.merge(other.wait);
+  }
+
+  #addRejections(counts: ReadonlyMap<string, number>): void {
+    mergeCounts(this.rejections, counts, (kind) => this.#kinds.nameOf(kind));
   }
 }
 
@@ -67,13 +74,15 @@ export interface GroupReading {
 export class PoolGroup {
   readonly #boundsNs: readonly number[];
   readonly #pools = new Set<TaskPool<never>>();
+  /** Of all of them together, those that have ended as well. */
+  readonly #kinds = new ErrorKinds();
   readonly #ended: PoolTotals;
   /** When the first of them came, in milliseconds since 1970. */
   readonly sinceMs: number = Date.now();
 
   constructor(boundsNs: readonly number[]) {
     this.#boundsNs = boundsNs;
-    this.#ended = new PoolTotals(boundsNs);
+    this.#ended = new PoolTotals(boundsNs, this.#kinds);
   }
 
   add(pool: TaskPool<never>): void {
@@ -87,7 +96,7 @@ export class PoolGroup {
   }
 
   read(): GroupReading {
-    const totals = new PoolTotals(this.#boundsNs);
+    const totals = new PoolTotals(this.#boundsNs, this.#kinds);
     totals.merge(this.#ended);
     const queued = new Map<string, number>();
     const workers = new Map<number, Record<WorkerState, number>>();

@@ -34,7 +34,14 @@ export class DurationTotals {
   }
 }
 
-/** Counts by kind. */
-export function mergeCounts(into: Map<string, number>, counts: ReadonlyMap<string, number>): void {
-  for (const [kind, count] of counts) into.set(kind, (into.get(kind) ?? 0) + count);
+/** Counts by kind, each under the name that `nameOf` gives it. */
+export function mergeCounts(
+  into: Map<string, number>,
+  counts: ReadonlyMap<string, number>,
+  nameOf: (kind: string) => string = (kind) => kind,
+): void {
+  for (const [kind, count] of counts) {
+    const name = nameOf(kind);
+    into.set(name, (into.get(name) ?? 0) + count);
+  }
 }

@@ -5,18 +5,29 @@ const KINDS_MOST = 32;
 /** The name that OpenTelemetry gives to what has no name of its own. */
 const OTHER = '_OTHER';
 
+/** Names of kinds of errors. What a kind is counted as does not change, so that no count ever falls. */
+export class ErrorKinds {
+  readonly #known = new Set<string>();
+
+  /** What a kind is counted as. */
+  nameOf(kind: string): string {
+    if (kind !== OTHER && this.#known.size < KINDS_MOST) this.#known.add(kind);
+    return this.#known.has(kind) ? kind : OTHER;
+  }
+}
+
 /**
  * Counts calls that were rejected, by the kind of their error: the code of one of heddle's, else the name of the error's class. Tasks may throw anything, so
  * the number of kinds is limited.
  */
 export class Rejections {
+  readonly #kinds = new ErrorKinds();
   readonly #counts = new Map<string, number>();
 
   /** Counts an error, and returns it. */
   add(error: unknown): unknown {
-    const kind = kindOf(error);
-    const known = this.#counts.has(kind) || this.#counts.size < KINDS_MOST ? kind : OTHER;
-    this.#counts.set(known, (this.#counts.get(known) ?? 0) + 1);
+    const kind = this.#kinds.nameOf(kindOf(error));
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
     return error;
   }
 
