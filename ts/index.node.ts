@@ -30,7 +30,7 @@ if (topFolder !== undefined && topFolder !== '' && topFolder !== '0' && isMainTh
 
 /**
  * Opens a local socket on which `heddle top` looks at this process. Only the same user may connect. With the environment variable `HEDDLE_TOP=1` it is opened
- * when heddle is loaded.
+ * when heddle is loaded. Who asks for a socket that is open shares it: the last one closes it.
  *
  * Rejects with ERR_INVALID_ARGUMENT for a wrong option, or a folder that is not this user's alone; ERR_RESOURCE_LIMIT when the socket cannot be opened, with the
  * reason as `cause`.

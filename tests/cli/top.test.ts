@@ -124,6 +124,33 @@ describe('serveTop', () => {
     expect(readdirSync(path)).toEqual([]);
   });
 
+  it('shares a socket among those who ask for it, and closes it with the last', async () => {
+    const path = folder();
+    const [first, second] = await Promise.all([serveTop({ folder: path }), serveTop({ folder: path })]);
+    const third = await serveTop({ folder: path });
+    expect([second.path, third.path]).toEqual([first.path, first.path]);
+    await first.close();
+    await first.close();
+    await second.close();
+    const socket = connect(third.path);
+    await once(socket, 'connect');
+    const closed = once(socket, 'close');
+    await third.close();
+    await closed;
+    expect(readdirSync(path)).toEqual([]);
+    await using fourth = await serveTop({ folder: path });
+    await once(connect(fourth.path), 'connect');
+  });
+
+  it('opens a socket that could not be opened before', async () => {
+    const path = folder();
+    chmodSync(path, 0o777);
+    for (let i = 0; i < 2; i++) await rejectionOf(serveTop({ folder: path }));
+    chmodSync(path, 0o700);
+    await using server = await serveTop({ folder: path });
+    await once(connect(server.path), 'connect');
+  });
+
   it.each(['nonsense\n', '{"everyMs":"x"}\n', `${'x'.repeat(300)}`])('hangs up on %j', async (request) => {
     await using server = await serveTop({ folder: folder() });
     const socket = connect(server.path);

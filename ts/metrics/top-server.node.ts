@@ -5,7 +5,7 @@
 import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import process from 'node:process';
 import { threadId } from 'node:worker_threads';
 import { HeddleError, InvalidTypeError } from '../errors.ts';
@@ -23,7 +23,7 @@ export interface TopServerOptions {
 export interface TopServer extends AsyncDisposable {
   /** Path of the socket; on Windows, name of the pipe. */
   readonly path: string;
-  /** Closes it. May be called again. */
+  /** Closes it, unless somebody else in this thread has it open. May be called again. */
   close(): Promise<void>;
 }
 
@@ -110,9 +110,56 @@ function everyOf(request: string): number | undefined {
   }
 }
 
+/** A socket, for all who asked for its path. */
+interface SharedServer {
+  users: number;
+  /** How to close it, once it is open. */
+  readonly opened: Promise<() => Promise<void>>;
+}
+
+const servers = new Map<string, SharedServer>();
+
+/** Opens a socket. Resolves with what closes it. */
+async function open(folder: string, path: string): Promise<() => Promise<void>> {
+  const server = createServer(serve);
+  server.maxConnections = CLIENTS_MOST;
+  const remove = (): void => {
+    if (process.platform !== 'win32') rmSync(path, { force: true });
+  };
+  try {
+    openFolder(folder);
+    // Of a process that had our id before.
+    remove();
+    await new Promise<void>((done, reject) => {
+      server.once('error', reject);
+      server.listen(path, done);
+    });
+    if (process.platform !== 'win32') chmodSync(path, 0o600);
+  } catch (cause) {
+    server.close();
+    throw cause instanceof HeddleError
+      ? cause
+      : new HeddleError('ERR_RESOURCE_LIMIT', `cannot serve heddle top on ${path}`, { cause });
+  }
+  server.on('error', () => undefined);
+  server.unref();
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  process.on('exit', remove);
+  return async () => {
+    process.off('exit', remove);
+    for (const socket of sockets) socket.destroy();
+    if (!server.listening) return;
+    await new Promise<void>((done) => server.close(() => done()));
+  };
+}
+
 /**
  * Opens a local socket on which `heddle top` looks at this process. Only the same user may connect. With the environment variable `HEDDLE_TOP` it is opened when
- * heddle is loaded.
+ * heddle is loaded. Who asks for a socket that is open shares it: the last one closes it.
  *
  * Rejects with {@link InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or a folder that is not this user's; ERR_RESOURCE_LIMIT when the socket cannot be
  * opened, with the reason as `cause`.
@@ -125,41 +172,26 @@ export async function serveTop(options: TopServerOptions = {}): Promise<TopServe
     throw new InvalidTypeError(
       `cannot serve heddle top: the path ${describe(path)} is too long for a socket`,
     );
-  const cannot = (cause: unknown): HeddleError =>
-    cause instanceof HeddleError
-      ? cause
-      : new HeddleError('ERR_RESOURCE_LIMIT', `cannot serve heddle top on ${path}`, { cause });
-  const server = createServer(serve);
-  server.maxConnections = CLIENTS_MOST;
-  const remove = (): void => {
-    if (process.platform !== 'win32') rmSync(path, { force: true });
-  };
+  const key = resolve(path);
+  const shared = servers.get(key) ?? { users: 0, opened: open(folder, path) };
+  servers.set(key, shared);
+  shared.users++;
+  let end: () => Promise<void>;
   try {
-    openFolder(folder);
-    // Of a process that had our id before.
-    remove();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    if (process.platform !== 'win32') chmodSync(path, 0o600);
-  } catch (cause) {
-    server.close();
-    throw cannot(cause);
+    end = await shared.opened;
+  } catch (error) {
+    if (--shared.users === 0) servers.delete(key);
+    throw error;
   }
-  server.on('error', () => undefined);
-  server.unref();
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  process.on('exit', remove);
-  const close = async (): Promise<void> => {
-    process.off('exit', remove);
-    for (const socket of sockets) socket.destroy();
-    if (!server.listening) return;
-    await new Promise<void>((resolve) => server.close(() => resolve()));
+  const leave = async (): Promise<void> => {
+    if (--shared.users > 0) return;
+    servers.delete(key);
+    await end();
+  };
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= leave();
+    return closing;
   };
   return { path, close, [Symbol.asyncDispose]: close };
 }
