@@ -17,6 +17,7 @@ import { fixture, openPoolOn, openRuntime, rejectionOf, until } from '../pool/ha
 import { finish, heddle, startHeddle } from './run-heddle.ts';
 
 const WATCHED = fileURLToPath(fixture('programs/watched.mjs'));
+const BLOCKS = fileURLToPath(fixture('programs/blocks.mjs'));
 const CLI = fileURLToPath(new URL('../../build/cli.js', import.meta.url));
 
 const folders: string[] = [];
@@ -64,6 +65,15 @@ describe('heddle top', () => {
     expect(completed).toEqual([...completed].sort((a, b) => a - b));
     expect(completed.at(-1)!).toBeGreaterThan(0);
   });
+
+  it.each([[['--once']], [['--once', '--json']]])(
+    'gives up on a program whose main thread blocks: %j',
+    async (options) => {
+      const { code, stdout, stderr } = await heddle(['top', ...options, '--', process.execPath, BLOCKS]);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toContain('no answer from the process for 5 s');
+    },
+  );
 
   const hasScript = spawnSync('script', ['--version']).status === 0;
   it.skipIf(!hasScript)(
@@ -151,6 +161,20 @@ describe('serveTop', () => {
     await once(connect(server.path), 'connect');
   });
 
+  it('tells how many locks there are where it does not tell them all', async () => {
+    const rt = await openRuntime();
+    const locks = Array.from({ length: 130 }, (_, i) => rt.mutex(`lock-${i}`));
+    for (const lock of locks) await lock.lock();
+    await using server = await serveTop({ folder: folder() });
+    const socket = connect(server.path);
+    socket.write('{"everyMs":50}\n');
+    const [line] = await once(createInterface({ input: socket }), 'line');
+    const { runtimes } = JSON.parse(line as string) as TopSnapshot;
+    const { held, heldCount, pendingCount } = runtimes.find((each) => each.held.length > 0)!;
+    expect([held.length, heldCount, pendingCount]).toEqual([100, 130, 0]);
+    for (const lock of locks) lock.unlock();
+  });
+
   it.each(['nonsense\n', '{"everyMs":"x"}\n', `${'x'.repeat(300)}`])('hangs up on %j', async (request) => {
     await using server = await serveTop({ folder: folder() });
     const socket = connect(server.path);
@@ -201,7 +225,7 @@ const at = (atMs: number, pools: TopPool[], more: Partial<TopSnapshot> = {}): To
   upMs: atMs,
   atMs,
   rssBytes: 1e8,
-  runtimes: [{ usedBytes: 0, pools, held: [], pending: [], deadlocks: 0 }],
+  runtimes: [{ usedBytes: 0, pools, held: [], pending: [], heldCount: 0, pendingCount: 0, deadlocks: 0 }],
   ...more,
 });
 
@@ -285,6 +309,8 @@ describe('the view', () => {
                 clientId: 'w'.repeat(90),
               })),
               pending: [{ name: 'lock-29', mode: 'exclusive', clientId: 'who' }],
+              heldCount: 30,
+              pendingCount: 1,
               deadlocks: 1,
             },
           ],
@@ -298,6 +324,20 @@ describe('the view', () => {
       for (const line of render(history, { width, height }))
         expect(columns(paintFull(line, width, false))).toBe(width);
     }
+  });
+
+  it('counts locks that it was not told of', () => {
+    const history = new History();
+    const held = Array.from({ length: 100 }, (_, i) => ({
+      name: `lock-${i}`,
+      mode: 'exclusive' as const,
+      clientId: 'who',
+    }));
+    const locks = { held, heldCount: 1500, pending: [], pendingCount: 0, deadlocks: 0 };
+    history.add(at(0, [], { runtimes: [{ usedBytes: 0, pools: [], ...locks }] }));
+    const text = drawn(history, 80).join('\n');
+    expect(text).toContain('held 1,500 ');
+    expect(text).toContain('… 1,492 more');
   });
 
   it('lets no control character of a name reach the terminal', () => {

@@ -11,7 +11,7 @@ Shows the pools of a running process: what each worker does over time, queues by
 The process must have been started with HEDDLE_TOP=1 in its environment, or call serveTop(); only its own user can watch it.
 Where stdout is no terminal, or with --once, it looks for a second and prints the view as plain text.
 
-Exit codes: 0, 2 wrong usage or nothing to watch, with a program its own.
+Exit codes: 0, 2 wrong usage, nothing to watch or no answer, with a program its own.
 
 Examples:
   HEDDLE_TOP=1 node server.mjs &

@@ -41,6 +41,9 @@ export interface TopRuntime {
   /** Of each at most 100. */
   readonly held: readonly LockEntry[];
   readonly pending: readonly LockEntry[];
+  /** How many there are of each. */
+  readonly heldCount: number;
+  readonly pendingCount: number;
   readonly deadlocks: number;
 }
 
@@ -102,6 +105,8 @@ export function topRuntime(runtime: Runtime): TopRuntime {
     pools: runtime.pools.map(poolOf),
     held: held.slice(0, LOCKS_MOST),
     pending: pending.slice(0, LOCKS_MOST),
+    heldCount: held.length,
+    pendingCount: pending.length,
     deadlocks: runtime.locks.metrics().deadlocks,
   };
 }

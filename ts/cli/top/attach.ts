@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import type { TopSnapshot } from '../../metrics/top-snapshot.ts';
+import { UsageError } from '../usage-error.ts';
 
 const PIPES = '\\\\.\\pipe\\';
 const PIPE = /^heddle-top-(\d+)(?:-\d+)?$/;
@@ -49,22 +50,39 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Asks for snapshots and calls back for each. Resolves when the process has ended, or the socket was destroyed. */
+/**
+ * Asks for snapshots and calls back for each. Resolves when the process has ended, or the socket was destroyed.
+ *
+ * @param patienceMs - how long to wait for a snapshot. Without it: for ever
+ * @throws {UsageError} when none came for so long.
+ */
 export async function watch(
   socket: Socket,
   everyMs: number,
   onSnapshot: (snapshot: TopSnapshot, line: string) => void,
+  patienceMs?: number,
 ): Promise<void> {
+  let isSilent = false;
+  const onSilence = (): void => {
+    isSilent = true;
+    socket.destroy();
+  };
+  const timer = patienceMs === undefined ? undefined : setTimeout(onSilence, patienceMs);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.on('error', () => undefined);
   socket.write(`${JSON.stringify({ everyMs })}\n`);
   const lines = createInterface({ input: socket });
   lines.on('line', (line) => {
     const snapshot = parse(line);
-    if (snapshot !== undefined) onSnapshot(snapshot, line);
+    if (snapshot === undefined) return;
+    timer?.refresh();
+    onSnapshot(snapshot, line);
   });
   await closed;
+  clearTimeout(timer);
   lines.close();
+  if (isSilent)
+    throw new UsageError(`no answer from the process for ${patienceMs! / 1000} s: its main thread is busy`);
 }
 
 function parse(line: string): TopSnapshot | undefined {

@@ -188,14 +188,20 @@ function laneColumn({ busy, state }: LaneSample): [string, Span['style']] {
 function locksSection(runtimes: readonly TopRuntime[], width: number): Line[] {
   const held = runtimes.flatMap((runtime) => runtime.held);
   const pending = runtimes.flatMap((runtime) => runtime.pending);
-  const deadlocks = runtimes.reduce((sum, runtime) => sum + runtime.deadlocks, 0);
-  if (held.length + pending.length + deadlocks === 0) return [];
+  const sumOf = (key: 'heldCount' | 'pendingCount' | 'deadlocks'): number =>
+    runtimes.reduce((sum, runtime) => sum + runtime[key], 0);
+  const [heldCount, pendingCount, deadlocks] = [
+    sumOf('heldCount'),
+    sumOf('pendingCount'),
+    sumOf('deadlocks'),
+  ];
+  if (heldCount + pendingCount + deadlocks === 0) return [];
   const lines: Line[] = [
     [],
     [
       span('locks', 'bold'),
-      ...figure('held', count(held.length)),
-      ...figure('waited for by', count(pending.length), pending.length > 0 ? 'warm' : 'plain'),
+      ...figure('held', count(heldCount)),
+      ...figure('waited for by', count(pendingCount), pendingCount > 0 ? 'warm' : 'plain'),
       ...figure('deadlocks', count(deadlocks), deadlocks > 0 ? 'bad' : 'plain'),
     ],
   ];
@@ -209,7 +215,7 @@ function locksSection(runtimes: readonly TopRuntime[], width: number): Line[] {
     const who = shorten(clean(clientId), width - names - 4);
     lines.push([span(`  ${pad(clean(name), names)}`), span(`  ${who}`, 'plain'), ...waiters(waiting)]);
   }
-  if (rows.length > LOCKS_SHOWN) lines.push([span(`  … ${rows.length - LOCKS_SHOWN} more`, 'dim')]);
+  if (heldCount > LOCKS_SHOWN) lines.push([span(`  … ${count(heldCount - LOCKS_SHOWN)} more`, 'dim')]);
   return lines;
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import process from 'node:process';
 import { topFolder } from '../../metrics/top-server.node.ts';
+import type { TopSnapshot } from '../../metrics/top-snapshot.ts';
 import { Interrupts } from '../interrupts.ts';
 import { UsageError } from '../usage-error.ts';
 import { findTargets, type Target, tryConnect, watch } from './attach.ts';
@@ -24,12 +25,14 @@ export interface TopSettings {
 
 /** Rates want some time between the first look and the last. */
 const ONCE_MS = 1000;
+/** A look that gets no answer for so long ends. */
+const ONCE_PATIENCE_MS = 5000;
 const PLAIN_WIDTH = 80;
 
 /**
  * Watches a process. Returns the exit code: 0, or that of the program that was started.
  *
- * @throws {UsageError} when there is nothing to watch, or more than one process.
+ * @throws {UsageError} when there is nothing to watch, or more than one process, or no answer to a single look.
  */
 export async function runTop(settings: TopSettings): Promise<number> {
   const interrupts = new Interrupts();
@@ -73,11 +76,12 @@ async function printJson(
 ): Promise<void> {
   signal.addEventListener('abort', () => socket.destroy(), { once: true });
   if (signal.aborted) socket.destroy();
-  await watch(socket, interval, (_, line) => {
+  const onSnapshot = (_: unknown, line: string): void => {
     if (socket.destroyed) return;
     process.stdout.write(`${line}\n`);
     if (once) socket.destroy();
-  });
+  };
+  await watch(socket, interval, onSnapshot, once ? ONCE_PATIENCE_MS : undefined);
 }
 
 /** The view as plain text, after a second's look. */
@@ -86,12 +90,13 @@ async function printOnce(socket: Socket, interval: number, signal: AbortSignal):
   let firstMs: number | undefined;
   signal.addEventListener('abort', () => socket.destroy(), { once: true });
   if (signal.aborted) socket.destroy();
-  await watch(socket, Math.min(interval, ONCE_MS / 4), (snapshot) => {
+  const onSnapshot = (snapshot: TopSnapshot): void => {
     if (socket.destroyed) return;
     history.add(snapshot);
     firstMs ??= snapshot.atMs;
     if (snapshot.atMs - firstMs >= ONCE_MS) socket.destroy();
-  });
+  };
+  await watch(socket, Math.min(interval, ONCE_MS / 4), onSnapshot, ONCE_PATIENCE_MS);
   const width = process.stdout.columns ?? PLAIN_WIDTH;
   for (const line of render(history, { width, height: undefined }))
     process.stdout.write(`${paint(line, width, false)}\n`);
