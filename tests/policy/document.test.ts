@@ -78,6 +78,26 @@ describe('places of faults', () => {
   });
 });
 
+it('documents without anything are none, as long as there is another', async () => {
+  for (const text of [
+    '---\n---\nmaxHoldTime: 1s\n',
+    'maxHoldTime: 1s\n---\n',
+    'maxHoldTime: 1s\n---\n# end\n',
+  ])
+    expect(await parseLockPolicy(text)).toEqual({ maxHoldTime: '1s' });
+  for (const text of ['---\n', '---\n---\n', 'null\n']) expect(await faultsOf(text)).toHaveLength(1);
+  expect(await faultsOf('maxHoldTime: 1s\n---\nnull\n')).toEqual([
+    expect.stringMatching(/^3:1\+4 {2}must be an object/),
+  ]);
+});
+
+it('a byte order mark is no part of a document', async () => {
+  expect(await faultsOf('\ufeff{ "maxHoldTime": "1s" }', true)).toEqual([]);
+  expect(await faultsOf('\ufeff{ "maxHoldTime": 1 }', true)).toEqual([
+    expect.stringMatching(/^1:18\+1 maxHoldTime/),
+  ]);
+});
+
 describe('parseLockPolicy', () => {
   it('reads the spec alone and an object of Kubernetes', async () => {
     expect(await parseLockPolicy('maxHoldTime: 150ms')).toEqual({ maxHoldTime: '150ms' });

@@ -3,7 +3,7 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { lockPolicyCRDManifest } from '../policy/crd.ts';
-import { type PolicyDocument, readPolicies } from '../policy/document.ts';
+import { type PolicyDocument, readPolicies, withoutMark } from '../policy/document.ts';
 import { explainPolicy } from './policy-explain.ts';
 import { renderFaults } from './policy-faults.ts';
 import { UsageError } from './usage-error.ts';
@@ -100,7 +100,7 @@ async function read(
 ): Promise<PolicyFile> {
   let text: string;
   try {
-    text = readFileSync(name === '-' ? 0 : name, 'utf8');
+    text = withoutMark(readFileSync(name === '-' ? 0 : name, 'utf8'));
   } catch (error) {
     throw new UsageError(`cannot read ${name}: ${(error as Error).message}`);
   }

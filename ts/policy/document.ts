@@ -32,7 +32,8 @@ export interface ReadOptions {
 type Yaml = typeof import('yaml');
 
 /** Reads and checks the policies of a text: YAML, of several documents maybe, or JSON. Never rejects for what the text says. */
-export async function readPolicies(text: string, options: ReadOptions = {}): Promise<PolicyDocument[]> {
+export async function readPolicies(source: string, options: ReadOptions = {}): Promise<PolicyDocument[]> {
+  const text = withoutMark(source);
   const yaml = await import('yaml');
   const lines = new yaml.LineCounter();
   const parsed = yaml.parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
@@ -53,7 +54,21 @@ export async function readPolicies(text: string, options: ReadOptions = {}): Pro
     const fault = { path: '', keys: [], reason: 'is empty: it has no policy', line: 1, column: 1, length: 1 };
     return [{ value: undefined, faults: [fault] }];
   }
-  return parsed.map((document) => readDocument(yaml, document as Document, options, place));
+  const full = parsed.filter((document) => !isEmpty(yaml, document as Document));
+  return (full.length > 0 ? full : parsed.slice(0, 1)).map((document) =>
+    readDocument(yaml, document as Document, options, place),
+  );
+}
+
+/** Without the byte order mark that some editors write. */
+export function withoutMark(text: string): string {
+  return text.replace(/^\ufeff/, '');
+}
+
+/** A line `---` too many, before or after a policy. */
+function isEmpty(yaml: Yaml, { contents, errors, warnings }: Document): boolean {
+  if (errors.length + warnings.length > 0) return false;
+  return contents === null || (yaml.isScalar(contents) && contents.value === null && contents.source === '');
 }
 
 function readDocument(
