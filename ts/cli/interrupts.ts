@@ -3,6 +3,14 @@ import process from 'node:process';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** Calls back with an exit code when nobody reads stdout any more. It never stops listening: what is on its way to a closed pipe may fail when a command has ended. */
+export function whenUnread(listener: (exitCode: number) => void): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    listener(128 + constants.signals.SIGPIPE);
+  });
+}
+
 /**
  * Turns Ctrl-C, and a reader of stdout that went away, into an AbortSignal. A second Ctrl-C does what it does without this: end the process.
  */
@@ -20,11 +28,7 @@ export class Interrupts {
       process.on(signal, listener);
       this.#stop.push(() => process.off(signal, listener));
     }
-    // Stays: what is on its way to a closed pipe may fail after the map has ended.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      this.#interrupt('as nobody reads the results', 128 + constants.signals.SIGPIPE);
-    });
+    whenUnread((code) => this.#interrupt('as nobody reads the results', code));
   }
 
   /** Aborted by the first of them. */

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { whenUnread } from './interrupts.ts';
 import { addLocksCommand } from './locks-command.ts';
 import { addMapCommand } from './map-command.ts';
 import { addPolicyCommand } from './policy-command.ts';
@@ -26,6 +27,7 @@ const program: Command = new Command('heddle')
   .exitOverride();
 
 let exitCode = 0;
+let isUnread = false;
 const setExitCode = (code: number): void => {
   exitCode = code;
 };
@@ -35,12 +37,17 @@ addTopCommand(program, setExitCode);
 addTopologyCommand(program, setExitCode);
 addLocksCommand(program, setExitCode);
 
+whenUnread((code) => {
+  isUnread = true;
+  process.exitCode = code;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
   exitCode = report(error);
 }
-process.exitCode = exitCode;
+if (!isUnread) process.exitCode = exitCode;
 
 /** Says what went wrong unless commander has said it already. Returns the exit code. */
 function report(error: unknown): number {
