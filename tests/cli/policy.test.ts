@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { lockPolicySchema } from 'heddle';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { heddle, records } from './run-heddle.ts';
+import { finish, heddle, records, startHeddle } from './run-heddle.ts';
 
 let folder: string;
 const file = (name: string): string => join(folder, name);
@@ -28,6 +28,11 @@ spec:
 `,
   );
   writeFileSync(file('bad.yaml'), 'qosClass: Best\n\nretryPolicy:\n\tattempts: 0\n'.replace('\t', '  '));
+  // Two hundred lines cross most of its rows.
+  const names = Array.from({ length: 600 }, (_, i) => `lock-${i}`);
+  const lines = Array.from({ length: 200 }, (_, i) => [`lock-${i}`, `far-${i}`, `lock-${599 - i}`]);
+  const order = [names, ...lines].map((each, i) => ({ name: `r${i}`, order: each }));
+  writeFileSync(file('large.json'), JSON.stringify({ rules: order }));
   writeFileSync(file('bad.json'), '{ "qosClass": "Burstable", }');
 });
 
@@ -109,6 +114,55 @@ it('explain shows the faults of what is invalid', async () => {
   const { code, stdout } = await heddle(['policy', 'explain', file('bad.yaml')]);
   expect(stdout).toMatch(/bad\.yaml: 2 faults$/m);
   expect(code).toBe(1);
+});
+
+it('explain says of an order that is too large only that, and soon', async () => {
+  const { code, stdout } = await heddle(['policy', 'explain', file('large.json')]);
+  expect(stdout).toMatch(/\(The picture of the order is too large, or wider than 100 columns\.\)\n$/);
+  expect(code).toBe(0);
+  // One table, however long.
+  const lines = stdout.split('\n');
+  const table = lines.slice(
+    lines.findIndex((line) => line.includes('lock or class')) - 1,
+    lines.findLastIndex((line) => line.startsWith('└')) + 1,
+  );
+  expect(new Set(table.map((line) => line.length)).size).toBe(1);
+  expect(table.filter((line) => line.startsWith('┌') || line.startsWith('└'))).toHaveLength(2);
+  for (const name of ['lock-0', 'lock-599', 'far-0', 'far-199'])
+    expect(table.filter((line) => line.split('│')[2]?.trim() === name)).toHaveLength(1);
+});
+
+it('ends quietly when nobody reads on', async () => {
+  for (const command of ['explain', 'validate']) {
+    const child = startHeddle(['policy', command, file('good.yaml')]);
+    const run = finish(child);
+    child.stdout!.destroy();
+    expect(await run).toMatchObject({ code: 141, stderr: '' });
+  }
+});
+
+it('lets no control characters of a file reach the terminal', async () => {
+  const name = '\u001b[31mred\u009b2J\u202e';
+  writeFileSync(file('raw.yaml'), `mxHoldTime: "\u001b[31m\tred\u001b]0;title\u0007"\n`);
+  writeFileSync(file('raw.json'), JSON.stringify({ [name]: 1 }));
+  writeFileSync(file('names.json'), JSON.stringify({ rules: [{ name, order: [`${name}\nx`, 'y'] }] }));
+  for (const [command, each] of [
+    ['validate', 'raw.yaml'],
+    ['validate', 'raw.json'],
+    ['explain', 'names.json'],
+  ] as const) {
+    const { stdout, stderr } = await heddle(['policy', command, file(each)]);
+    expect(stdout).toContain('?');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+    expect(stdout + stderr).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+  }
+});
+
+it('reads files with a byte order mark, and with a line --- too many', async () => {
+  writeFileSync(file('mark.json'), '\ufeff{ "maxHoldTime": "1s" }');
+  writeFileSync(file('lines.yaml'), '\ufeff---\n---\nmaxHoldTime: 1s\n---\n');
+  const { code, stdout } = await heddle(['policy', 'validate', 'mark.json', 'lines.yaml'], [], folder);
+  expect([code, stdout]).toEqual([0, 'mark.json: valid\nlines.yaml: valid\n']);
 });
 
 it('crd prints the definition, with the schema that validates', async () => {

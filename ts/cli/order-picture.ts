@@ -1,5 +1,6 @@
 import { Graph, layout } from '@dagrejs/dagre';
 import type { RuleGraph } from '../policy/rule-graph.ts';
+import { clean } from './format.ts';
 
 const UP = 1;
 const DOWN = 2;
@@ -9,6 +10,8 @@ const RIGHT = 8;
 const LINES = ' ╵╷│╴┘┐┤╶└┌├─┴┬┼';
 const BOX_HEIGHT = 3;
 const GAP = 3;
+/** Boxes and bends of a picture: more than anybody would look through, and laying them out takes seconds. */
+const PLACES_MOST = 1000;
 
 interface Place {
   /** Left edge and width, in columns. A bend of a long line is one column wide. */
@@ -24,6 +27,9 @@ interface Link {
   readonly to: string;
 }
 
+/** From one name to another that is to be taken after it. */
+type Step = readonly [from: string, to: string];
+
 /** A line with the columns where it leaves and arrives. */
 interface Wire extends Link {
   readonly fromX: number;
@@ -32,10 +38,15 @@ interface Wire extends Link {
 
 /**
  * Draws an order from top to bottom: whoever holds a lock may take those below that a line leads to. Steps that follow from others are left away. Undefined when
- * the picture is wider than `columns`.
+ * the picture is wider than `columns`, or too large altogether.
  */
 export function drawOrder(order: RuleGraph, columns: number): string | undefined {
-  const { places, links } = placeAll(order);
+  const ranks = order.ranks();
+  // Of names alone, before it is asked which steps they need.
+  if (!mayFit(order, ranks, [], columns)) return undefined;
+  const steps = directSteps(order, ranks);
+  if (!mayFit(order, ranks, steps, columns)) return undefined;
+  const { places, links } = placeAll(order, ranks, steps);
   const rows = 1 + Math.max(...[...places.values()].map(({ row }) => row));
   const width = Math.max(...[...places.values()].map(({ x, width: w }) => x + w));
   if (width > columns) return undefined;
@@ -51,19 +62,52 @@ export function drawOrder(order: RuleGraph, columns: number): string | undefined
   return canvas.toString();
 }
 
+/** False when one row is wider than that, whatever the layout, or there are too many places: told without a layout, which takes long for many. */
+function mayFit(
+  order: RuleGraph,
+  ranks: ReadonlyMap<string, number>,
+  steps: readonly Step[],
+  columns: number,
+): boolean {
+  const rows = Math.max(0, ...ranks.values());
+  const widths = new Array<number>(rows + 1).fill(-GAP);
+  for (const name of order.names) widths[ranks.get(name)!]! += boxWidth(name) + GAP;
+  /** How many more lines cross a row than the row before. */
+  const crossing = new Array<number>(rows + 1).fill(0);
+  for (const [from, to] of steps) {
+    crossing[ranks.get(from)! + 1]! += 1;
+    crossing[ranks.get(to)!]! -= 1;
+  }
+  let places = order.names.length;
+  let bends = 0;
+  for (let row = 1; row <= rows; row++) {
+    bends += crossing[row]!;
+    places += bends;
+    if (widths[row]! + bends * (1 + GAP) > columns || places > PLACES_MOST) return false;
+  }
+  return true;
+}
+
+function boxWidth(name: string): number {
+  return name.length + 4;
+}
+
 /** Layers and their order by dagre, with a bend in each row that a line crosses. */
-function placeAll(order: RuleGraph): { places: Map<string, Place>; links: Link[] } {
-  const ranks = order.ranks();
+function placeAll(
+  order: RuleGraph,
+  ranks: ReadonlyMap<string, number>,
+  steps: readonly Step[],
+): { places: Map<string, Place>; links: Link[] } {
   const graph = new Graph().setGraph({ rankdir: 'TB', nodesep: GAP, ranksep: 4, ranker: 'longest-path' });
   graph.setDefaultEdgeLabel(() => ({}));
-  for (const name of order.names) graph.setNode(`n${name}`, { width: name.length + 4, height: 1 });
+  for (const name of order.names) graph.setNode(`n${name}`, { width: boxWidth(name), height: 1 });
   const links: Link[] = [];
   const link = (from: string, to: string): void => {
     // Upside down: dagre lines up the ends of the ways, and ranks count from their beginnings.
     graph.setEdge(to, from);
     links.push({ from, to });
   };
-  for (const [from, to] of directSteps(order)) {
+  for (const [from, to] of steps) {
     let last = `n${from}`;
     for (let rank = ranks.get(from)! + 1; rank < ranks.get(to)!; rank++) {
       const bend = `b${rank} ${from} ${to}`;
@@ -96,23 +140,30 @@ function placeAll(order: RuleGraph): { places: Map<string, Place>; links: Link[]
 }
 
 /** The steps that do not follow from others. */
-function directSteps(order: RuleGraph): [string, string][] {
-  const steps: [string, string][] = [];
-  for (const name of order.names) {
+function directSteps(order: RuleGraph, ranks: ReadonlyMap<string, number>): Step[] {
+  const byRank = (a: string, b: string): number => ranks.get(a)! - ranks.get(b)!;
+  const numbers = new Map(order.names.map((name, number) => [name, number]));
+  /** All that comes after a name, by numbers: one bit each. */
+  const after = new Map<string, Uint32Array>();
+  const direct = new Map<string, Set<string>>();
+  for (const name of order.names.toSorted(byRank).reverse()) {
+    const reached = new Uint32Array(Math.ceil(order.names.length / 32));
     const next = new Set(order.from(name).map(({ to }) => to));
-    for (const to of next)
-      if (![...next].some((via) => via !== to && reaches(order, via, to))) steps.push([name, to]);
+    after.set(name, reached);
+    direct.set(name, next);
+    // Whatever leads to a name has a lower rank, so it has been here before it.
+    for (const to of [...next].sort(byRank)) {
+      const number = numbers.get(to)!;
+      if ((reached[number >>> 5]! >>> (number & 31)) & 1) {
+        next.delete(to);
+        continue;
+      }
+      reached[number >>> 5]! |= 1 << (number & 31);
+      const further = after.get(to)!;
+      for (let i = 0; i < reached.length; i++) reached[i]! |= further[i]!;
+    }
   }
-  return steps;
-}
-
-function reaches(order: RuleGraph, from: string, to: string): boolean {
-  const seen = new Set([from]);
-  for (const name of seen) {
-    if (name === to) return true;
-    for (const step of order.from(name)) seen.add(step.to);
-  }
-  return false;
+  return order.names.flatMap((name) => [...direct.get(name)!].map((to): Step => [name, to]));
 }
 
 /** Gives the lines of a box places of their own along its edge, from left to right by where they lead. */
@@ -146,7 +197,7 @@ function drawPlace(canvas: Canvas, { x, width, name }: Place, y: number): void {
     return;
   }
   canvas.text(x, y, `┌${'─'.repeat(width - 2)}┐`);
-  canvas.text(x, y + 1, `│ ${name} │`);
+  canvas.text(x, y + 1, `│ ${clean(name)} │`);
   canvas.text(x, y + 2, `└${'─'.repeat(width - 2)}┘`);
 }
 

@@ -1,13 +1,18 @@
-import Table from 'cli-table3';
+import Table, { type TableConstructorOptions } from 'cli-table3';
 import { formatGoDuration } from '../policy/go-duration.ts';
 import { resolvePolicy } from '../policy/resolve.ts';
 import { isResource } from '../policy/resource.ts';
 import { RuleGraph } from '../policy/rule-graph.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import type { NUMAPolicy, RetryConfig } from '../systems/types.ts';
+import { clean } from './format.ts';
 import { drawOrder } from './order-picture.ts';
 
 const LEAST_COLUMNS = 60;
+/** The time that a table takes grows with the square of its rows. */
+const ROWS_AT_ONCE = 50;
+/** Where a table goes on below another. */
+const SEAM = { top: '─', 'top-mid': '┼', 'top-left': '├', 'top-right': '┤' };
 
 /** What a valid policy will do, in words, a table and a picture. */
 export function explainPolicy(policy: unknown, file: string, columns: number): string {
@@ -16,7 +21,9 @@ export function explainPolicy(policy: unknown, file: string, columns: number): s
   const name = isWrapped ? (policy as unknown as LockPolicyResource).metadata.name : undefined;
   const title = name === undefined ? `LockPolicy of ${file}` : `LockPolicy '${name}' (${file})`;
   const width = Math.max(LEAST_COLUMNS, Math.min(columns, 120));
-  return [`${title}\n`, renderFields(spec, width), renderRules(spec, width)].filter(Boolean).join('\n');
+  return [`${clean(title)}\n`, renderFields(spec, width), renderRules(spec, width)]
+    .filter(Boolean)
+    .join('\n');
 }
 
 /** Field, value, what it does. */
@@ -66,7 +73,7 @@ function renderFields(spec: LockPolicyCRD, width: number): string {
     wordWrap: true,
     style: { head: [], border: [] },
   });
-  table.push(...rows);
+  table.push(...rows.map((row) => row.map(clean)));
   return `${table.toString()}\n`;
 }
 
@@ -125,24 +132,36 @@ function renderRules(spec: LockPolicyCRD, width: number): string {
       const steps = graph.from(name);
       const after = [...new Set(steps.map(({ to }) => to))].join(', ');
       const by = [...new Set(steps.map(({ rule }) => rules[rule]!.name))].join(', ');
-      return [String(ranks.get(name)), name, after, by];
+      return [String(ranks.get(name)), name, after, by].map(clean);
     });
   const widest = (column: number, head: string): number =>
     Math.max(head.length, ...rows.map((row) => row[column]!.length)) + 2;
   const names = Math.min(widest(1, 'lock or class'), 32);
   const by = Math.min(widest(3, 'by rule'), 28);
-  const table = new Table({
+  const table = longTable(rows, {
     head: ['rank', 'lock or class', 'is taken before', 'by rule'],
     colWidths: [6, names, Math.min(widest(2, 'is taken before'), width - 6 - names - by - 5), by],
     colAligns: ['right', 'left', 'left', 'left'],
     wordWrap: true,
     style: { head: [], border: [] },
   });
-  table.push(...rows);
   const picture = drawOrder(graph, width);
   const drawn =
     picture === undefined
-      ? `(The picture of the order is wider than ${width} columns.)\n`
+      ? `(The picture of the order is too large, or wider than ${width} columns.)\n`
       : `Take them from top to bottom:\n\n${picture}`;
-  return `${table.toString()}\n\n${drawn}`;
+  return `${table}\n\n${drawn}`;
+}
+
+/** A table of many rows, put together from short ones. */
+function longTable(rows: readonly string[][], options: TableConstructorOptions): string {
+  const lines: string[] = [];
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+    const table = new Table(at === 0 ? options : { ...options, head: [], chars: SEAM });
+    table.push(...rows.slice(at, at + ROWS_AT_ONCE));
+    // Its last line is the first of the next.
+    lines.pop();
+    lines.push(...table.toString().split('\n'));
+  }
+  return lines.join('\n');
 }

@@ -1,5 +1,5 @@
 import type { LocatedFault } from '../policy/document.ts';
-import { oneLine } from './format.ts';
+import { clean, oneLine } from './format.ts';
 
 const LONGEST_LINE = 110;
 
@@ -11,16 +11,17 @@ const LONGEST_LINE = 110;
  *         |               ^
  */
 export function renderFaults(
-  file: string,
+  name: string,
   text: string,
   faults: readonly LocatedFault[],
   documents: number,
 ): string {
+  const file = clean(name);
   if (faults.length === 0) return `${file}: valid${documents > 1 ? ` (${documents} policies)` : ''}\n`;
   const lines = text.split(/\r\n|[\r\n]/);
   const width = String(Math.max(...faults.map(({ line }) => line))).length;
   const shown = faults.map(({ path, reason, line, column, length }) => {
-    const what = `${path === '' ? 'the document' : path} ${oneLine(reason)}`;
+    const what = clean(`${path === '' ? 'the document' : path} ${oneLine(reason)}`);
     return `${file}:${line}:${column}: ${what}\n${excerpt(lines[line - 1] ?? '', line, column, length, width)}`;
   });
   return `${shown.join('\n')}\n${file}: ${faults.length} fault${faults.length === 1 ? '' : 's'}\n`;
@@ -29,7 +30,11 @@ export function renderFaults(
 function excerpt(source: string, line: number, column: number, length: number, width: number): string {
   // A long line is cut so that the place is in sight.
   const from = column > LONGEST_LINE - 20 ? column - 20 : 0;
-  const piece = source.slice(from, from + LONGEST_LINE);
+  const piece = source
+    .slice(from, from + LONGEST_LINE)
+    .split('\t')
+    .map(clean)
+    .join('\t');
   // Tabs stay tabs in the line of marks, so that the mark stands under its place whatever their width is.
   const before = source.slice(from, column - 1).replace(/[^\t]/g, ' ');
   const marks = '^'.repeat(Math.max(1, Math.min(length, piece.length - (column - 1 - from))));

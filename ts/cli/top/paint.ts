@@ -65,12 +65,6 @@ export function columns(text: string): number {
   return sum;
 }
 
-/** Names come from the program: control characters in them must not reach the terminal. */
-export function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
-}
-
 /** Cut to so many columns, with a mark where something is missing. */
 export function shorten(text: string, width: number): string {
   if (columns(text) <= width) return text;

@@ -1,7 +1,7 @@
 import type { TopRuntime } from '../../metrics/top-snapshot.ts';
-import { bytes, count, duration, percent, significant } from '../format.ts';
+import { bytes, clean, count, duration, percent, significant } from '../format.ts';
 import type { History, LaneSample, PoolView, WorkerView } from './history.ts';
-import { clean, level, pad, type Span, shorten, span, sparkline } from './paint.ts';
+import { level, pad, type Span, shorten, span, sparkline } from './paint.ts';
 
 /** What is drawn besides what was seen. */
 export interface RenderOptions {
