@@ -81,10 +81,16 @@ import {
   tryLock,
   unlock,
 } from './order-places';
-import { searchCycles, UNSEARCHED } from './order-search';
+import { searchCycles, TRUNCATED_BIT, UNSEARCHED } from './order-search';
 import { firstSight, narrow } from './order-sights';
 import { findEdge, insertEdge, tendTable } from './order-table';
-import { ORDER_AGAINST_BIT, ORDER_CYCLE_BIT, ORDER_NEW_BIT, ORDER_OVERFLOW_BIT } from './status';
+import {
+  ORDER_AGAINST_BIT,
+  ORDER_CYCLE_BIT,
+  ORDER_NEW_BIT,
+  ORDER_OVERFLOW_BIT,
+  ORDER_TRUNCATED_BIT,
+} from './status';
 
 /** Looks at a held lock, some ten microseconds, before the edge becomes a loose one: the search that it costs takes longer. */
 const PATIENCE: u32 = 4096; // model: 1
@@ -242,7 +248,10 @@ function settleHeld(at: usize, graph: usize, context: usize, edge: u32, from: us
 function search(at: usize, graph: usize, context: usize, edge: u32): u32 {
   const found = searchCycles(at, graph, context, edge);
   if (found == 0) return 0;
-  if (found != UNSEARCHED) return ORDER_CYCLE_BIT | ORDER_AGAINST_BIT;
+  if (found != UNSEARCHED) {
+    const isTruncated = (found & TRUNCATED_BIT) != 0;
+    return ORDER_CYCLE_BIT | ORDER_AGAINST_BIT | (isTruncated ? ORDER_TRUNCATED_BIT : 0);
+  }
   or32(noteAt(graph, edge) + NOTE_SIGHT, EDGE_UNSEARCHED_BIT);
   return ORDER_OVERFLOW_BIT;
 }

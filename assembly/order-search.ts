@@ -1,8 +1,9 @@
 /**
  * Cycles through one edge. First, breadth first and backwards from the edge's start, how far every node is from there; if the edge's end is
  * not among them there is no cycle. Then all simple paths from the end to the start, the shortest first: depth first with a limit that grows to the
- * least length that was cut off (R. Korf, Depth-first iterative-deepening, 1985, with the distances as the exact heuristic). Simple paths can be
- * exponentially many: after CYCLES_AT_ONCE cycles, or STEPS_MOST edges, it stops and counts in ROOT_TRUNCATED.
+ * least length that was cut off (R. Korf, Depth-first iterative-deepening, 1985, with the distances as the exact heuristic). The first path only
+ * descends along the distances, so a shortest cycle is found whatever the size of the graph. Simple paths can be exponentially many: after
+ * CYCLES_AT_ONCE cycles, or STEPS_MOST edges beyond the first, it stops, says so and counts in ROOT_TRUNCATED.
  *
  * The search holds no lock and uses marks of its own thread. It sees every edge that was linked before it began, which is what the proof in
  * order-graph.ts needs; later ones it may see or not.
@@ -63,6 +64,8 @@ import {
 
 const CYCLES_AT_ONCE: u32 = 16;
 const STEPS_MOST: u32 = 1 << 16;
+/** An edge that leads nowhere is a small part of a step: there may be as many of these as locks under one. */
+const STEP_PARTS: u32 = 16;
 /** So many nodes are always measured, to find cycles beside the shortest. */
 const MEASURED_AT_LEAST: u32 = 4096;
 
@@ -149,11 +152,14 @@ export function reaches(at: usize, graph: usize, context: usize, from: u32, to: 
   return from < nodes && to < nodes && measure(graph, context, nodes, to, from);
 }
 
-/** Answer of searchCycles(): there was no memory to search with. */
+/** Answer of searchCycles(): there was no memory to search with, or the way that was measured was gone before it was walked. */
 export const UNSEARCHED: u32 = 0xffffffff;
+/** Added to the answer: there may be more. */
+export const TRUNCATED_BIT: u32 = 1 << 30;
 
 /**
  * Finds the cycles through an edge that is linked, and answers with those that nobody reported. Returns how many there are at least, or UNSEARCHED.
+ * If there is any, one of the shortest is among them.
  */
 export function searchCycles(at: usize, graph: usize, context: usize, edge: u32): u32 {
   return walkCycles(at, graph, context, edge, false);
@@ -179,6 +185,8 @@ function walkCycles(at: usize, graph: usize, context: usize, edge: u32, isExplai
   let limit = load<u32>(markAt(context, to) + MARK_DISTANCE);
   let found: u32 = 0;
   let steps: u32 = 0;
+  // Not before the first cycle, to which every step leads, unless nodes on the way are removed meanwhile.
+  let isCounting = false;
   while (limit != u32.MAX_VALUE) {
     // Depth first from `to`; the path holds, for each node on it, the edge that led there and the one to try next.
     let beyond = u32.MAX_VALUE;
@@ -192,18 +200,18 @@ function walkCycles(at: usize, graph: usize, context: usize, edge: u32, isExplai
       if (trying == 0) {
         const here = load32(edgeAt(graph, load<u32>(top)) + EDGE_TO) & NODE_ID_MASK;
         setOnPath(context, here, false);
+        isCounting = true;
         if (depth == 0) break;
         depth--;
         continue;
       }
       const next = edgeAt(graph, trying);
       store<u32>(top + 4, load32(next + EDGE_NEXT_OUT));
-      if (++steps > STEPS_MOST) {
-        add32(at + ROOT_TRUNCATED, 1);
-        return found;
-      }
       const target = load32(next + EDGE_TO) & NODE_ID_MASK;
-      if (target >= nodes || load<u32>(markAt(context, target)) != stamp) continue;
+      const isMeasured = target < nodes && load<u32>(markAt(context, target)) == stamp;
+      if (isCounting) steps += isMeasured ? STEP_PARTS : 1;
+      if (steps > STEPS_MOST * STEP_PARTS) return truncated(at, found);
+      if (!isMeasured) continue;
       const distance = load<u32>(markAt(context, target) + MARK_DISTANCE);
       if ((distance & PATH_BIT) != 0 || !isTaken(graph, trying) || !isLive(graph, next)) continue;
       const length = depth + 1 + distance;
@@ -220,11 +228,9 @@ function walkCycles(at: usize, graph: usize, context: usize, edge: u32, isExplai
       }
       // Shorter ones were found under a lower limit.
       if (length < limit) continue;
-      if (found == CYCLES_AT_ONCE) {
-        add32(at + ROOT_TRUNCATED, 1);
-        return found;
-      }
+      if (found == CYCLES_AT_ONCE) return truncated(at, found);
       found++;
+      isCounting = true;
       store<u32>(path + ((depth as usize) << 3) + 8, trying);
       report(at, graph, context, path, depth + 2, isExplaining);
       if (isExplaining) return 1;
@@ -232,6 +238,11 @@ function walkCycles(at: usize, graph: usize, context: usize, edge: u32, isExplai
     limit = beyond;
   }
   return found;
+}
+
+function truncated(at: usize, found: u32): u32 {
+  add32(at + ROOT_TRUNCATED, 1);
+  return found == 0 ? UNSEARCHED : found | TRUNCATED_BIT;
 }
 
 function setOnPath(context: usize, id: u32, isOn: bool): void {

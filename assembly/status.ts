@@ -105,6 +105,8 @@ export const ORDER_KEY_BIT: u32 = 16;
 export const ORDER_OVERFLOW_BIT: u32 = 32;
 /** With ORDER_RULE_BIT or ORDER_KEY_BIT: nobody was told before that these two locks break it. */
 export const ORDER_FRESH_BIT: u32 = 64;
+/** With ORDER_CYCLE_BIT: not all cycles through an edge were looked at. */
+export const ORDER_TRUNCATED_BIT: u32 = 128;
 
 /** Severities of cycles, the gravest last. */
 export const CYCLE_SAME_OWNER: u32 = 1;

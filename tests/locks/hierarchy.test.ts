@@ -210,6 +210,37 @@ describe('the order of locks', () => {
     expect(b.name).toBe('b');
   });
 
+  it('throw: a ring is refused, however much was learned beside it', async () => {
+    await using rt = await createRuntime({ locks: { order: 'throw' } });
+    rt.locks.onViolation(() => undefined);
+    nest(rt, ['g', 'h']);
+    nest(rt, ['h', 'x']);
+    const others = Array.from({ length: 33_000 }, (_, i) => rt.mutex(`other ${i}`));
+    for (const top of ['g', 'h']) {
+      rt.withOwner(() => {
+        rt.mutex(top).lockSync();
+        for (const other of others) {
+          other.lockSync();
+          other.unlock();
+        }
+        rt.mutex(top).unlock();
+      });
+    }
+    for (let i = 0; i < 2; i++) expect(() => nest(rt, ['x', 'g'])).toThrow(LockOrderError);
+  });
+
+  it('says once that there are more rings than it reports', async () => {
+    const { rt, reports } = await open();
+    await using _ = rt;
+    const names = Array.from({ length: 6 }, (_, i) => `l${i}`);
+    for (const a of names) for (const b of names) if (a !== b) nest(rt, [a, b]);
+    const cut = reports.filter(({ error }) => error?.code === 'ERR_RESOURCE_LIMIT');
+    expect(cut.map(({ kind, message }) => [kind, message])).toEqual([
+      ['order', expect.stringContaining('there may be more rings')],
+    ]);
+    expect(rt.locks.orderStatistics().truncatedSearches).toBeGreaterThan(0);
+  });
+
   it('recordAcquisition learns without taking, with a stack of its own', async () => {
     const { rt, reports } = await open();
     await using _ = rt;

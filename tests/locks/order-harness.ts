@@ -7,6 +7,7 @@ import {
   ORDER_NEW_BIT,
   ORDER_OVERFLOW_BIT,
   ORDER_RULE_BIT,
+  ORDER_TRUNCATED_BIT,
   OWNER_SHARED,
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../../ts/kernel/kernel.ts';
@@ -19,6 +20,8 @@ export interface Answer {
   /** Against the learned order, now or again. */
   readonly isAgainst: boolean;
   readonly overflowed: boolean;
+  /** There may be more cycles than those found. */
+  readonly truncated: boolean;
   /** Cycles that were not reported before. */
   readonly cycles: readonly OrderCycle[];
   /** The held lock against which a rule, and the order of keys, was broken; 0 for none. */
@@ -62,6 +65,7 @@ export class Order {
       isNew: (bits & ORDER_NEW_BIT) !== 0,
       isAgainst: (bits & ORDER_AGAINST_BIT) !== 0,
       overflowed: (bits & ORDER_OVERFLOW_BIT) !== 0,
+      truncated: (bits & ORDER_TRUNCATED_BIT) !== 0,
       cycles: (bits & ORDER_CYCLE_BIT) !== 0 ? this.view.takeCycles() : [],
       rule: (bits & ORDER_RULE_BIT) !== 0 ? word(this.kernel, this.context + CONTEXT_RULE_HELD) : 0,
       key: (bits & ORDER_KEY_BIT) !== 0 ? word(this.kernel, this.context + CONTEXT_KEY_HELD) : 0,

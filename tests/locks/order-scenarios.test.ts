@@ -2,7 +2,7 @@
 // As a program meets them: scenarios.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { CYCLE_CERTAIN, OWNER_SHARED, SPAN_SIZE } from '../../build/generated/layout.ts';
+import { CYCLE_CERTAIN, GRAPH_OF_LOCKS, OWNER_SHARED, SPAN_SIZE } from '../../build/generated/layout.ts';
 import { openKernel } from '../kernel/harness.ts';
 import { type Answer, Order, openOrder, ring, rings } from './order-harness.ts';
 
@@ -83,6 +83,47 @@ describe('Abseil: structure', () => {
     const answer = order.check([count], 1, count);
     expect(answer.cycles.length).toBe(1);
     expect(ring(answer.cycles[0]!)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+  });
+
+  it('a ring through a lock with 70,000 others under it', async () => {
+    const order = await openOrder(128 * 2 ** 20);
+    const count = 70_000;
+    for (let i = 2; i <= count; i++) order.check([1], i);
+    // The oldest edge of the longest list, and the newest.
+    for (const inner of [2, count]) {
+      const answer = order.check([inner], 1, 2);
+      expect([answer.overflowed, answer.truncated]).toEqual([false, false]);
+      expect(answer.cycles.map(ring)).toEqual([[1, inner]]);
+    }
+  });
+
+  it('two locks with 33,000 others under each, and a ring through both', async () => {
+    const order = await openOrder(128 * 2 ** 20);
+    order.nest([A, B], 1);
+    order.nest([B, C], 2);
+    for (const top of [A, B]) for (let i = 10; i < 33_010; i++) order.check([top], i);
+    const answer = order.check([C], A, 3);
+    expect(answer.cycles.map(ring)).toEqual([[A, B, C]]);
+    expect(answer.truncated).toBe(false);
+    // Known, and found again for whoever is refused.
+    expect(order.kernel.calls.explainOrder(order.context, GRAPH_OF_LOCKS, C, A)).toBe(1);
+    expect(order.view.takeCycles().map(ring)).toEqual([[A, B, C]]);
+  });
+
+  it('more rings than are reported at once: the shortest, and a word that there are more', async () => {
+    const order = await openOrder();
+    const truncated: Answer[] = [];
+    for (let a = 1; a <= 6; a++) {
+      for (let b = 1; b <= 6; b++) {
+        if (a === b) continue;
+        const answer = order.check([a], b, a * 8 + b);
+        if (answer.truncated) truncated.push(answer);
+        if (b < a) expect(answer.cycles.map(ring)).toContainEqual([b, a]);
+      }
+    }
+    expect(truncated.length).toBeGreaterThan(0);
+    expect(order.view.truncated).toBe(truncated.length);
+    for (const { cycles } of truncated) expect(cycles.length).toBe(16);
   });
 
   it('remove node and reuse its id', async () => {

@@ -184,6 +184,9 @@ export interface OrderStatistics {
   readonly classEdges: number;
   /** Edges and searches for which there was no room: raise `memoryBytes`. Each is reported once for a thread. */
   readonly overflows: number;
-  /** Searches that ended with the shortest cycles found, and more to find. */
+  /**
+   * Searches that ended before all rings through an edge were looked at: of each, one of the shortest was found, and at most sixteen. Reported once
+   * for a thread.
+   */
   readonly truncatedSearches: number;
 }

@@ -16,10 +16,17 @@ import {
   ORDER_NEW_BIT,
   ORDER_OVERFLOW_BIT,
   ORDER_RULE_BIT,
+  ORDER_TRUNCATED_BIT,
   OWNER_HELD,
   STACKS_ALL,
 } from '../../build/generated/layout.ts';
-import { LockOrderError, type LockOrderFault, type LockOrderStep, MemoryFullError } from '../errors.ts';
+import {
+  HeddleError,
+  LockOrderError,
+  type LockOrderFault,
+  type LockOrderStep,
+  MemoryFullError,
+} from '../errors.ts';
 import type { OrderChecks } from './order-port.ts';
 import { declaredRules } from './order-rules.ts';
 import { describeFault } from './order-text.ts';
@@ -41,6 +48,7 @@ export class OrderChecker implements OrderChecks {
   opened = 0;
   #view: OrderView | undefined;
   #hasReportedOverflow = false;
+  #hasReportedTruncation = false;
 
   constructor(space: LockSpace) {
     this.#space = space;
@@ -122,6 +130,7 @@ export class OrderChecker implements OrderChecks {
       errors.push(this.#keyError(now));
     for (const cycle of cycles) errors.push(this.#cycleError(cycle, now));
     if ((bits & ORDER_OVERFLOW_BIT) !== 0) this.#overflowed(lock);
+    if ((bits & ORDER_TRUNCATED_BIT) !== 0) this.#truncated(lock);
     const grave = isStrict ? (errors.find(isGrave) ?? this.#again(bits, owner, now)) : undefined;
     for (const error of errors) if (error !== grave) this.#report(error, now);
     if (grave === undefined) return;
@@ -275,6 +284,16 @@ export class OrderChecker implements OrderChecks {
     const name = this.#space.nameAt(lock);
     const message = `lock order: there is no room for more of the order graph, so faults that include '${name}' may be missed; raise memoryBytes`;
     const error = new MemoryFullError(message, { resource: name });
+    this.#space.host.report({ kind: 'order', message, locks: [name], error });
+  }
+
+  /** The same for rings that nobody will hear of as long as there are so many. */
+  #truncated(lock: number): void {
+    if (this.#hasReportedTruncation) return;
+    this.#hasReportedTruncation = true;
+    const name = this.#space.nameAt(lock);
+    const message = `lock order: there may be more rings that '${name}' closes than those that are reported, the shortest ones; break these, then call resetOrder()`;
+    const error = new HeddleError('ERR_RESOURCE_LIMIT', message, { resource: name });
     this.#space.host.report({ kind: 'order', message, locks: [name], error });
   }
 }
