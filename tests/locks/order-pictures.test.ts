@@ -103,6 +103,28 @@ describe('the picture of the order', () => {
     expect(at('outer')).toBeLessThan(at('inner'));
   });
 
+  it('names that the formats would read as their own are quoted, control characters replaced', async () => {
+    const rule = '%%{wrap}%% "rule"';
+    await using rt = await createRuntime({
+      memoryBytes: 32 * 2 ** 20,
+      locks: { rules: [{ name: rule, order: ['r1', 'r2'] }] },
+    });
+    for (const name of ['r1', 'r2']) rt.mutex(name);
+    const names = ['nul\0x', '%%{init: {', 'x\r%% comment', '`md`', '\x1b[31m', '&amp;', '#quot;', 'a\ttab'];
+    nest(rt, names);
+    const graph = rt.locks.visualizeHierarchy();
+    const pictures = [graph.toDot(), graph.toMermaid(), await graph.toSvg()];
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    for (const picture of pictures) expect(picture).not.toMatch(/[\0-\x08\x0b-\x1f\x7f]/);
+    for (const picture of pictures) expect(picture).toContain('nul\ufffdx');
+    const [dot, mermaid] = pictures as [string, string];
+    expect(dot).toContain('"&amp;amp;"');
+    expect(mermaid).not.toMatch(/%%|`|"#quot/);
+    expect(mermaid).toContain('"#37;#37;{init: {"');
+    expect(mermaid).toContain('#37;#37;{wrap}#37;#37; &quot;rule&quot;');
+    expect(mermaid.split('\n').length).toBe(2 + graph.nodes.length + graph.edges.length);
+  });
+
   it('of nothing is an empty picture', async () => {
     await using rt = await createRuntime({ memoryBytes: 8 * 2 ** 20 });
     const graph = rt.locks.visualizeHierarchy();

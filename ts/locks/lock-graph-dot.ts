@@ -1,7 +1,13 @@
 import type { LockEdge, LockGraph, LockNode } from './lock-graph.ts';
+import { printable } from './printable.ts';
 
+/** Graphviz reads escapes and entities in quoted texts. */
 const quote = (text: string): string =>
-  `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+  `"${printable(text)
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n')
+    .replace(/&(?=#?\w+;)/g, '&amp;')}"`;
 
 /** The DOT language of Graphviz (https://graphviz.org/doc/info/lang.html). */
 export function dotOf({ nodes, edges }: LockGraph): string {

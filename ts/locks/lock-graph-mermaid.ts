@@ -1,13 +1,16 @@
 import type { LockEdge, LockGraph, LockNode } from './lock-graph.ts';
+import { printable } from './printable.ts';
 
-/** Mermaid reads entities in quoted labels; quotes and its own brackets would end them. */
+/** Mermaid reads entities in quoted labels; quotes and its own brackets would end them, a backquote begins Markdown, and two per cent signs a comment. */
 const quote = (text: string): string =>
-  `"${text
+  `"${printable(text)
     .replaceAll('&', '&amp;')
     .replaceAll('"', '&quot;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('#', '#35;')
+    .replaceAll('%', '#37;')
+    .replaceAll('`', '#96;')
     .replaceAll('\n', ' ')}"`;
 
 /** A Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html). */

@@ -1,5 +1,6 @@
 import { Graph, layout } from '@dagrejs/dagre';
 import type { LockEdge, LockGraph, LockNode } from './lock-graph.ts';
+import { printable } from './printable.ts';
 
 const CHARACTER_WIDTH = 7.5;
 const LINE_HEIGHT = 16;
@@ -13,14 +14,11 @@ interface Box {
 }
 
 const escapeXml = (text: string): string =>
-  text
+  printable(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    // Not allowed in XML at all.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd');
+    .replaceAll('"', '&quot;');
 
 const round = (value: number): string => String(Math.round(value * 10) / 10);
 
