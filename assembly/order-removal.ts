@@ -56,6 +56,8 @@ export function removeNode(at: usize, graph: usize, context: usize, id: u32): bo
     const life = load32(node + NODE_LIFE);
     const generation = ((life & NODE_GENERATION_MASK) + 1) & NODE_GENERATION_MASK;
     const age = (generation - (life >> NODE_PURGED_SHIFT)) & NODE_GENERATION_MASK;
+    // From the new generation on anybody may purge them.
+    const hasEdges = (load32(node + NODE_OUT) | load32(node + NODE_IN)) != 0;
     if (age > AGE_MOST) {
       // What it has been used for since the last removal stays in sight until a purge succeeds.
       purge(at, graph, context);
@@ -65,10 +67,10 @@ export function removeNode(at: usize, graph: usize, context: usize, id: u32): bo
     // Everything else of the word describes the lock that goes.
     const next = (life & (NODE_GENERATION_MASK << NODE_PURGED_SHIFT)) | generation | NODE_STALE_BIT;
     if (!cas32(node + NODE_LIFE, life, next)) continue;
+    // Chains are known by ids.
+    if (hasEdges) add32(at + ROOT_RESETS, 1);
     if ((life & NODE_STALE_BIT) == 0 && add32(graph + GRAPH_STALE, 1) + 1 >= STALE_WORTH)
       purge(at, graph, context);
-    // Chains are known by ids.
-    if ((load32(node + NODE_OUT) | load32(node + NODE_IN)) != 0) add32(at + ROOT_RESETS, 1);
     return true;
   }
 }
