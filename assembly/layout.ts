@@ -554,6 +554,14 @@ export const ROOT_HIGH: u32 = 52;
 export const ROOT_LIVES: u32 = 60;
 /** Numbers given to owners: OWNER_CACHE has an owner's, which no other ever gets. */
 export const ROOT_OWNERS: u32 = 56;
+/** Sights that nothing refers to: tag << 32 | first, linked by SIGHT_NEXT. */
+export const ROOT_SIGHT_FREE: u32 = 64;
+/** Sights made since the last collection. */
+export const ROOT_SIGHT_MADE: u32 = 72;
+/** Bumped before a collection: a sight that a context keeps from before may be gone. */
+export const ROOT_SIGHT_ROUND: u32 = 76;
+/** Bytes of all texts. */
+export const ROOT_TEXT_USED: u32 = 80;
 export const ROOT_SIGHT_HEADS: u32 = 128;
 export const SIGHT_HEADS: u32 = 512; // model: 1
 export const ROOT_TEXT_HEADS: u32 = ROOT_SIGHT_HEADS + SIGHT_HEADS * 4;
@@ -704,7 +712,10 @@ export const SIGHT_STACK: u32 = 4;
 export const SIGHT_GATES: u32 = 8;
 export const SIGHT_GATE_COUNT: u32 = 4;
 export const SIGHT_HASH: u32 = 24;
+/** Next in its chain, and SIGHT_LIMBO_BIT; of a free one, the next free one. */
 export const SIGHT_NEXT: u32 = 28;
+/** It stands in no chain any more: free as soon as no edge refers to it. */
+export const SIGHT_LIMBO_BIT: u32 = 1 << 31;
 export const OWNER_MANY: u32 = 0;
 
 /** An interned text: hash, next in its chain, then as names are everywhere { bytes, UTF-8 }. */
@@ -721,6 +732,8 @@ export const INFOS_PER_PAGE_LOG2: u32 = 11; // model: 4
 export const INFO_NAME: u32 = 0;
 export const INFO_RANK: u32 = 4;
 export const INFO_VERSION: u32 = 8;
+/** Highest class of an owner that was seen with it: 3 - CLASS_*, or 0. */
+export const INFO_CLASS: u32 = 12;
 /** f64, with NODE_KEYED_BIT. */
 export const INFO_KEY: u32 = 16;
 
@@ -777,6 +790,12 @@ export const CONTEXT_STRICT: u32 = 244;
 /** The last owner whose first sight of an edge was under no other lock, and that sight. */
 export const CONTEXT_PLAIN_OWNER: u32 = 248;
 export const CONTEXT_PLAIN_SIGHT: u32 = 252;
+/** ROOT_SIGHT_ROUND when it was kept. */
+export const CONTEXT_PLAIN_ROUND: u32 = 284;
+/** 1: there was no room for a sight in what the context is doing. */
+export const CONTEXT_UNSEEN: u32 = 288;
+/** Edges that it gave slots of the table of locks, and of that of classes. */
+export const CONTEXT_TICKS: u32 = 292;
 /** The sight that is looked for: its first six words. */
 export const CONTEXT_SIGHT: u32 = 256;
 export const CONTEXT_HASHES: u32 = 320;

@@ -28,7 +28,10 @@ import {
   BACK_LISTED,
   CONTEXT_PENDING,
   CONTEXT_PENDING_GRAPH,
+  CONTEXT_SLOT,
+  CONTEXT_SLOT_NOW,
   CONTEXT_STRICT,
+  CONTEXT_TICKS,
   EDGE_BACK_BIT,
   EDGE_BATCH,
   EDGE_CYCLIC_BIT,
@@ -122,7 +125,7 @@ export function learn(
   const end = findNode(graph, to & NODE_ID_MASK);
   edge = start == 0 || end == 0 ? 0 : takeEdge(graph, context, batch);
   if (edge == 0) return overflow(at);
-  if ((edge & (EDGE_BATCH - 1)) == 0) tendTable(at, graph, context);
+  if (takesSlot(context, batch)) tendTable(at, graph, context);
   const record = edgeAt(graph, edge);
   // Plain: published by the CAS in insertEdge(). A slot of an earlier life of the record may lead here before: the pair is compared, and is right.
   store<u32>(record + EDGE_FROM, from);
@@ -150,6 +153,18 @@ export function learn(
   const answer = settle(at, graph, context, edge);
   store<u32>(context + CONTEXT_PENDING, 0);
   return answer | ORDER_NEW_BIT;
+}
+
+/**
+ * Will the edge that findEdge() did not find take a slot more, and is it time to count them? Not if it gets the slot of one that is gone; so a table in
+ * which the same pairs come and go stays as it is.
+ */
+function takesSlot(context: usize, batch: u32): bool {
+  if (load<u32>(context + CONTEXT_SLOT) != 0 && load<u32>(context + CONTEXT_SLOT_NOW) != 0) return false;
+  const place = context + CONTEXT_TICKS + (batch << 2);
+  const ticks = load<u32>(place); // plain: owner only
+  store<u32>(place, ticks + 1);
+  return (ticks & (EDGE_BATCH - 1)) == 0;
 }
 
 function overflow(at: usize): u32 {

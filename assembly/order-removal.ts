@@ -37,11 +37,14 @@ import {
   NODE_STALE_BIT,
   NOTE_SIGHT,
   ROOT_HIGH,
+  ROOT_INSTANCES,
   ROOT_RESETS,
+  ROOT_SIGHT_ROUND,
 } from './layout';
 import { makeOrdinary } from './order-graph';
 import { edgeAt, isQuiet, knownNode, nextEpoch, nodeAt, noteAt, pushFree } from './order-memory';
 import { ARRANGED, arrange, isUpward, lockWord, tryLock, unlock } from './order-places';
+import { collectSights } from './order-sights';
 
 /** Nodes to purge that are worth a walk over all. */
 const STALE_WORTH: u32 = 64;
@@ -87,6 +90,7 @@ export function purge(at: usize, graph: usize, context: usize): void {
   const high = load32(at + ROOT_HIGH);
   let stale: u32 = 0;
   for (let id: u32 = 1; id <= high; id++) if (takeSnapshot(knownNode(graph, id))) stale++;
+  add32(at + ROOT_SIGHT_ROUND, 1);
   const now = nextEpoch(at);
   if (stale != 0 && isQuiet(at, now, context)) {
     free(at, graph, context);
@@ -107,6 +111,7 @@ export function purge(at: usize, graph: usize, context: usize): void {
     add32(graph + GRAPH_STALE, -stale);
     retryBack(graph, context);
     store32(graph + GRAPH_LIMBO_EPOCH, nextEpoch(at));
+    if (graph == at + ROOT_INSTANCES) collectSights(at, context);
   }
   unlock(graph);
 }

@@ -1,6 +1,6 @@
 /**
  * The set of edges by { from, to }: open addressing with linear probing, grown by three quarters whenever it is nine tenths
- * full, while everybody goes on.
+ * full, or made anew without the slots of edges that are gone when these are many, while everybody goes on.
  *
  *     table    | header, 64 bytes | slot | slot | slot | ...        slot: tag (8 bits of the hash) << 24 | edge
  *
@@ -29,6 +29,7 @@ import {
   EDGE_BATCH,
   EDGE_FROM,
   EDGE_TO,
+  GRAPH_EDGE_NEXT,
   GRAPH_TABLE,
   HASHED_AT_ONCE,
   NODE_ID_MASK,
@@ -188,7 +189,7 @@ function insertIn(graph: usize, table: usize, hash: u64, entry: u32, from: u32, 
   return 0;
 }
 
-/** Called once in EDGE_BATCH insertions: counts them, and lets the table grow. */
+/** Called once in EDGE_BATCH insertions into slots that were empty: counts them, and lets the table grow. */
 export function tendTable(at: usize, graph: usize, context: usize): void {
   const table = openTable(graph);
   if (table == 0) return;
@@ -205,8 +206,12 @@ export function tendTable(at: usize, graph: usize, context: usize): void {
 /** Gives a table a successor, if the memory has room; only the graph's own, so that there are at most two. */
 function grow(graph: usize, table: usize): void {
   if (load32(graph + GRAPH_TABLE) != (table as u32)) return;
-  const spans = spansOf(load<u32>(table + TABLE_SIZE));
-  const wanted = spans + max<u32>(1, (spans * 3) >> 2);
+  const size = load<u32>(table + TABLE_SIZE);
+  const spans = spansOf(size);
+  const grown = spans + max<u32>(1, (spans * 3) >> 2);
+  // There are no more edges to move than numbers were given out, and less than an eighth of the slots is filled anew during the move.
+  const enough = spansOf(load32(graph + GRAPH_EDGE_NEXT) * 2 + (size >> 3));
+  const wanted = max(TABLE_INITIAL_SPANS, min(grown, enough));
   const next = newTable(wanted);
   if (next == 0) return;
   if (!cas32(table + TABLE_NEXT, 0, next as u32)) releaseSpans(next, wanted);
@@ -269,7 +274,7 @@ function copyTo(table: usize, edge: u32, hash: u64): void {
   const entry = ((hash as u32) & 0xff000000) | edge;
   const size = load<u32>(table + TABLE_SIZE);
   let i = (((hash >> 32) * (size as u64)) >> 32) as u32;
-  // There is room: the successor is larger by a third or more, and gets no other edges than those that make the move go on.
+  // There is room: grow() saw to it, and the successor gets no other edges than those that make the move go on.
   for (let left = size; left != 0; ) {
     const place = table + TABLE_SLOTS + (i << 2);
     const slot = load32(place);

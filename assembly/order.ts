@@ -43,12 +43,14 @@ import {
   CONTEXT_RULE_HELD,
   CONTEXT_STRICT,
   CONTEXT_TOUCHED,
+  CONTEXT_UNSEEN,
   EDGE_BACK_BIT,
   EDGE_FROM,
   EDGE_NEXT_OUT,
   EDGE_REFUSED_BIT,
   EDGE_TO,
   GRAPH_LOOSE,
+  INFO_CLASS,
   INFO_KEY,
   INFO_NAME,
   INFO_VERSION,
@@ -275,6 +277,7 @@ export function beginAnswer(context: usize): void {
   store<u32>(context + CONTEXT_ANSWER_ROOM, CONTEXT_ANSWER_WORDS);
   store<u32>(context + CONTEXT_RULE_HELD, 0);
   store<u32>(context + CONTEXT_KEY_HELD, 0);
+  store<u32>(context + CONTEXT_UNSEEN, 0);
 }
 
 export function checkSlow(
@@ -318,6 +321,7 @@ export function checkSlow(
     }
   }
   leave(at, context);
+  if (load<u32>(context + CONTEXT_UNSEEN) != 0) answer |= ORDER_OVERFLOW_BIT;
   // What is against an order is looked at again each time, if it must be refused each time.
   const refused = ORDER_AGAINST_BIT | ORDER_RULE_BIT | ORDER_KEY_BIT;
   if ((answer & ORDER_OVERFLOW_BIT) == 0 && (isStrict == 0 || (answer & refused) == 0))
@@ -525,10 +529,10 @@ function stackOn(at: usize, graph: usize, context: usize, from: u32, to: u32, st
   if (edge != 0) addStack(at, context, noteAt(graph, edge), stack);
 }
 
-/** Keeps a text for ever. Returns the address of { bytes, UTF-8 }, or 0 when there is no room. */
-export function internOrderText(text: usize, length: u32): usize {
+/** Keeps a text for ever. Returns the address of { bytes, UTF-8 }, or 0 when there is no room, or all texts together would be longer than `most`. */
+export function internOrderText(text: usize, length: u32, most: u32): usize {
   const at = root();
-  return at == 0 ? 0 : internText(at, text, length);
+  return at == 0 ? 0 : internText(at, text, length, most);
 }
 
 /** A lock that is gone: its edges do not count any more. False when its id must not be given out again yet. */
@@ -539,7 +543,11 @@ export function forgetLock(context: usize, id: u32): bool {
   const own = removeNode(at, at + ROOT_CLASSES, context, id);
   if (!instance || !own) return false;
   // The next lock with this number is described anew.
-  if (knownNode(at + ROOT_INSTANCES, id) != 0) store32(findInfo(at, id) + INFO_NAME, 0);
+  if (knownNode(at + ROOT_INSTANCES, id) == 0) return true;
+  const info = findInfo(at, id);
+  if (info == 0) return true;
+  store32(info + INFO_CLASS, 0);
+  store32(info + INFO_NAME, 0);
   return true;
 }
 

@@ -35,6 +35,41 @@ describe('forget', () => {
     expect(rt.mutex('kept').snapshot().acquisitions).toBe(1);
   });
 
+  it('nor does one whose requests are owners with names of their own, and take its lock under a shared one', async () => {
+    const rt = await open({ memoryBytes: 16 * 2 ** 20 });
+    const seen = violationsOf(rt);
+    const session = rt.mutex('session');
+    const request = (i: number): void =>
+      rt.withOwner(() => {
+        session.lockSync();
+        const m = rt.mutex(`order ${i}`);
+        m.lockSync();
+        m.unlock();
+        m.forget();
+        session.unlock();
+      }, `request ${i} with a name that is as long as names of requests are`);
+    let usedBytes = 0;
+    for (let i = 0; i < 60_000; i++) {
+      request(i);
+      if (i === 20_000) usedBytes = rt.usedBytes;
+    }
+    expect(rt.usedBytes).toBe(usedBytes);
+    // Who was first seen is known by name at first, and by kind when there are too many names.
+    const { edges } = rt.locks.visualizeHierarchy();
+    expect(edges).toEqual([]);
+    rt.withOwner(() => {
+      session.lockSync();
+      rt.mutex('kept').lockSync();
+      rt.mutex('kept').unlock();
+      session.unlock();
+    }, 'the last');
+    expect(rt.locks.visualizeHierarchy().edges.map(({ owner }) => owner)).toEqual([
+      'a context of the main thread',
+    ]);
+    expect(seen).toEqual([]);
+    expect(rt.locks.orderStatistics()).toMatchObject({ lockEdges: 1, overflows: 0 });
+  });
+
   it('what comes after is a new lock: options, counts and order of the old one are gone', async () => {
     const rt = await open({ locks: { order: 'throw' } });
     const seen = violationsOf(rt);

@@ -80,7 +80,7 @@ export class Order {
   describe(id: number, options: { name?: string; ofClass?: number; key?: number } = {}): void {
     const name = new TextEncoder().encode(options.name ?? `lock ${id}`);
     this.kernel.u8.set(name, this.#held);
-    const text = this.kernel.calls.internOrderText(this.#held, name.length);
+    const text = this.kernel.calls.internOrderText(this.#held, name.length, 0xffffffff);
     const isKeyed = options.key === undefined ? 0 : 1;
     if (this.kernel.calls.describeLock(id, text, options.ofClass ?? 0, isKeyed, options.key ?? 0) === 0) {
       throw new Error('not described');

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as layout from '../../build/generated/layout.ts';
 import { OWNER_SHARED, SPAN_SIZE } from '../../build/generated/layout.ts';
 import type { Kernel } from '../../ts/kernel/kernel.ts';
-import { MIB, openKernel } from '../kernel/harness.ts';
+import { MIB, openKernel, word } from '../kernel/harness.ts';
 import { Order } from './order-harness.ts';
 
 /** Ends a race that hangs. */
@@ -14,6 +14,7 @@ interface Answer {
   readonly found: string[];
   readonly against: number;
   readonly made: number[];
+  readonly wrong: number;
 }
 
 /** Runs a part in so many threads at once. */
@@ -108,6 +109,17 @@ describe('threads that insert edges at once', () => {
       const answer = order.check([Math.floor(edge / 65_536)], edge % 65_536);
       if (answer.isNew || answer.isAgainst) throw new Error(`${edge}, seed ${value}`);
     }
+  });
+
+  it('how an edge was seen stays known while what nobody refers to is used again', async () => {
+    const kernel = await openKernel(16 * MIB);
+    const answers = await race(kernel, 'sights', 3, { steps: 30_000 });
+    expect(answers.map(({ wrong }) => wrong)).toEqual([0, 0, 0]);
+    const order = new Order(kernel);
+    expect(order.view.overflows).toBe(0);
+    // 90,000 were made, and 2048 stand on a page.
+    const made = word(kernel, word(kernel, layout.HEADER_ORDER) + layout.ROOT_SIGHT_NEXT);
+    expect(made).toBeLessThan(30_000);
   });
 
   it('with cycles everywhere and locks that come and go, what is left is a graph that answers truly', async () => {

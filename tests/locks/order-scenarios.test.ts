@@ -446,6 +446,42 @@ describe('what is held at the same time', () => {
     expect(order.view.overflows).toBe(0);
   });
 
+  it('a lock with the number of one that is gone is learned anew, also when edges were purged in between', async () => {
+    const order = await openOrder();
+    for (let i = 0; i < 2000; i++) {
+      const own = 100 + (i % 70);
+      if (!order.check([A], own).isNew) throw new Error(`at ${i}`);
+      if (order.kernel.calls.forgetLock(order.context, own) !== 1) throw new Error(`at ${i}`);
+    }
+  });
+
+  it('how edges were seen is forgotten with them: by whom, under which others', async () => {
+    const order = await openOrder(8 * 2 ** 20);
+    const { calls } = order.kernel;
+    // Those that stay are seen by a few, under one other lock, and are known as that to the end.
+    order.nest([G, A, B], 1);
+    order.nest([C, D], 2);
+    let spans = 0;
+    for (let i = 0; i < 100_000; i++) {
+      // A gate of its own too, so that each is seen in its own way.
+      const own = 100 + (i % 200);
+      order.nest([own, H, E], 10 + i);
+      if (calls.forgetLock(order.context, own) !== 1) throw new Error(`at ${i}`);
+      if (i % 7 === 0 && calls.forgetLock(order.context, E) !== 1) throw new Error(`at ${i}`);
+      if (i === 30_000) spans = calls.usedSpans();
+    }
+    expect(calls.usedSpans()).toBe(spans);
+    expect(order.view.overflows).toBe(0);
+    expect(order.nest([G, B, A], 2).flatMap(({ cycles }) => cycles.map(({ severity }) => severity))).toEqual([
+      'gated',
+    ]);
+    expect(order.nest([D, C], 2).flatMap(({ cycles }) => cycles.map(({ severity }) => severity))).toEqual([
+      'same-owner',
+    ]);
+    const edge = order.view.edges('lock').find(({ from, to }) => from === C && to === D)!;
+    expect([edge.owner, edge.gates]).toEqual([2, []]);
+  });
+
   it('reset forgets everything, also which cycles were reported', async () => {
     const order = await openOrder();
     for (let i = 0; i < 3; i++) {

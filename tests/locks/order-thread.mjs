@@ -51,6 +51,22 @@ function readCycles() {
   return cycles;
 }
 
+/** Who saw an edge of the graph of locks, and the locks that were held besides. */
+function sightOf(edge) {
+  const root = u32[layout.HEADER_ORDER >>> 2];
+  const pages = (root + layout.ROOT_INSTANCES + layout.GRAPH_EDGE_PAGES) >>> 2;
+  const page = u32[pages + (edge >>> layout.EDGES_PER_PAGE_LOG2)];
+  const note = page + layout.EDGE_NOTES + (edge & ((1 << layout.EDGES_PER_PAGE_LOG2) - 1)) * layout.NOTE_SIZE;
+  const sight = Atomics.load(u32, (note + layout.NOTE_SIGHT) >>> 2) & layout.EDGE_SIGHT_MASK;
+  const sights = u32[((root + layout.ROOT_SIGHT_PAGES) >>> 2) + (sight >>> layout.SIGHTS_PER_PAGE_LOG2)];
+  const at = (sights + (sight & ((1 << layout.SIGHTS_PER_PAGE_LOG2) - 1)) * layout.SIGHT_SIZE) >>> 2;
+  const gates = u32.slice(at + layout.SIGHT_GATES / 4, at + layout.SIGHT_GATES / 4 + layout.SIGHT_GATE_COUNT);
+  return [
+    u32[at + layout.SIGHT_OWNER / 4],
+    ...[...gates].filter((gate) => gate !== 0).map((gate) => gate & layout.NODE_ID_MASK),
+  ];
+}
+
 const parts = {
   /** In each round every thread inserts one edge of a ring, all at once. */
   ring() {
@@ -113,6 +129,31 @@ const parts = {
       else if (a !== b) check(a, b);
     }
     return {};
+  },
+
+  /**
+   * Edges that come and go, each seen by an owner of its own, so that what was written down of them is collected all the time; and beside them one that
+   * is always seen alike, and must be known as that.
+   */
+  sights() {
+    const base = 100 + options.index * 10;
+    const [gate, outer, inner, shortly] = [base, base + 1, base + 2, base + 3];
+    let wrong = 0;
+    barrier(1);
+    for (let i = 0; i < options.steps; i++) {
+      u32[held] = shortly;
+      kernel.checkOrder(context, options.held, 1, 1 + (i % 5), 1000 + i * options.threads + options.index, 1);
+      kernel.forgetLock(context, shortly);
+      if (i % 3 !== 0) continue;
+      u32[held] = gate;
+      u32[held + 1] = outer;
+      kernel.checkOrder(context, options.held, 2, inner, 1 + options.index, 1);
+      const edge = kernel.edgeBetween(context, layout.GRAPH_OF_LOCKS, outer, inner);
+      const [owner, ...gates] = sightOf(edge);
+      if (edge === 0 || owner !== 1 + options.index || gates.join() !== `${gate}`) wrong++;
+      kernel.forgetLock(context, i % 2 === 0 ? outer : inner);
+    }
+    return { wrong };
   },
 };
 

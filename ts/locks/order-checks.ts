@@ -34,6 +34,10 @@ import { type OrderCycle, type OrderEdge, type OrderGranularity, OrderView } fro
 import type { LockSpace } from './space.ts';
 import { cleanStack } from './stacks.ts';
 
+/** Bytes of texts that say who was first seen: at most so many, and at most this part of the memory. */
+const TEXTS_MOST = 256 * 1024;
+const TEXTS_PART = 64;
+
 /** What the owner is doing when a fault is found. */
 interface Now {
   readonly taken: number;
@@ -122,7 +126,7 @@ export class OrderChecker implements OrderChecks {
     const now: Now = { taken: this.#idOf(lock), owner: label, stack };
     // Read before anything else asks the kernel: its answer stands until then.
     const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.takeCycles(), this.view) : [];
-    if ((bits & ORDER_NEW_BIT) !== 0) this.#sign(now, keepsStack || given !== undefined);
+    if ((bits & ORDER_NEW_BIT) !== 0) this.#sign(now, owner, keepsStack || given !== undefined);
     const errors: LockOrderError[] = [];
     if ((bits & ORDER_RULE_BIT) !== 0 && (isStrict || (bits & ORDER_FRESH_BIT) !== 0))
       errors.push(this.#ruleError(now));
@@ -164,17 +168,29 @@ export class OrderChecker implements OrderChecks {
   }
 
   /** Writes down who was seen first, with the edges that this acquisition made. */
-  #sign(now: Now, keepsStack: boolean): void {
+  #sign(now: Now, owner: number, keepsStack: boolean): void {
+    const stack = keepsStack && now.stack ? `\n${now.stack}` : '';
+    const kind = this.#space.ownerKindLabel(owner);
+    const { buffer } = this.#space.kernel.u8;
+    const most = Math.min(TEXTS_MOST, buffer.byteLength / TEXTS_PART);
+    // Names may be without number, as those of requests are: when there are too many, the kind of owner has to do.
+    const isNamed = kind !== now.owner;
+    const kept =
+      (isNamed ? this.#keepText(now.owner + stack, most) : 0) || this.#keepText(kind + stack, 2 * most);
+    // Without room for it the edge stays unsigned; that it is known is what matters.
+    if (kept !== 0) this.#space.kernel.calls.keepStack(this.opened, now.taken, kept);
+  }
+
+  /** Address of a text in the graph, or 0. */
+  #keepText(text: string, most: number): number {
     const { kernel, agent } = this.#space;
-    const text = keepsStack && now.stack ? `${now.owner}\n${now.stack}` : now.owner;
     const bytes = this.#encoder.encode(text);
     const at = kernel.calls.allocate(agent, bytes.length) >>> 0;
-    // Without memory for it the edge stays unsigned; that it is known is what matters.
-    if (at === 0) return;
+    if (at === 0) return 0;
     kernel.u8.set(bytes, at);
-    const kept = kernel.calls.internOrderText(at, bytes.length);
+    const kept = kernel.calls.internOrderText(at, bytes.length, most);
     kernel.calls.release(agent, at);
-    if (kept !== 0) kernel.calls.keepStack(this.opened, now.taken, kept);
+    return kept;
   }
 
   /** Reports what a thread that is gone had begun and recovery found; see assembly/order-recovery.ts. */

@@ -365,12 +365,20 @@ export class LockSpace {
     if (own !== undefined) return agent === this.agent ? `${own} of ${this.host.label}` : own;
     const text = u32[(owner + OWNER_TEXT) >>> 2]!;
     if (text !== 0 && agent !== this.agent) return this.readText(text).split('\n', 1)[0]!;
+    return this.ownerKindLabel(owner);
+  }
+
+  /** The same without a name that the program gave it: of these there are not many. */
+  ownerKindLabel(owner: number): string {
+    const { u32, u8 } = this.kernel;
     const kind = u32[(owner + OWNER_KIND) >>> 2]!;
+    const from = u32[(owner + OWNER_SLOT) >>> 2]!;
+    if (kind === OWNER_KIND_FLOW) return this.ownerKindLabel(from);
+    const agent = AGENTS + u8[owner + OWNER_AGENT]! * AGENT_SIZE;
     const thread = this.#threadLabel(agent);
-    if (kind === OWNER_KIND_TASK) return this.#taskLabel(u32[(owner + OWNER_SLOT) >>> 2]!, agent, thread);
+    if (kind === OWNER_KIND_TASK) return this.#taskLabel(from, agent, thread);
     if (kind === OWNER_KIND_CONTEXT) return `a context of ${thread}`;
-    if (kind === OWNER_KIND_EXPLICIT) return `an owner of ${thread}`;
-    return thread;
+    return kind === OWNER_KIND_EXPLICIT ? `an owner of ${thread}` : thread;
   }
 
   #threadLabel(agent: number): string {

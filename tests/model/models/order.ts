@@ -386,7 +386,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     name: 'order-same-edges',
     property: 'an edge that two threads insert at once is in the graph once, also while the set grows',
     // The set has 112 slots and a successor from 100 on: the batch that the threads begin makes it grow.
-    setup: setup(2, manyPairs(97)),
+    setup: setup(2, manyPairs(93)),
     bounds: [2, 3],
     mutants: [
       {
