@@ -2,10 +2,12 @@
  * The checks of lock order as mutexes ask for them: by the record of an owner (owners.ts), whose held locks are a list through their records,
  * newest first. Only the owner's own thread changes that list and calls here, so all of it is read plainly.
  */
-import { add32, load32 } from './atomics';
+import { add32, cas32, load32 } from './atomics';
 import {
+  CLASSES,
   CONTEXT_ANSWERS,
   CONTEXT_HELD_MOST,
+  INFO_CLASS,
   INFO_NAME,
   LOCK_CLASS,
   LOCK_FLAGS,
@@ -14,6 +16,7 @@ import {
   LOCK_NEXT,
   LOCK_ORDER,
   OWNER_CACHE,
+  OWNER_FLAGS,
   OWNER_HELD,
   ROOT_CLASSED,
   ROOT_OWNERS,
@@ -33,7 +36,7 @@ import {
   validateOrder,
 } from './order';
 import { findInfo, mix, root } from './order-memory';
-import { LOCK_FLAG_ORDER_KEY, LOCK_TAKEN, LOCK_UNSEEN } from './status';
+import { LOCK_FLAG_ORDER_KEY, LOCK_TAKEN, LOCK_UNSEEN, OWNER_FLAG_CLASS_SHIFT } from './status';
 
 /** Number of an owner: never another's, as long as the graph lives. */
 function numberOf(at: usize, owner: usize): u32 {
@@ -73,7 +76,10 @@ export function checkOwner(context: usize, owner: usize, lock: usize, isStrict: 
   const isKnown = isSeen(context, key, who);
   if (isKnown && !countSeen(context, key)) return 0;
   const id = load<u32>(lock + LOCK_ID);
-  if (!isKnown) describeAll(at, context, owner, lock);
+  if (!isKnown) {
+    describeAll(at, context, owner, lock);
+    noteClasses(at, owner, lock);
+  }
   const held = context + CONTEXT_ANSWERS;
   const length = listHeld(context, owner, heldCount(owner));
   if (!isKnown) return checkSlow(at, context, key, held, length, id, who, isStrict);
@@ -130,6 +136,29 @@ function describeAll(at: usize, context: usize, owner: usize, lock: usize): void
   describeRecord(at, context, lock);
   for (let held: usize = load<u32>(owner + OWNER_HELD); held != 0; held = load<u32>(held + LOCK_NEXT))
     describeRecord(at, context, held);
+}
+
+/** Remembers of all locks in a chain that an owner of this class has to do with them. */
+function noteClasses(at: usize, owner: usize, lock: usize): void {
+  const qosClass = (load<u8>(owner + OWNER_FLAGS) as u32) >> OWNER_FLAG_CLASS_SHIFT;
+  if (qosClass == 0) return;
+  noteClassOf(at, lock, CLASSES + 1 - qosClass);
+  for (let held: usize = load<u32>(owner + OWNER_HELD); held != 0; held = load<u32>(held + LOCK_NEXT))
+    noteClassOf(at, held, CLASSES + 1 - qosClass);
+}
+
+function noteClassOf(at: usize, lock: usize, level: u32): void {
+  raiseClass(at, load<u32>(lock + LOCK_ID), level);
+  const ofClass = load<u32>(lock + LOCK_CLASS);
+  if (ofClass != 0) raiseClass(at, ofClass, level);
+}
+
+function raiseClass(at: usize, id: u32, level: u32): void {
+  const info = findInfo(at, id);
+  while (info != 0) {
+    const known = load32(info + INFO_CLASS);
+    if (known >= level || cas32(info + INFO_CLASS, known, level)) return;
+  }
 }
 
 /** Tells the graph what a lock's record says, once. */

@@ -241,6 +241,29 @@ describe('the order of locks', () => {
     expect(rt.locks.orderStatistics().truncatedSearches).toBeGreaterThan(0);
   });
 
+  it('a node has the highest class of the tasks that were seen with it', async () => {
+    const { rt } = await open();
+    await using _ = rt;
+    const pool = await openLockPool(rt, 1);
+    nest(rt, ['e', 'f']);
+    await pool.run('nest', [['a', 'b']], { qos: 'BestEffort' });
+    await pool.run('nest', [['b', 'c']], { qos: 'Guaranteed' });
+    await pool.run('nest', [['c', 'd']], { qos: 'BestEffort' });
+    const levels = (): Record<string, string> =>
+      Object.fromEntries(rt.locks.visualizeHierarchy().nodes.map(({ name, qosLevel }) => [name, qosLevel]));
+    expect(levels()).toEqual({
+      a: 'BestEffort',
+      b: 'Guaranteed',
+      c: 'Guaranteed',
+      d: 'BestEffort',
+      e: 'Burstable',
+      f: 'Burstable',
+    });
+    // The same locks, seen again with another owner.
+    await pool.run('nest', [['a', 'b']], { qos: 'Guaranteed' });
+    expect(levels().a).toBe('Guaranteed');
+  });
+
   it('recordAcquisition learns without taking, with a stack of its own', async () => {
     const { rt, reports } = await open();
     await using _ = rt;

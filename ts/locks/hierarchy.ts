@@ -21,7 +21,7 @@ export function graphOf(space: LockSpace, view: OrderView, rules: RuleSet): Lock
         kind,
         ...(ofClass === 0 ? {} : { class: nameOf(ofClass) }),
         numaNode: 0,
-        qosLevel: 'Burstable',
+        qosLevel: view.levelOf(id) ?? 'Burstable',
       });
     }
     return address;

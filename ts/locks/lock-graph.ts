@@ -10,9 +10,12 @@ export interface LockNode {
   readonly kind: 'lock' | 'class';
   /** Name of the lock's class. */
   readonly class?: string;
-  /** NUMA node of its memory; 0 where memory is not bound to nodes. */
+  /** NUMA node of its memory: 0, as the records of locks are bound to none. */
   readonly numaNode: number;
-  /** The highest level of who takes it, as far as that is known; otherwise `'Burstable'`. */
+  /**
+   * The highest level of the tasks that were seen to take it under others, or others under it, when that was learned; of a class, those of its locks.
+   * Threads and contexts have none. `'Burstable'` when nobody with a level was seen.
+   */
   readonly qosLevel: QoSLevel;
 }
 

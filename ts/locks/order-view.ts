@@ -27,6 +27,7 @@ import {
   GRAPH_NODE_PAGES,
   GRAPH_OF_LOCKS,
   HEADER_ORDER,
+  INFO_CLASS,
   INFO_NAME,
   INFO_SIZE,
   INFOS_PER_PAGE_LOG2,
@@ -58,6 +59,7 @@ import {
   SIGHTS_PER_PAGE_LOG2,
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { QOS_LEVELS, type QoSLevel } from '../qos.ts';
 
 /** Edges lead from lock to lock, or from class to class. */
 export type OrderGranularity = 'lock' | 'class';
@@ -141,6 +143,12 @@ export class OrderView {
   nameOf(id: number): string | undefined {
     const info = this.#paged(this.#root + ROOT_INFO_PAGES, INFOS_PER_PAGE_LOG2, INFO_SIZE, id);
     return info === 0 ? undefined : this.#text(this.#word(info + INFO_NAME)) || undefined;
+  }
+
+  /** Highest level of the owners that were seen with a lock, or with a lock of a class; undefined when none of them has one. */
+  levelOf(id: number): QoSLevel | undefined {
+    const info = this.#paged(this.#root + ROOT_INFO_PAGES, INFOS_PER_PAGE_LOG2, INFO_SIZE, id);
+    return info === 0 ? undefined : QOS_LEVELS[QOS_LEVELS.length - this.#word(info + INFO_CLASS)];
   }
 
   /** Id of a lock's class, or 0. */
