@@ -193,11 +193,29 @@ export class Owners {
 
   /** Does somebody say who owns what this flow locks: a context or a task? */
   get hasContext(): boolean {
-    return (
-      this.#store?.get() !== undefined ||
-      this.#tasks.running !== undefined ||
-      this.#tasks.asyncTask() !== undefined
-    );
+    return this.isInContext || this.#tasks.running !== undefined || this.#tasks.asyncTask() !== undefined;
+  }
+
+  /** Is this the code of a context, be it one that has ended? */
+  get isInContext(): boolean {
+    return this.#store?.get() !== undefined;
+  }
+
+  /** Runs what is no part of the context that is below it on the stack. */
+  outside<R>(fn: () => R): R {
+    return this.#store === undefined ? fn() : this.#store.run(undefined, fn);
+  }
+
+  /** Does an owner hold a lock that is no task: a context, an explicit one, the thread? */
+  get othersHold(): boolean {
+    if (this.#labels.size === 0 && this.#thread === 0) return false;
+    if (this.#thread !== 0 && this.#holds(this.#thread)) return true;
+    for (const owner of this.#labels.keys()) if (this.#holds(owner)) return true;
+    return false;
+  }
+
+  #holds(owner: number): boolean {
+    return this.#kernel.u32[(owner + OWNER_HELD) >>> 2] !== 0;
   }
 
   /** Address of the owner of a task, made if it has none: it waits for another task. */
@@ -267,9 +285,9 @@ export class Owners {
   /** An owner ends. Locks that it holds still are freed and marked. */
   end(owner: number, label: () => string): void {
     if (this.isClosed) return;
-    const { calls, u32 } = this.#kernel;
+    const { calls } = this.#kernel;
     this.#host.dropWaits(owner);
-    if (u32[(owner + OWNER_HELD) >>> 2] !== 0) {
+    if (this.#holds(owner)) {
       const names = this.#host.namesHeldBy(owner);
       const who = label();
       calls.abandonHeld(owner);

@@ -108,11 +108,24 @@ export class WorkerLocks {
     return new ContextMutex(this.space.open(name, options), options);
   }
 
-  /** Does any task of this worker hold a lock? */
+  /** Does any owner of this worker's thread hold a lock: a task, a context, or what else there is? */
   get areHeld(): boolean {
-    if (this.#places.length === 0) return false;
-    const { u32 } = this.#worker.kernel;
-    return this.#places.some(({ owner }) => u32[(owner + OWNER_HELD) >>> 2] !== 0);
+    if (this.#space === undefined) return false;
+    if (this.#places.length > 0) {
+      const { u32 } = this.#worker.kernel;
+      if (this.#places.some(({ owner }) => u32[(owner + OWNER_HELD) >>> 2] !== 0)) return true;
+    }
+    return this.#space.owners.othersHold;
+  }
+
+  /** Is this the code of a context? */
+  get isInContext(): boolean {
+    return this.#space?.owners.isInContext === true;
+  }
+
+  /** Runs what is no part of the context that is below it on the stack. */
+  outside<R>(fn: () => R): R {
+    return this.#space === undefined ? fn() : this.#space.owners.outside(fn);
   }
 
   /** A task has ended. */
@@ -145,17 +158,27 @@ export class WorkerLocks {
     this.#space?.standAside();
   }
 
-  /** The running task joins another: an edge of the wait-for graph while locks are in use. Returns what ends it. */
+  /**
+   * The running task joins another: an edge of the wait-for graph while locks are in use. Its thread is blocked, so all other owners there, such as the context
+   * that joins, wait for it. Returns what ends it.
+   */
   joinsTask(slot: number): (() => void) | undefined {
     const task = this.#worker.running ?? this.#worker.asyncRun();
     if (task === undefined || this.#worker.kernel.u32[HEADER_LOCK_TABLES >>> 2] === 0) return undefined;
     return this.space.detector.joins(this.space.owners.ofTask(task), slot);
   }
 
-  /** The running task awaits a fork that another worker has. */
+  /** The running task awaits a fork that another worker has; so does the context that it does so in. */
   awaitsTask(slot: number): (() => void) | undefined {
     const task = this.#worker.running ?? this.#worker.asyncRun();
     if (task === undefined || this.#worker.kernel.u32[HEADER_LOCK_TABLES >>> 2] === 0) return undefined;
-    return this.space.detector.awaits(this.space.owners.ofTask(task), slot);
+    const { detector, owners } = this.space;
+    const context = owners.isInContext ? owners.current() : 0;
+    const stopTask = detector.awaits(owners.ofTask(task), slot);
+    const stopContext = context === 0 ? undefined : detector.awaits(context, slot);
+    return () => {
+      stopTask?.();
+      stopContext?.();
+    };
   }
 }

@@ -927,7 +927,7 @@ export class Worker {
     this.running = undefined;
     this.#run = undefined;
     try {
-      return this.#lookAround();
+      return this.#apart(() => this.#lookAround());
     } finally {
       this.running = frame;
       this.activeOwner.leave(outerOwner);
@@ -935,15 +935,29 @@ export class Worker {
     }
   }
 
+  /** Runs what stands on top of a task that blocks, and is no part of it: neither its context of locks nor its async code goes on in there. */
+  #apart<R>(fn: () => R): R {
+    const store = this.platform.asyncStore;
+    return this.locks.outside(store === undefined ? fn : () => store.run(undefined, fn));
+  }
+
   /** Runs a task on top of a join. Only an overflowing stack makes that throw; the task then fails rather than stay claimed for ever. */
   #executeNested(slot: number): void {
     try {
-      this.execute(slot);
+      if (this.locks.isInContext || this.platform.asyncStore?.get() !== undefined) {
+        this.#executeApart(slot);
+      } else {
+        this.execute(slot);
+      }
     } catch {
       if (this.kernel.calls.statusOf(slot) >= SLOT_DONE) return;
       this.codec.writeResult(slot, UNTOLD_NO_STACK);
       this.kernel.calls.finish(slot, SLOT_FAILED);
     }
+  }
+
+  #executeApart(slot: number): void {
+    this.#apart(() => this.execute(slot));
   }
 
   #sleepInJoin(slot: number, dropped: boolean): void {
