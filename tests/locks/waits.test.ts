@@ -150,6 +150,27 @@ describe('Waits', () => {
     expect(reports).toEqual([]);
   });
 
+  it.each<[string, (run: () => Promise<unknown>) => Promise<unknown>]>([
+    ['Promise.all', (run) => Promise.all([run()]).then(([told]) => told)],
+    ['an async helper', async (run) => await run()],
+  ])('lock -> pool.run, awaited only after the unlock, by %s: no deadlock', async (_name, start) => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 1);
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    const m = rt.mutex('A');
+    const told = await rt.withOwner(async () => {
+      await m.lock();
+      const call = start(() => pool.run('takeSync', ['A']));
+      await waiting(rt, 1);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      m.unlock();
+      return call;
+    });
+    expect(told).toEqual({ ok: true, value: true });
+    expect(reports).toEqual([]);
+  });
+
   it('lock -> pool.run by a thread without owners: reported, as another flow may unlock', async () => {
     const rt = await openRuntime();
     const pool = await openLockPool(rt, 1);
@@ -165,12 +186,23 @@ describe('Waits', () => {
     expect(await told).toEqual({ ok: true, value: { ok: true, value: true } });
   });
 
-  it('join while holding', async () => {
+  it.each(['joinHolding', 'awaitHolding', 'awaitHoldingInContext'])(
+    'join or await while holding: %s',
+    async (task) => {
+      const rt = await openRuntime();
+      const pool = await openLockPool(rt, 2);
+      const told = (await pool.run(task, ['A'])) as Told;
+      expect(told).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+      expect(told.cycle!.map((party) => party.wait).sort()).toEqual(['lock', 'task']);
+    },
+  );
+
+  it('join while a context holds: it waits for its thread', async () => {
     const rt = await openRuntime();
     const pool = await openLockPool(rt, 2);
-    const told = (await pool.run('joinHolding', ['A'])) as Told;
+    const told = (await pool.run('joinHoldingInContext', ['A'])) as Told;
     expect(told).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
-    expect(told.cycle!.map((party) => party.wait).sort()).toEqual(['lock', 'task']);
+    expect(told.cycle!.map((party) => party.wait).sort()).toEqual(['lock', 'task', 'thread']);
   });
 
   it('a phantom (the cycle opens between two looks): many transfers, no order, none reported but real ones', async () => {

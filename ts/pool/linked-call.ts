@@ -44,11 +44,12 @@ function isNative(callback: unknown): boolean {
 }
 
 /**
- * After this time of awaiting a call its owner counts as waiting for the task. A program that hands a promise to `Promise.all`, goes on and unlocks shortly
- * after looks just like one that awaits.
+ * After this time of awaiting a call its owner counts as waiting for the task. A program that hands a promise to `Promise.all`, or to an async function of its own,
+ * goes on and unlocks a while after, looks just like one that awaits: so it is given long, as a deadlock lasts, and who is told of one that is none does not get
+ * its lock.
  */
-const GRACE_MS = 10;
-/** An owner that is a whole thread has many flows: the one that awaits may be another than the one that holds. */
+const GRACE_MS = 1000;
+/** An owner that is a whole thread has many flows: the one that awaits may be another than the one that holds. Nobody gives up for it. */
 const THREAD_GRACE_MS = 250;
 
 /** A call of a pool made by an owner that holds locks: while it is awaited, the owner waits for whoever runs it. */
@@ -57,6 +58,7 @@ export class LinkedCall implements Link {
   readonly #owner: number;
   readonly #bornMs: number;
   readonly #slot: number;
+  /** Ends what goes on for it: the time of grace, then the wait. */
   #stop: (() => void) | undefined;
   #isAwaited = false;
   #done = false;
@@ -80,13 +82,14 @@ export class LinkedCall implements Link {
   }
 
   awaited(): void {
-    if (this.#isAwaited) return;
+    if (this.#isAwaited || this.#done) return;
     this.#isAwaited = true;
     const isThread = this.#space.kernel.u32[(this.#owner + OWNER_KIND) >>> 2] === OWNER_KIND_THREAD;
-    this.#space.host.timer(() => this.#publish(), isThread ? THREAD_GRACE_MS : GRACE_MS);
+    this.#stop = this.#space.host.timer(() => this.#publish(), isThread ? THREAD_GRACE_MS : GRACE_MS);
   }
 
   #publish(): void {
+    this.#stop = undefined;
     if (this.#done || this.#space.isClosed) return;
     const { u32, f64 } = this.#space.kernel;
     const owner = this.#owner;
