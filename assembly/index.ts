@@ -77,6 +77,7 @@ export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spa
 export {
   abortWait,
   addAwait,
+  addFlow,
   beginWait,
   endWait,
   findCycle,
@@ -84,6 +85,7 @@ export {
   ownerAhead,
   ownerOfSlot,
   removeAwait,
+  removeFlow,
   setBehind,
   wakeBlocked,
 } from './waits';

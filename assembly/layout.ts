@@ -493,7 +493,7 @@ export const OWNER_TEXT: u32 = 40;
 export const OWNER_NEXT: u32 = 44;
 /** Belongs to the order checks; 0 at birth. */
 export const OWNER_CACHE: u32 = 48;
-/** First of the records (OWNER_KIND_AWAIT) for the calls that this owner awaits. */
+/** First of the records for the calls that this owner awaits (OWNER_KIND_AWAIT), and for further locks that it waits for (OWNER_KIND_FLOW). */
 export const OWNER_AWAITS: u32 = 52;
 /** Milliseconds since the runtime's epoch at which the owner began (f64). */
 export const OWNER_BORN: u32 = 56;
@@ -506,6 +506,7 @@ export const WAIT_SLOT_BIT: u32 = 1;
 /** One step of a path in the wait-for graph (waits.ts): owner, epoch, edge, what it waits for. */
 export const STEP_OWNER: u32 = 0;
 export const STEP_EPOCH: u32 = 4;
+/** EDGE_*, or the address of the FLOW record that it is. */
 export const STEP_EDGE: u32 = 8;
 export const STEP_TARGET: u32 = 12;
 export const STEP_SIZE: u32 = 16;

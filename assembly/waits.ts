@@ -9,8 +9,10 @@
  * | TASK | the same, where that task has no owner | blocks the thread of that task, which needs its event loop |
  * | TASK | awaits a call that is queued while no worker of its pool can go on (OWNER_BEHIND) | of those that such a worker waits with, one that stands for all |
  * | THREAD | shares its thread with an owner whose wait blocks it (AGENT_BLOCKED) | is that owner |
+ * | FLOW | waits for one more lock, in another of its flows (a FLOW record among OWNER_AWAITS) | stands in the lock's word |
  *
- * An owner needs all its edges to go, so a cycle through any of them is a deadlock. A queued call needs any worker, so that edge is there only while it is
+ * An owner needs all its edges to go, so a cycle through any of them is a deadlock. All but FLOW: who waits for several locks at once may still unlock in another flow, so a
+ * cycle through such a wait is for people to judge. One without is looked for first. A queued call needs any worker, so that edge is there only while it is
  * known of each of them that it leads back to who awaits the call: its thread finds that out (ts/locks/queue-wait.ts) and says it with setBehind(),
  * for as long as that one waits as it did then.
  *
@@ -29,7 +31,8 @@
  *
  * **None is invented.** A look takes time, and edges that existed one after another are no cycle (the phantom). So the path found is looked
  * through a second time: each owner with the same epoch, each edge to the same owner. An owner that waits does nothing else, so an edge that
- * was there both times was there between, and at the moment between the two looks all of them were.
+ * was there both times was there between, and at the moment between the two looks all of them were. (FLOW edges come and go without an epoch of the owner, so that its
+ * other waits stand: one more reason for doubt.)
  *
  * Aborting somebody else's wait: OWNER_CANCEL = the epoch of that wait, so it never hits a later one; then the lock's sequence, and all who sleep on
  * it; then the bell of its thread, where event loops wait that sleep on no lock of their own (mutex.ts says why none is lost).
@@ -84,6 +87,7 @@ import {
   EDGE_THREAD,
   OWNER_FLAG_CLASS_SHIFT,
   OWNER_KIND_AWAIT,
+  OWNER_KIND_FLOW,
   OWNER_KIND_TASK,
   SLOT_QUEUED,
   SLOT_RUNNING,
@@ -157,16 +161,34 @@ export function addAwait(owner: usize, node: usize): void {
 
 /** The call has an outcome, or is awaited no more. */
 export function removeAwait(owner: usize, node: usize): void {
+  if (unlink(owner, node)) add32(owner + OWNER_EPOCH, 1);
+}
+
+/**
+ * An owner that waits for a lock waits for one more, in another flow: `node` is a record of kind FLOW that says so by itself. The owner's own wait lasts, and so
+ * does its epoch.
+ */
+export function addFlow(owner: usize, node: usize): void {
+  store<u32>(node + OWNER_NEXT, load<u32>(owner + OWNER_AWAITS)); // plain: published by the store
+  store32(owner + OWNER_AWAITS, node as u32);
+}
+
+/** That wait is over. */
+export function removeFlow(owner: usize, node: usize): void {
+  unlink(owner, node);
+}
+
+function unlink(owner: usize, node: usize): bool {
   let place = owner + OWNER_AWAITS;
   while (true) {
     const at: usize = load32(place);
-    if (at == 0) return;
+    if (at == 0) return false;
     if (at == node) break;
     place = at + OWNER_NEXT;
   }
   // Its own OWNER_NEXT stays, for a walk that stands on it.
   store32(place, load<u32>(node + OWNER_NEXT));
-  add32(owner + OWNER_EPOCH, 1);
+  return true;
 }
 
 /** The call of an AWAIT record, which is queued, goes on only when `behind` does, whose wait is `epoch`. 0: or when others do. */
@@ -236,12 +258,12 @@ function blockerOf(owner: usize): usize {
   return blocker == owner ? 0 : blocker;
 }
 
-/** The record of a call that the owner awaits, if it is one still. */
-function isAwaited(owner: usize, node: usize): bool {
+/** Is this one of the owner's AWAIT or FLOW records still? */
+function isListed(owner: usize, node: usize, kind: u32): bool {
   let at: usize = load32(owner + OWNER_AWAITS);
   // A list that changes under us may lead in circles; an owner does not await more calls than it has records.
   for (let hops: u32 = 0; at != 0 && hops < 1 << 19; hops++) {
-    if (at == node) return load32(node + OWNER_KIND) == OWNER_KIND_AWAIT;
+    if (at == node) return load32(node + OWNER_KIND) == kind;
     at = load32(at + OWNER_NEXT);
   }
   return false;
@@ -249,7 +271,7 @@ function isAwaited(owner: usize, node: usize): bool {
 
 /*
  * STEP_EDGE of a step that is being followed: 0, EDGE_LOCK or EDGE_TASK by what OWNER_WAITING says, EDGE_THREAD, or the address of an AWAIT
- * record. They come in this order.
+ * or FLOW record, of which the one has WAIT_SLOT_BIT in STEP_TARGET and the other has not. They come in this order.
  */
 const EDGE_NONE: u32 = 0;
 const EDGE_WAITING: u32 = 1;
@@ -264,9 +286,9 @@ function isGivenUp(step: usize, owner: usize, target: u32): bool {
 
 /**
  * Moves a step on to its next edge. Returns the owner at its end, or 0 when there is no further edge. `victim`: the caller's own, whose wait was aborted;
- * to it the wait stands.
+ * to it the wait stands. `skipped`: where to note that there was a FLOW record, which was left out; 0: none is.
  */
-function nextEdge(step: usize, owner: usize, victim: usize): usize {
+function nextEdge(step: usize, owner: usize, victim: usize, skipped: usize): usize {
   let edge = load<u32>(step + STEP_EDGE);
   if (edge == EDGE_NONE) {
     edge = EDGE_WAITING;
@@ -282,10 +304,20 @@ function nextEdge(step: usize, owner: usize, victim: usize): usize {
   }
   let node: usize = edge == EDGE_THREAD ? load32(owner + OWNER_AWAITS) : load32(edge + OWNER_NEXT);
   for (let hops: u32 = 0; node != 0 && hops < 1 << 19; hops++) {
-    if (load32(node + OWNER_KIND) != OWNER_KIND_AWAIT) return 0;
-    const slot = load<u32>(node + OWNER_SLOT);
-    const next = awaitedOwner(node, slot);
-    if (next != 0) return setEdge(step, node as u32, slot | WAIT_SLOT_BIT, next);
+    const kind = load32(node + OWNER_KIND);
+    if (kind == OWNER_KIND_AWAIT) {
+      const slot = load<u32>(node + OWNER_SLOT);
+      const next = awaitedOwner(node, slot);
+      if (next != 0) return setEdge(step, node as u32, slot | WAIT_SLOT_BIT, next);
+    } else if (kind != OWNER_KIND_FLOW) {
+      return 0;
+    } else if (skipped != 0) {
+      store<u32>(skipped, 1);
+    } else {
+      const lock = load32(node + OWNER_WAITING);
+      const next = waitedFor(lock);
+      if (next != 0) return setEdge(step, node as u32, lock, next);
+    }
     node = load32(node + OWNER_NEXT);
   }
   return 0;
@@ -308,7 +340,13 @@ function holds(step: usize, next: usize, isVictim: bool): bool {
   if (edge == EDGE_THREAD) return blockerOf(owner) == next;
   if (edge == EDGE_LOCK || edge == EDGE_TASK)
     return load32(owner + OWNER_WAITING) == target && waitedFor(target) == next;
-  return isAwaited(owner, edge) && awaitedOwner(edge, target & ~WAIT_SLOT_BIT) == next;
+  if ((target & WAIT_SLOT_BIT) == 0)
+    return (
+      isListed(owner, edge, OWNER_KIND_FLOW) &&
+      load32(edge + OWNER_WAITING) == target &&
+      waitedFor(target) == next
+    );
+  return isListed(owner, edge, OWNER_KIND_AWAIT) && awaitedOwner(edge, target & ~WAIT_SLOT_BIT) == next;
 }
 
 // ---- the search -----------------------------------------------------------------------------------------------------------------------------------
@@ -364,7 +402,12 @@ function claimCycle(scratch: usize, steps: i32): bool {
  * steps the cycle has, from `start`, each STEP_SIZE bytes from `scratch` on; 0 when there is none; CYCLE_NO_ROOM when `bytes` are too few.
  */
 export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32): i32 {
-  const found = search(start, scratch, bytes, claims == 0 ? start : 0);
+  const victim: usize = claims == 0 ? start : 0;
+  // At the end of the half of the steps.
+  const skipped = scratch + (bytes >> 1) - STEP_SIZE;
+  store<u32>(skipped, 0);
+  let found = search(start, scratch, bytes, victim, skipped);
+  if (found == 0 && load<u32>(skipped) != 0) found = search(start, scratch, bytes, victim, 0);
   if (found <= 0) return found;
   // mutant ONE_LOOK: return found;
   // The second look. If an edge is gone there is nothing to report: whoever closes a cycle later looks for itself.
@@ -375,23 +418,24 @@ export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32)
   if (claims != 0 && !claimCycle(scratch, found)) return 0;
   for (let i: i32 = 0; i < found; i++) {
     const step = scratch + i * STEP_SIZE;
-    if (load<u32>(step + STEP_EDGE) > EDGE_THREAD) store<u32>(step + STEP_EDGE, EDGE_TASK);
+    if (load<u32>(step + STEP_EDGE) > EDGE_THREAD && (load<u32>(step + STEP_TARGET) & WAIT_SLOT_BIT) != 0)
+      store<u32>(step + STEP_EDGE, EDGE_TASK);
   }
   return found;
 }
 
 /** The first look. All plain: scratch memory is the caller's alone. */
-function search(start: usize, scratch: usize, bytes: u32, victim: usize): i32 {
+function search(start: usize, scratch: usize, bytes: u32, victim: usize, skipped: usize): i32 {
   const half = bytes >> 1;
   const seen = scratch + half;
-  const steps = half / STEP_SIZE;
+  const steps = half / STEP_SIZE - 1;
   memory.fill(seen, 0, half);
   let count: u32 = 0;
   let depth: u32 = 1;
   pushStep(scratch, start);
   while (depth != 0) {
     const step = scratch + (depth - 1) * STEP_SIZE;
-    const next = nextEdge(step, ownerAt(load<u32>(step + STEP_OWNER)), victim);
+    const next = nextEdge(step, ownerAt(load<u32>(step + STEP_OWNER)), victim, skipped);
     if (next == start) return depth as i32;
     if (next == 0) {
       depth--;

@@ -7,6 +7,7 @@ import {
   EDGE_TASK,
   EDGE_THREAD,
   OWNER_KIND_AWAIT,
+  OWNER_KIND_FLOW,
   OWNER_KIND_TASK,
   SLOT_CANCEL,
   SLOT_DONE,
@@ -69,6 +70,7 @@ describe('cycles of waits', () => {
       return { thread, slot };
     });
     let found = 0;
+    let doubtful = 0;
     for (let graph = 0; graph < 10_000; graph++) {
       const size = 2 + random(7);
       const nodes = Array.from({ length: size }, (_, i) => {
@@ -84,7 +86,10 @@ describe('cycles of waits', () => {
           slot,
           owner: thread.owner(OWNER_KIND_TASK, slot),
           edges: new Set<number>(),
+          /** Through waits in other flows. */
+          further: new Set<number>(),
           awaits: [] as number[],
+          flows: [] as number[],
           needs: [] as unknown[],
         };
       });
@@ -112,6 +117,14 @@ describe('cycles of waits', () => {
           const l = random(locks.length);
           calls.beginWait(node.owner, locks[l]!, 0, blocks ? 1 : 0);
           if (holder[l]! >= 0) node.edges.add(holder[l]!);
+          for (let k = blocks ? 0 : random(3); k > 0; k--) {
+            const other = random(locks.length);
+            const record = node.thread.owner(OWNER_KIND_FLOW, node.owner);
+            node.flows.push(record);
+            calls.beginWait(record, locks[other]!, 0, 0);
+            calls.addFlow(node.owner, record);
+            if (holder[other]! >= 0) node.further.add(holder[other]!);
+          }
         } else if (how === 6) {
           calls.beginWait(node.owner, target(node) | WAIT_SLOT_BIT, 0, blocks ? 1 : 0);
         } else if (how === 7) {
@@ -131,34 +144,49 @@ describe('cycles of waits', () => {
           if (other !== undefined) node.edges.add(other);
         }
       }
-      const reaches = (from: number): boolean => {
+      const edgesOf = (n: number, isAll: boolean): number[] => [
+        ...nodes[n]!.edges,
+        ...(isAll ? nodes[n]!.further : []),
+      ];
+      const reaches = (from: number, isAll: boolean): boolean => {
         const seen = new Set<number>();
-        const todo = [...nodes[from]!.edges];
+        const todo = edgesOf(from, isAll);
         for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
           if (at === from) return true;
           if (!seen.has(at)) {
             seen.add(at);
-            todo.push(...nodes[at]!.edges);
+            todo.push(...edgesOf(at, isAll));
           }
         }
         return false;
       };
       for (const [n, node] of nodes.entries()) {
         const steps = calls.findCycle(node.owner, scratch, SPAN_SIZE, 0);
-        expect([graph, n, steps > 0]).toEqual([graph, n, reaches(n)]);
+        expect([graph, n, steps > 0]).toEqual([graph, n, reaches(n, true)]);
         if (steps <= 0) continue;
         found++;
-        const path = pathAt(kernel, scratch, steps).map(({ owner }) =>
-          nodes.findIndex((each) => each.owner === owner),
-        );
+        const edges = pathAt(kernel, scratch, steps);
+        const path = edges.map(({ owner }) => nodes.findIndex((each) => each.owner === owner));
         expect(path[0]).toBe(n);
-        for (const [i, at] of path.entries())
-          expect(nodes[at]!.edges.has(path[(i + 1) % path.length]!)).toBe(true);
+        for (const [i, at] of path.entries()) {
+          const node = nodes[at]!;
+          const isFlow = node.flows.includes(edges[i]!.edge);
+          expect((isFlow ? node.further : node.edges).has(path[(i + 1) % path.length]!)).toBe(true);
+        }
+        // Only where there is no cycle without.
+        const isDoubtful = edges.some(({ edge }) => edge > EDGE_THREAD);
+        expect(isDoubtful).toBe(!reaches(n, false));
+        if (isDoubtful) doubtful++;
       }
       for (const [l, lock] of locks.entries())
         if (holder[l]! >= 0) calls.unlock(lock, nodes[holder[l]!]!.owner);
       for (const node of nodes) {
         calls.endWait(node.owner);
+        for (const record of node.flows) {
+          calls.endWait(record);
+          calls.removeFlow(node.owner, record);
+          calls.freeOwner(node.thread.agent, record);
+        }
         for (const record of node.awaits) {
           calls.removeAwait(node.owner, record);
           calls.freeOwner(node.thread.agent, record);
@@ -167,6 +195,43 @@ describe('cycles of waits', () => {
       }
     }
     expect(found).toBeGreaterThan(1000);
+    expect(doubtful).toBeGreaterThan(1000);
+  });
+
+  it('lead through a further wait of an owner for as long as it lasts, whose own wait goes on', async () => {
+    const kernel = await openKernel();
+    readyLocks(kernel);
+    const { calls } = kernel;
+    const [one, two] = [joinLocker(kernel), joinLocker(kernel)];
+    const scratch = scratchOf(kernel, one.agent);
+    const [a, b] = [one.owner(), two.owner()];
+    const [la, lb, other] = ['la', 'lb', 'other'].map((name) => open(kernel, one.agent, name)) as [
+      number,
+      number,
+      number,
+    ];
+    calls.tryLock(la, a);
+    calls.tryLock(lb, b);
+    calls.beginWait(b, la, 0, 0);
+    const epoch = calls.beginWait(a, other, 0, 0);
+    const flows = [lb, other].map((lock) => {
+      const flow = one.owner(OWNER_KIND_FLOW, a);
+      calls.beginWait(flow, lock, 0, 0);
+      calls.addFlow(a, flow);
+      return flow;
+    }) as [number, number];
+    for (const from of [a, b]) expect(calls.findCycle(from, scratch, SPAN_SIZE, 0)).toBe(2);
+    expect(pathAt(kernel, scratch, 2)).toEqual([
+      { owner: b, edge: EDGE_LOCK },
+      { owner: a, edge: flows[0] },
+    ]);
+    calls.endWait(flows[0]);
+    expect(calls.findCycle(b, scratch, SPAN_SIZE, 0)).toBe(0);
+    calls.removeFlow(a, flows[0]);
+    calls.freeOwner(one.agent, flows[0]);
+    expect(calls.findCycle(b, scratch, SPAN_SIZE, 0)).toBe(0);
+    calls.abortWait(a, epoch);
+    expect(calls.isAborted(a)).toBe(1);
   });
 
   it('are named edge by edge', async () => {

@@ -215,6 +215,42 @@ describe('Waits', () => {
     expect(results).toEqual([300, 300, 300]);
   });
 
+  it.each(['it', 'the other'])(
+    'an owner that waits for two locks at once: reported; %s closes the cycle',
+    async (last) => {
+      const rt = await openRuntime({ locks: { order: 'off' } });
+      const pool = await openLockPool(rt, 1);
+      const reports: LockViolation[] = [];
+      rt.locks.onViolation((violation) => reports.push(violation));
+      const [a, b, c] = [rt.mutex('A'), rt.mutex('B'), rt.mutex('C')];
+      const [first, other] = [rt.createOwner('first'), rt.createOwner('other')];
+      await a.lock({ owner: first });
+      await b.lock({ owner: other });
+      const gate = gateOf(rt);
+      const together = pool.run('lockTogether', ['C', ['A', 'B'], gate.name]);
+      await gate.reached(1);
+      const stop = new AbortController();
+      const wantsC = (): Promise<boolean> => c.lock({ owner: other, signal: stop.signal });
+      let waits = last === 'it' ? wantsC() : undefined;
+      gate.open();
+      await waiting(rt, last === 'it' ? 3 : 2);
+      waits ??= wantsC();
+      await until(() => reports.length > 0);
+      expect(reports).toHaveLength(1);
+      expect(reports[0]).toMatchObject({ kind: 'deadlock' });
+      expect(reports[0]!.message).toContain('waits for several locks at once');
+      expect([...reports[0]!.locks].sort()).toEqual(['B', 'C']);
+      expect(reports[0]!.message.match(/at lockTogether .*locks\.mjs|at wantsC/g)).toHaveLength(2);
+      expect(await isPending(waits)).toBe(true);
+      stop.abort();
+      expect(await waits).toBe(false);
+      a.unlock({ owner: first });
+      b.unlock({ owner: other });
+      expect(await together).toEqual([true, true]);
+      expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+    },
+  );
+
   it('a timed wait marked breakable', async () => {
     const rt = await openRuntime();
     const pool = await openLockPool(rt, 1);

@@ -1,15 +1,18 @@
 import {
+  AGENT_BLOCKED,
   CHECK_OFF,
   CHECK_REPORT,
   CHECK_THROW,
   EDGE_LOCK,
   EDGE_TASK,
+  EDGE_THREAD,
   LOCK_TEXT,
   META_FUNCTION_MASK,
   OWNER_BORN,
   OWNER_EPOCH,
   OWNER_FLAG_BREAKABLE,
   OWNER_FLAG_CLASS_SHIFT,
+  OWNER_FLAG_TRY,
   OWNER_FLAGS,
   OWNER_HELD,
   OWNER_KIND,
@@ -18,6 +21,7 @@ import {
   OWNER_KIND_TASK,
   OWNER_KIND_THREAD,
   OWNER_SHARED,
+  OWNER_SLOT,
   OWNER_TEXT,
   OWNER_WAITING,
   SLOT_META,
@@ -44,12 +48,14 @@ import type { Deadlock } from './types.ts';
 export interface FoundDeadlock extends Deadlock {
   /** Epoch of each party's wait. */
   readonly epochs: readonly number[];
-  /** One of the owners is a whole thread that awaits a call. Another of its flows may unlock, so this is for people to judge. */
+  /** One of the owners is a whole thread that awaits a call, or waits for several locks at once. Another of its flows may unlock, so this is for people to judge. */
   readonly isDoubtful: boolean;
 }
 
 const DOUBT =
   '\n  nobody gave up: another flow of that thread may unlock; with rt.withOwner(fn) around each flow heddle would know';
+const DOUBT_OF_FLOWS =
+  '\n  nobody gave up: an owner that waits for several locks at once may unlock in another flow; with rt.withOwner(fn) around each flow heddle would know';
 
 /** Waits of one thread's owners: published for others, and checked for deadlocks. */
 export class Detector {
@@ -81,6 +87,8 @@ export class Detector {
     // First, so that whoever sees the wait sees it too.
     if (at !== undefined) kernel.u32[(record + OWNER_TEXT) >>> 2] = this.#text(record, at);
     kernel.calls.beginWait(record, target, flags, blocks ? 1 : 0);
+    // One that blocks the thread is met through that; one that only tries ends by itself.
+    if (record !== owner && !blocks && (flags & OWNER_FLAG_TRY) === 0) kernel.calls.addFlow(owner, record);
     return record;
   }
 
@@ -94,7 +102,9 @@ export class Detector {
       kernel.u32[(record + OWNER_TEXT) >>> 2] = 0;
       this.#space.freeText(text);
     }
-    if (kernel.u32[(record + OWNER_KIND) >>> 2] === OWNER_KIND_FLOW) kernel.calls.freeOwner(agent, record);
+    if (kernel.u32[(record + OWNER_KIND) >>> 2] !== OWNER_KIND_FLOW) return;
+    kernel.calls.removeFlow(kernel.u32[(record + OWNER_SLOT) >>> 2]!, record);
+    kernel.calls.freeOwner(agent, record);
   }
 
   /** An owner blocks its thread in a join of the task in `slot`. Returns what ends that. */
@@ -163,13 +173,26 @@ export class Detector {
   check(record: number, lock: number): DeadlockError | undefined {
     const mode = this.#space.waitsMode(lock);
     if (record === 0 || mode === CHECK_OFF) return undefined;
-    const deadlock = this.find(record);
+    const owner = this.#ownerOf(record);
+    const deadlock = this.find(owner);
     if (deadlock === undefined) return undefined;
     if (mode === CHECK_REPORT) {
       this.#report(deadlock);
       return undefined;
     }
-    return this.decide(deadlock);
+    if (owner === record) return this.decide(deadlock);
+    // If it costs the owner a wait, that is another one.
+    this.#giveUpOne(deadlock);
+    return undefined;
+  }
+
+  /** Where a search begins: at the owner of a wait that is one of several and blocks nobody, as nothing leads to that one but through its owner. */
+  #ownerOf(record: number): number {
+    const { agent, kernel } = this.#space;
+    const { u32 } = kernel;
+    const isFlow = u32[(record + OWNER_KIND) >>> 2] === OWNER_KIND_FLOW;
+    if (!isFlow || u32[(agent + AGENT_BLOCKED) >>> 2] === record) return record;
+    return u32[(record + OWNER_SLOT) >>> 2]!;
   }
 
   /** Lets the strategy decide, and does what it says to owners of other waits. Returns the error when it is the requester's wait. */
@@ -297,9 +320,11 @@ export class Detector {
     const cycle: DeadlockParty[] = [];
     const epochs: number[] = [];
     let isDoubtful = false;
+    let isOfFlows = false;
     const last = (this.#scratch + (steps - 1) * STEP_SIZE) >>> 2;
     // What the first holds is what the last waits for.
-    let wanted = u32[last + STEP_EDGE / 4] === EDGE_LOCK ? u32[last + STEP_TARGET / 4]! : 0;
+    const lastEdge = u32[last + STEP_EDGE / 4]!;
+    let wanted = lastEdge === EDGE_LOCK || lastEdge > EDGE_THREAD ? u32[last + STEP_TARGET / 4]! : 0;
     for (let i = 0; i < steps; i++) {
       const step = (this.#scratch + i * STEP_SIZE) >>> 2;
       const owner = calls.ownerAt(u32[step + STEP_OWNER / 4]!) >>> 0;
@@ -307,11 +332,15 @@ export class Detector {
       const target = u32[step + STEP_TARGET / 4]!;
       cycle.push(this.#partyOf(owner, edge, target, wanted));
       epochs.push(u32[step + STEP_EPOCH / 4]!);
-      wanted = edge === EDGE_LOCK ? target : 0;
+      const isFlow = edge > EDGE_THREAD;
+      wanted = edge === EDGE_LOCK || isFlow ? target : 0;
+      isOfFlows ||= isFlow;
+      isDoubtful ||= isFlow;
       isDoubtful ||= edge === EDGE_TASK && u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_THREAD;
     }
     const locks = cycle.flatMap((party) => (party.lock === undefined ? [] : [party.lock]));
-    const hint = isDoubtful ? DOUBT : '';
+    const doubt = isOfFlows ? DOUBT_OF_FLOWS : DOUBT;
+    const hint = isDoubtful ? doubt : '';
     return {
       cycle,
       epochs,
@@ -322,8 +351,10 @@ export class Detector {
     };
   }
 
+  /** `edge`: EDGE_*, or the record of the owner's further wait that this is. */
   #partyOf(owner: number, edge: number, target: number, wanted: number): DeadlockParty {
     if (edge === EDGE_LOCK) return this.#party(owner, target, true, wanted);
+    if (edge > EDGE_THREAD) return this.#party(owner, target, true, wanted, edge);
     const party = this.#party(owner, 0, true, wanted);
     if (edge === EDGE_TASK)
       return { ...party, waitsFor: this.#taskOf(target & ~WAIT_SLOT_BIT), wait: 'task' };
@@ -340,13 +371,13 @@ export class Detector {
     return calls.ownerOfSlot(slot) === 0 ? `${task}, whose thread is blocked` : task;
   }
 
-  /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0. */
-  #party(owner: number, lock: number, waits: boolean, wanted: number): DeadlockParty {
+  /** `lock`: what it waits for, or 0; `wanted`: what the one before it waits for and it holds, or 0; `record`: which says so. */
+  #party(owner: number, lock: number, waits: boolean, wanted: number, record = owner): DeadlockParty {
     const space = this.#space;
     const { u8, u32, f64 } = space.kernel;
-    const flags = u8[owner + OWNER_FLAGS]!;
-    const qos = QOS_LEVELS[(flags >>> OWNER_FLAG_CLASS_SHIFT) - 1];
-    const text = u32[(owner + OWNER_TEXT) >>> 2]!;
+    const flags = u8[record + OWNER_FLAGS]!;
+    const qos = QOS_LEVELS[(u8[owner + OWNER_FLAGS]! >>> OWNER_FLAG_CLASS_SHIFT) - 1];
+    const text = u32[(record + OWNER_TEXT) >>> 2]!;
     // Where others wait only they can say.
     const stack = waits && text !== 0 ? space.readText(text).split('\n').slice(1).join('\n') : '';
     const taken = wanted === 0 ? 0 : u32[(wanted + LOCK_TEXT) >>> 2]!;

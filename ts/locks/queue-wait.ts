@@ -9,6 +9,7 @@ import {
   OWNER_EPOCH,
   OWNER_KIND,
   OWNER_KIND_AWAIT,
+  OWNER_KIND_FLOW,
   OWNER_KIND_TASK,
   OWNER_NEXT,
   OWNER_SLOT,
@@ -194,7 +195,7 @@ export class QueueWait {
     for (const owner of ownersOf(this.#space)) {
       if (u32[(owner + OWNER_KIND) >>> 2] !== OWNER_KIND_TASK || this.#lockOf(owner) === 0) continue;
       // One that awaits a fork takes no place.
-      if (u32[(owner + OWNER_AWAITS) >>> 2] !== 0) continue;
+      if (this.#awaitsOf(owner).length > 0) continue;
       const agentId = u8[owner + OWNER_AGENT]!;
       const known = tasks.get(agentId);
       if (known === undefined) tasks.set(agentId, [owner]);
@@ -220,9 +221,7 @@ export class QueueWait {
     if ((target & WAIT_SLOT_BIT) !== 0) to(calls.ownerAhead(target & ~WAIT_SLOT_BIT) >>> 0);
     else if (target !== 0) to(this.#holderOf(target));
     to(Atomics.load(u32, (AGENTS + u8[owner + OWNER_AGENT]! * AGENT_SIZE + AGENT_BLOCKED) >>> 2));
-    let node = Atomics.load(u32, (owner + OWNER_AWAITS) >>> 2);
-    for (let hops = 0; node !== 0 && hops < HOPS_MOST; hops++) {
-      if (u32[(node + OWNER_KIND) >>> 2] !== OWNER_KIND_AWAIT) break;
+    for (const node of this.#awaitsOf(owner)) {
       const slot = u32[(node + OWNER_SLOT) >>> 2]!;
       if (calls.statusOf(slot) === SLOT_QUEUED) {
         const edge = this.#edgeOfCall(slot, node);
@@ -230,9 +229,22 @@ export class QueueWait {
       } else {
         to(calls.ownerAhead(slot) >>> 0);
       }
-      node = Atomics.load(u32, (node + OWNER_NEXT) >>> 2);
     }
     return edges;
+  }
+
+  /** The records of the calls that an owner awaits. */
+  #awaitsOf(owner: number): number[] {
+    const { u32 } = this.#space.kernel;
+    const nodes: number[] = [];
+    let node = Atomics.load(u32, (owner + OWNER_AWAITS) >>> 2);
+    for (let hops = 0; node !== 0 && hops < HOPS_MOST; hops++) {
+      const its = u32[(node + OWNER_KIND) >>> 2]!;
+      if (its !== OWNER_KIND_AWAIT && its !== OWNER_KIND_FLOW) break;
+      if (its === OWNER_KIND_AWAIT) nodes.push(node);
+      node = Atomics.load(u32, (node + OWNER_NEXT) >>> 2);
+    }
+    return nodes;
   }
 
   #holderOf(lock: number): number {
