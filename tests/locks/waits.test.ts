@@ -481,12 +481,108 @@ describe('strategies', () => {
       () => undefined,
       () => ({ abort: 12345 }),
       () => 'abort',
+      () => ({ report: false }),
+      async () => ({ report: true }),
+      async () => {
+        throw new Error('no');
+      },
+      () => ({
+        get abort() {
+          throw new Error('no');
+        },
+      }),
+      () =>
+        new Proxy(
+          {},
+          {
+            has: () => {
+              throw new Error('no');
+            },
+            get: () => {
+              throw new Error('no');
+            },
+          },
+        ),
+      (deadlock: { cycle: unknown[] }) => {
+        deadlock.cycle.length = 0;
+        return {};
+      },
+      (deadlock: { cycle: { owner: number }[] }) => ({ abort: deadlock.cycle.shift()!.owner }),
     ];
     for (const [i, strategy] of bad.entries()) {
       rt.locks.resolver.registerStrategy(`bad ${i}`, strategy as never);
       rt.locks.resolver.strategy = `bad ${i}`;
       expectOneVictim(await ring(rt, pool, 'lockBoth', ['A', 'B']), ['A', 'B']);
     }
+  });
+
+  it('one that would turn the cycle round changes nothing: it sees a frozen copy', async () => {
+    const rt = await openRuntime({ locks: { order: 'off' } });
+    const [a, b] = [rt.mutex('A'), rt.mutex('B')];
+    const seen: Deadlock[] = [];
+    const turns: Record<string, (cycle: Deadlock['cycle'][number][]) => Deadlock['cycle']> = {
+      sort: (cycle) => cycle.sort((x, y) => x.bornMs - y.bornMs),
+      reverse: (cycle) => cycle.reverse(),
+      toSorted: (cycle) => [...cycle].sort((x, y) => x.bornMs - y.bornMs),
+    };
+    for (const [name, turned] of Object.entries(turns)) {
+      rt.locks.resolver.registerStrategy(name, (deadlock) => {
+        seen.push(deadlock);
+        return { abort: turned(deadlock.cycle as Deadlock['cycle'][number][]).at(-1)!.owner };
+      });
+      rt.locks.resolver.strategy = name;
+      const [old, young] = [rt.createOwner('old'), rt.createOwner('young')];
+      await a.lock({ owner: old });
+      // So that the epochs of the two owners' waits are not the same.
+      expect(await a.lock({ owner: young, timeoutMs: 1 })).toBe(false);
+      await b.lock({ owner: young });
+      const first = outcome(a.lock({ owner: young }));
+      const closes = outcome(b.lock({ owner: old }));
+      const told = await Promise.race([first, closes]);
+      expect(told).toMatchObject({ ok: false, error: { code: 'ERR_DEADLOCK' } });
+      const victim = name === 'toSorted' ? young : old;
+      expect((told as { error: DeadlockError }).error.cycle[0]!.label).toContain(
+        victim === young ? 'young' : 'old',
+      );
+      (victim === young ? b : a).unlock({ owner: victim });
+      expect(await (victim === young ? closes : first)).toMatchObject({ ok: true });
+      for (const [m, owner] of victim === young
+        ? [[a, old] as const, [b, old] as const]
+        : [[a, young] as const, [b, young] as const])
+        m.unlock({ owner });
+    }
+    expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+    expect(seen).toHaveLength(3);
+    for (const deadlock of seen)
+      for (const part of [
+        deadlock,
+        deadlock.cycle,
+        deadlock.locks,
+        ...deadlock.cycle,
+        deadlock.cycle[0]!.holds,
+      ])
+        expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  it('one that fails leaves nobody in the queue: who was refused gets no lock later', async () => {
+    const rt = await openRuntime({ locks: { order: 'off' } });
+    rt.locks.resolver.registerStrategy('bad', () => ({
+      get abort(): number {
+        throw new Error('no');
+      },
+    }));
+    rt.locks.resolver.strategy = 'bad';
+    const [a, b] = [rt.mutex('A'), rt.mutex('B')];
+    const [p, q] = [rt.createOwner('p'), rt.createOwner('q')];
+    await a.lock({ owner: p });
+    await b.lock({ owner: q });
+    const waits = b.lock({ owner: p });
+    expect(await rejectionOf(a.lock({ owner: q }))).toMatchObject({ code: 'ERR_DEADLOCK' });
+    b.unlock({ owner: q });
+    expect(await waits).toBe(true);
+    b.unlock({ owner: p });
+    a.unlock({ owner: p });
+    expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
   });
 
   it('refuses names that are built in or unknown', async () => {

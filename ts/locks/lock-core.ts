@@ -63,6 +63,8 @@ export class LockCore {
    */
   heldSince = 0;
   heldTake = -1;
+  /** Stops the timer of the hold, where this thread looks for itself whether it lasts too long. */
+  stopHoldTimer: (() => void) | undefined;
   readonly #queue: Waiter[] = [];
   readonly #onWake = (): void => this.#woken();
   /** There is a waitAsync that was not notified yet. */
@@ -107,7 +109,7 @@ export class LockCore {
 
   /** The wait lasts: what may end it early. */
   #guardWait(waiter: Waiter, { signal, timeoutMs, tries }: WaitLimits): void {
-    const { host, detector } = this.space;
+    const { host } = this.space;
     const cancel = (): void => this.#remove(waiter, () => waiter.resolve(CANCELLED));
     if (timeoutMs !== undefined) waiter.stopTimer = host.timer(cancel, timeoutMs);
     const signals = [signal, host.taskSignal()].filter((each) => each !== undefined);
@@ -119,8 +121,17 @@ export class LockCore {
     waiter.stopSignal = () => {
       for (const each of signals) each.removeEventListener('abort', cancel);
     };
-    if (tries) return;
-    const error = detector.check(waiter.record, this.address);
+    if (!tries) this.#check(waiter);
+  }
+
+  /** Looks whether the wait is part of a deadlock. If it fails for that, or the look does, nobody stays in the queue whom nobody answers. */
+  #check(waiter: Waiter): void {
+    let error: unknown;
+    try {
+      error = this.space.detector.check(waiter.record, this.address);
+    } catch (fault) {
+      error = fault;
+    }
     if (error !== undefined) this.#remove(waiter, () => waiter.reject(error));
   }
 
@@ -169,12 +180,11 @@ export class LockCore {
   lookAgain(ms: number): void {
     this.checkAborted();
     this.drive();
-    const { host, detector } = this.space;
+    const { host } = this.space;
     const before = host.clock.now() - ms;
     for (const waiter of [...this.#queue]) {
       if (waiter.isOut || waiter.since > before || (waiter.flags & OWNER_FLAG_TRY) !== 0) continue;
-      const error = detector.check(waiter.record, this.address);
-      if (error !== undefined) this.#remove(waiter, () => waiter.reject(error));
+      this.#check(waiter);
     }
   }
 

@@ -1,5 +1,6 @@
 import { InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
+import { tellObserver } from './late-faults.ts';
 import { cleanStack } from './stacks.ts';
 import type { LockObserver } from './types.ts';
 
@@ -28,22 +29,14 @@ export class Observed {
 
   acquired(): void {
     const stack = cleanStack(new Error());
-    this.#tell(() => this.#observer.lockAcquired(this.#id, stack));
+    tellObserver(() => this.#observer.lockAcquired(this.#id, stack));
   }
 
   released(): void {
-    this.#tell(() => this.#observer.lockReleased(this.#id));
+    tellObserver(() => this.#observer.lockReleased(this.#id));
   }
 
   waited(ms: number): void {
-    this.#tell(() => this.#observer.lockWait(this.#id, ms));
-  }
-
-  #tell(call: () => void): void {
-    try {
-      call();
-    } catch {
-      // An observer changes nothing.
-    }
+    tellObserver(() => this.#observer.lockWait(this.#id, ms));
   }
 }

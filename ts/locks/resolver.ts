@@ -10,6 +10,7 @@ import { InvalidTypeError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { describe } from '../options.ts';
 import { QOS_LEVELS } from '../qos.ts';
+import { hearLateFault } from './late-faults.ts';
 import type { Deadlock, ResolutionAction, ResolutionStrategy } from './types.ts';
 
 /** Waits that can be aborted are those for locks. Every cycle has one: tasks alone wait for each other like the branches of a tree. */
@@ -53,20 +54,33 @@ export function isBuiltIn(name: string): boolean {
   return BUILT_IN.some(([known]) => known === name);
 }
 
+/** A deadlock as strategies see it: theirs to look at only, since who acts on it goes by the places in the cycle. */
+function frozenCopy({ cycle, requester, locks, message }: Deadlock): Deadlock {
+  return Object.freeze({
+    cycle: Object.freeze(
+      cycle.map((party) => Object.freeze({ ...party, holds: Object.freeze([...party.holds]) })),
+    ),
+    requester,
+    locks: Object.freeze([...locks]),
+    message,
+  });
+}
+
 /** What a strategy, or the one that is built in by that name, says about a deadlock. One that throws or answers nonsense is `abort-requester`. */
 export function decide(strategy: ResolutionStrategy | string, deadlock: Deadlock): ResolutionAction {
   const fn = typeof strategy === 'string' ? BUILT_IN.find(([known]) => known === strategy)?.[2] : strategy;
-  let action: ResolutionAction | undefined;
   try {
-    action = (fn ?? abortRequester)(deadlock);
+    const answer = (fn ?? abortRequester)(frozenCopy(deadlock)) as unknown;
+    hearLateFault(answer, () => undefined);
+    // Read once: whoever answers may answer otherwise the next time.
+    const { abort, report } = answer as { readonly abort?: unknown; readonly report?: unknown };
+    if (report === true) return { report };
+    if (typeof abort === 'number' && abortable(deadlock).some((party) => party.owner === abort))
+      return { abort };
   } catch {
-    return abortRequester(deadlock);
+    // As one that answers nonsense.
   }
-  if (typeof action !== 'object' || action === null) return abortRequester(deadlock);
-  if ('report' in action) return action;
-  return abortable(deadlock).some((party) => party.owner === action.abort)
-    ? action
-    : abortRequester(deadlock);
+  return abortRequester(deadlock);
 }
 
 /**

@@ -65,7 +65,8 @@ export interface Guard extends Disposable, AsyncDisposable {
 }
 
 /**
- * Told of what happens to a mutex, an atomic or a pool, through the handle that `withObserver` returns. What it throws is ignored.
+ * Told of what happens to a mutex, an atomic or a pool, through the handle that `withObserver` returns. What it throws is ignored, and what a
+ * promise is rejected with that it returns.
  *
  * | of | `lockAcquired` | `lockWait` | `lockReleased` |
  * | --- | --- | --- | --- |
@@ -133,7 +134,10 @@ export type ResolutionAction =
   /** It is reported; everybody waits on. */
   | { readonly report: true };
 
-/** Decides what to do about a deadlock. One that throws, or answers anything else, is `abort-requester`. */
+/**
+ * Decides what to do about a deadlock, of which it gets a frozen copy. It answers at once: one that throws, or answers anything else, such as a promise, is
+ * `abort-requester`.
+ */
 export type ResolutionStrategy = (deadlock: Deadlock) => ResolutionAction;
 
 /** Something about locks that should not be. */

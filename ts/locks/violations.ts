@@ -1,7 +1,8 @@
 import type { EventChannel } from '../platform/port.ts';
+import { hearLateFault } from './late-faults.ts';
 import type { LockViolation } from './types.ts';
 
-type Listener = (violation: LockViolation) => void;
+type Listener = (violation: LockViolation) => unknown;
 
 /** Passes reports on to who listens; to the host's warnings when nobody does. */
 export class Violations {
@@ -40,16 +41,23 @@ export class Violations {
     }
     if (this.#listeners.size === 0 && !isHeard) this.#warn(violation);
     for (const listener of [...this.#listeners]) {
+      const warn = (error: unknown): void => this.#warnOf('a listener for lock violations', error, violation);
       try {
-        listener(violation);
+        hearLateFault(listener(violation), warn);
       } catch (error) {
-        this.#warnOf('a listener for lock violations', error, violation);
+        warn(error);
       }
     }
   }
 
   /** Whoever hears of a violation changes nothing for who locks, even by a fault of its own. */
   #warnOf(who: string, error: unknown, violation: LockViolation): void {
-    this.#warn({ ...violation, message: `${who} threw ${String(error)} at: ${violation.message}` });
+    let what = 'something';
+    try {
+      what = String(error);
+    } catch {
+      // It cannot be said.
+    }
+    this.#warn({ ...violation, message: `${who} threw ${what} at: ${violation.message}` });
   }
 }
