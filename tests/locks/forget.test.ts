@@ -169,6 +169,26 @@ describe('forget', () => {
     expect(m.forget()).toBe(true);
   });
 
+  it('a guard gives back what it holds, though its handle was forgotten meanwhile', async () => {
+    const rt = await open();
+    const [first, other] = [rt.mutex('held'), rt.mutex('held')];
+    const guard = await first.acquire();
+    expect(first.forget()).toBe(false);
+    expect(other.isLocked).toBe(true);
+    guard.release();
+    expect(other.isLocked).toBe(false);
+    guard.release();
+    // The same while it waits.
+    other.lockSync();
+    const third = rt.mutex('held');
+    const waits = third.acquire({ owner: rt.createOwner() });
+    expect(third.forget()).toBe(false);
+    other.unlock();
+    (await waits).release();
+    expect(other.isLocked).toBe(false);
+    expect(other.forget()).toBe(true);
+  });
+
   it('an abandoned lock keeps its name, so that its state is seen', async () => {
     const rt = await open();
     violationsOf(rt);

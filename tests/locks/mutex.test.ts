@@ -178,6 +178,16 @@ describe('on the main thread', () => {
     expect(m.isAbandoned).toBe(false);
   });
 
+  it('tryLock() of who has it says false, with a timeout and without', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('a');
+    await m.lock();
+    expect([m.tryLockNow(), await m.tryLock(), await m.tryLock(5)]).toEqual([false, false, false]);
+    m.unlock();
+    expect(await m.tryLock(5)).toBe(true);
+    m.unlock();
+  });
+
   it('can be taken again when it is reentrant', async () => {
     const rt = await openRuntime();
     const m = rt.mutex('a', { reentrant: true });

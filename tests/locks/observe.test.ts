@@ -1,6 +1,7 @@
+import { Worker } from 'node:worker_threads';
 import type { LockObserver, LockViolation, Runtime } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { gateOf, openRuntime, outcome, rejectionOf, thrownBy, until } from '../pool/harness.ts';
+import { fixture, gateOf, openRuntime, outcome, rejectionOf, thrownBy, until } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 
 interface Noted extends LockObserver {
@@ -131,6 +132,70 @@ describe('an observer', () => {
     expect(thrownBy(() => m.unlock())).toMatchObject({ code: 'ERR_NOT_OWNER' });
     expect(good.notes).toHaveLength(4);
   });
+
+  it('whose promise is rejected changes nothing either, nor does a listener for reports', async () => {
+    const unheard: unknown[] = [];
+    const hear = (error: unknown): number => unheard.push(error);
+    process.on('unhandledRejection', hear);
+    const fail = async (): Promise<void> => {
+      throw new Error('later');
+    };
+    const rt = await openRuntime({ locks: { order: 'off' } });
+    const observer = { lockAcquired: fail, lockReleased: fail, lockWait: fail };
+    const m = rt.mutex('A').withObserver(observer);
+    await m.lock();
+    const waits = rt.withOwner(async () => {
+      await m.lock();
+      m.unlock();
+    });
+    m.unlock();
+    await waits;
+    const flag = rt.atomicBool('b').withObserver(observer);
+    flag.store(true);
+    expect(flag.compareAndSwap(false, true)).toBe(false);
+    flag.store(false);
+    const warned = new Promise((resolve) => process.once('warning', resolve));
+    rt.locks.onViolation(fail);
+    rt.withOwner(() => m.lockSync());
+    expect(String(await warned)).toContain('a listener for lock violations threw Error: later at:');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
+  });
+});
+
+describe('Error.prepareStackTrace of the program', () => {
+  it('may make anything of a stack, or throw: locks are taken and told of all the same', async () => {
+    const before = Error.prepareStackTrace;
+    const rt = await openRuntime({ locks: { stacks: 'all', order: 'off' } });
+    const noted = observer();
+    const m = rt.mutex('A', { maxHoldTimeMs: 60_000 }).withObserver(noted);
+    const ways: readonly (typeof Error.prepareStackTrace)[] = [
+      (_, frames) => frames,
+      () => undefined,
+      () => 5,
+      () => {
+        throw new Error('no stacks here');
+      },
+    ];
+    try {
+      for (const way of ways) {
+        Error.prepareStackTrace = way;
+        expect(await m.lock()).toBe(true);
+        m.unlock();
+        expect(m.lockSync()).toBe(true);
+        const waits = rt.withOwner(() => m.lock({ timeoutMs: 1 }));
+        expect(await waits).toBe(false);
+        m.unlock();
+      }
+    } finally {
+      Error.prepareStackTrace = before;
+    }
+    expect(m.isLocked).toBe(false);
+    expect(noted.stacks).toHaveLength(2 * ways.length);
+    for (const stack of noted.stacks.slice(0, 2)) expect(stack).toMatch(/^at .*observe\.test\.ts/);
+    expect(noted.stacks.slice(2).every((stack) => stack === '')).toBe(true);
+  });
 });
 
 describe('an observer of an atomic', () => {
@@ -235,6 +300,18 @@ describe('maxHoldTimeMs', () => {
     expect(reports[0]!.stack).toContain('holdLock');
     gate.open();
     await holding;
+  });
+
+  it('exceeded by a thread that joined is reported there, whichever handles it takes and unlocks with; shorter holds are not', async () => {
+    const rt = await openRuntime();
+    const worker = new Worker(fixture('attaches-locks.mjs'), {
+      workerData: { handle: rt.handle, what: 'holds' },
+    });
+    const reports = await new Promise((resolve) => worker.once('message', resolve));
+    expect(reports).toEqual([
+      expect.stringMatching(/has held lock 'B' for \d+ ms; its maxHoldTimeMs is 200$/),
+      expect.stringMatching(/has held lock 'B' for \d+ ms; its maxHoldTimeMs is 200$/),
+    ]);
   });
 });
 

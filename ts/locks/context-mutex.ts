@@ -28,6 +28,7 @@ import { abortSignal, checkOptions, describe, func, number, oneOf } from '../opt
 import { QOS_LEVELS } from '../qos.ts';
 import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
+import { tellObserver } from './late-faults.ts';
 import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
 import type { LockMeter } from './lock-meter.ts';
 import { assertObserver } from './observed.ts';
@@ -54,7 +55,7 @@ const CONTEXT_CHECKS = {
  * A mutex that all threads of a runtime share by its name: worker threads, tasks of any pool, threads that attached, the main thread. Make it with
  * `rt.mutex(name)`, in tasks with `runtime().mutex(name)`.
  *
- * Its holder is an **owner**: the context of `rt.withOwner` that the call is made in, else the task, else `ctx.owner`, else the thread. An owner is one flow of control. Flows
+ * Its holder is an **owner**: `ctx.owner`, else the context of `rt.withOwner` that the call is made in, else the task, else the thread. An owner is one flow of control. Flows
  * that run side by side in one thread and take the same lock need owners of their own; `runExclusive` gives each call one where nobody else has.
  *
  * | call | blocks | when the lock is not had |
@@ -219,7 +220,7 @@ export class ContextMutex {
 
   /**
    * Takes the lock if it is free, or becomes free within `timeoutMs` (default: 0). No part of the learned order, and no deadlock starts from it: it ends
-   * by itself. Rejects as {@link ContextMutex.lock} does, but not with ERR_DEADLOCK.
+   * by itself. False at once when this owner has it and it is not reentrant. Rejects as {@link ContextMutex.lock} does, but not with ERR_DEADLOCK.
    */
   tryLock(timeoutMs = 0): Promise<boolean> {
     if (timeoutMs === 0) {
@@ -307,6 +308,8 @@ export class ContextMutex {
     const limits = limitsOf(ctx, tries);
     let started = -1;
     for (let answer: number = this.#calls.tryLock(this.#address, owner); ; ) {
+      // As tryLockNow(): only tried, it is not had.
+      if (tries && answer === LOCK_OWN) return false;
       const had = this.#conclude(answer, owner);
       if (had !== undefined) return had;
       if (limits.timeoutMs === 0) return false;
@@ -387,13 +390,7 @@ export class ContextMutex {
     if (this.#observers.length === 0 && !this.#isMetered) return;
     const waited = this.#core.space.host.clock.now() - started;
     if (this.#isMetered) this.#core.space.meter.addWait(waited);
-    for (const observer of this.#observers) {
-      try {
-        observer.lockWait(this.#address, waited);
-      } catch {
-        // An observer changes nothing.
-      }
-    }
+    for (const observer of this.#observers) tellObserver(() => observer.lockWait(this.#address, waited));
   }
 
   // ---- giving back ------------------------------------------------------------------------------------------------------------------------------
@@ -418,6 +415,11 @@ export class ContextMutex {
 
   #unlock(owner: number): void {
     this.#assertKept();
+    this.#giveBack(owner);
+  }
+
+  /** Guards come here: what one holds it gives back, also where its handle was forgotten meanwhile. */
+  #giveBack(owner: number): void {
     if (this.#record === undefined) {
       if (this.#calls.unlock(this.#address, owner) !== LOCK_RELEASED) throw this.#notOwner(owner);
     } else if (!this.#record.end(owner)) {
@@ -459,9 +461,9 @@ export class ContextMutex {
     const hold = this.#u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2];
     const release = (): void => {
       if (this.#u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2] !== hold) throw this.#notOwner(0);
-      this.#unlock(owner);
+      this.#giveBack(owner);
     };
-    return new MutexGuard(release, this.isAbandoned, ctx.owner);
+    return new MutexGuard(release, this.#isMarked, ctx.owner);
   }
 
   #gaveUp({ signal, timeoutMs }: LockContext): HeddleError {
@@ -538,6 +540,10 @@ export class ContextMutex {
   /** Did a holder end while it held the lock, and nobody has put that right? True also while somebody holds it to do so. */
   get isAbandoned(): boolean {
     this.#assertKept();
+    return this.#isMarked;
+  }
+
+  get #isMarked(): boolean {
     return (Atomics.load(this.#core.space.kernel.i32, this.#address >>> 2) & WORD_ABANDONED) !== 0;
   }
 

@@ -85,7 +85,7 @@ export class HoldWatch {
       const limit = own > 0 && (ceiling === 0 || own <= ceiling) ? own : ceiling;
       const since = f64[(lock + LOCK_SINCE) >>> 3]!;
       if (since > 0) {
-        if (limit > 0 && now - since > limit) reportHold(this.#space, lock, owner, limit, limit !== own);
+        if (limit > 0) reportHold(this.#space, lock, owner, limit, limit !== own);
       } else if (since === 0 && ceiling > 0) {
         held.add(lock);
         this.#lookAtUnwritten(lock, owner, now);

@@ -9,6 +9,7 @@ import {
   STACKS_ALL,
   WORD_OWNER_MASK,
 } from '../../build/generated/layout.ts';
+import { tellObserver } from './late-faults.ts';
 import type { LockCore } from './lock-core.ts';
 import type { LockSpace } from './space.ts';
 import { cleanStack } from './stacks.ts';
@@ -24,7 +25,6 @@ export class HoldRecord {
   /** Where it was taken is kept in the shared memory. */
   readonly #keepsStack: boolean;
   readonly #isMetered: boolean;
-  #stopTimer: (() => void) | undefined;
 
   private constructor(
     core: LockCore,
@@ -70,22 +70,29 @@ export class HoldRecord {
       f64[(address + LOCK_SINCE) >>> 3] = space.host.clock.now();
       u32[(address + LOCK_TEXT) >>> 2] = text;
     }
-    if (this.#holdMs > 0 && !this.#isWatched) this.#watchHere(owner);
-    for (const observer of this.#observers) {
-      try {
-        observer.lockAcquired(address, stack);
-      } catch {
-        // An observer changes nothing.
-      }
+    if (this.#holdMs > 0 && !this.#isWatched) {
+      this.#watchHere(owner, u32[(address + LOCK_TAKEN_COUNT) >>> 2]!, this.#holdMs);
     }
+    for (const observer of this.#observers) tellObserver(() => observer.lockAcquired(address, stack));
   }
 
-  #watchHere(owner: number): void {
-    const { space, address } = this.#core;
-    this.#stopTimer = space.host.timer(() => {
-      this.#stopTimer = undefined;
-      reportHold(space, address, owner, this.#holdMs);
-    }, this.#holdMs);
+  /** Looks in `ms` milliseconds. The timer is the lock's: it may be given back through another handle. `take`: which hold it is by LOCK_TAKEN_COUNT. */
+  #watchHere(owner: number, take: number, ms: number): void {
+    const core = this.#core;
+    const { space, address } = core;
+    const { i32, u32, f64 } = space.kernel;
+    core.stopHoldTimer?.();
+    core.stopHoldTimer = space.host.timer(() => {
+      core.stopHoldTimer = undefined;
+      const holder = Atomics.load(i32, address >>> 2) & WORD_OWNER_MASK;
+      if (holder !== u32[(owner + OWNER_WORD) >>> 2] || u32[(address + LOCK_TAKEN_COUNT) >>> 2] !== take)
+        return;
+      const since = f64[(address + LOCK_SINCE) >>> 3]!;
+      const left = since + this.#holdMs - space.host.clock.now();
+      // A timer may be a little early.
+      if (since > 0 && left >= 0) this.#watchHere(owner, take, left + 1);
+      else reportHold(space, address, owner, this.#holdMs);
+    }, ms);
   }
 
   /** Unlocks. False when the owner does not hold it. */
@@ -96,12 +103,10 @@ export class HoldRecord {
     if (holder === 0 || holder !== u32[(owner + OWNER_WORD) >>> 2]) return false;
     const isLast = u32[(address + LOCK_DEPTH) >>> 2] === 0;
     if (isLast && this.#keepsStack) {
-      this.#stopTimer?.();
-      this.#stopTimer = undefined;
+      this.#core.stopHoldTimer?.();
+      this.#core.stopHoldTimer = undefined;
       // Nobody else could look: this thread did not come to its timer.
-      const since = f64[(address + LOCK_SINCE) >>> 3]!;
-      if (this.#holdMs > 0 && !this.#isWatched && since > 0 && space.host.clock.now() - since > this.#holdMs)
-        reportHold(space, address, owner, this.#holdMs);
+      if (this.#holdMs > 0 && !this.#isWatched) reportHold(space, address, owner, this.#holdMs);
       space.dropText(address);
       f64[(address + LOCK_SINCE) >>> 3] = 0;
     }
@@ -111,19 +116,13 @@ export class HoldRecord {
     if (calls.unlock(address, owner) !== LOCK_RELEASED) return false;
     if (isMetered) space.meter.addHold(space.host.clock.now() - this.#core.heldSince);
     if (!isLast) return true;
-    for (const observer of this.#observers) {
-      try {
-        observer.lockReleased(address);
-      } catch {
-        // An observer changes nothing.
-      }
-    }
+    for (const observer of this.#observers) tellObserver(() => observer.lockReleased(address));
     return true;
   }
 }
 
 /**
- * Reports a lock that is held too long, once for each hold: its time is negative from then on.
+ * Reports a lock if it is held too long, once for each hold: its time is negative from then on.
  *
  * @param isForAll - `holdMs` is the limit for all locks, not this one's
  */
@@ -136,11 +135,12 @@ export function reportHold(
 ): void {
   const { u32, f64 } = space.kernel;
   const since = f64[(lock + LOCK_SINCE) >>> 3]!;
-  if (!(since > 0)) return;
+  const heldMs = space.host.clock.now() - since;
+  if (!(since > 0) || heldMs <= holdMs) return;
   f64[(lock + LOCK_SINCE) >>> 3] = -since;
   const text = u32[(lock + LOCK_TEXT) >>> 2]!;
   const stack = text === 0 ? '' : space.readText(text);
-  reportLongHold(space, lock, owner, space.host.clock.now() - since, holdMs, isForAll, stack);
+  reportLongHold(space, lock, owner, heldMs, holdMs, isForAll, stack);
 }
 
 /** Reports a hold of which `heldMs` milliseconds are known; `stack`: where the lock was taken, or empty. */

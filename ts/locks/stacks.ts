@@ -23,9 +23,23 @@ function withoutOwnerFrames(frames: readonly string[]): string[] {
 const cleaned = new Map<string, string>();
 const CLEANED_MOST = 512;
 
+/**
+ * The stack as V8 writes it. `Error.prepareStackTrace` is everybody's: it may throw, or make anything of a stack, most often the list of its frames, each of which is
+ * written as V8 writes it.
+ */
+function rawStack(error: Error): string {
+  try {
+    const stack = error.stack as unknown;
+    if (typeof stack === 'string') return stack;
+    return Array.isArray(stack) ? ['Error', ...stack.map((frame) => `    at ${frame}`)].join('\n') : '';
+  } catch {
+    return '';
+  }
+}
+
 /** The frames of whoever called heddle, without its own. */
 export function cleanStack(error: Error): string {
-  const raw = error.stack ?? '';
+  const raw = rawStack(error);
   let clean = cleaned.get(raw);
   if (clean === undefined) {
     if (cleaned.size >= CLEANED_MOST) cleaned.clear();
