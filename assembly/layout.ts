@@ -136,7 +136,7 @@ export const AGENT_THREAD: u32 = 592;
 export const AGENT_KERNEL_THREAD: u32 = 596;
 /** The owner (address) whose wait blocks this thread, or 0. */
 export const AGENT_BLOCKED: u32 = 640;
-/** Rung when a wait of this thread's event loop was aborted by another thread. */
+/** Rung when a wait of this thread's event loop was aborted by another thread, or when the thread, which made the runtime, is asked (OWNER_ASKED). */
 export const AGENT_LOCK_BELL: u32 = 704;
 
 export const AGENT_WAIT_HISTOGRAM: u32 = 1024;
@@ -462,7 +462,8 @@ export const WORD_OWNER_MASK: u32 = 0x7ffff000;
  *        0      4      8       12     16     20      24     28     32     36     40     44     48     52      56
  *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
  *        | word |epoch |waiting|cancel| held |pending|agent,| kind | slot |claim | text | next |cache | awaits|    born    |
- *        |      |      |       |      |      |       |flags |      |      |      |      |      |      |       |            |
+ *        |      |      |       |      |      |       |flags,|      |      |      |      |      |      |       |            |
+ *        |      |      |       |      |      |       |asked |      |      |      |      |      |      |       |            |
  *        +------+------+-------+------+------+-------+------+------+------+------+------+------+------+-------+------------+
  */
 /** Its id, shifted as it stands in a lock's word. Never changes. */
@@ -481,6 +482,8 @@ export const OWNER_PENDING: u32 = 20;
 export const OWNER_AGENT: u32 = 24;
 /** OWNER_FLAG_* in status.ts, one byte: of its wait, and its class. */
 export const OWNER_FLAGS: u32 = 25;
+/** One byte: the runtime's thread is asked whose wait the deadlock costs that this owner's wait closed: 1 + its epoch modulo 255; else anything else. */
+export const OWNER_ASKED: u32 = 26;
 /** OWNER_KIND_* in status.ts; 0 is a free record. */
 export const OWNER_KIND: u32 = 28;
 /** Of a task: its slot. */

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Runtime } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { fixture, openRuntime, outcome, thrownBy, until } from '../pool/harness.ts';
+import { fixture, gateOf, openRuntime, outcome, thrownBy, until } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 
 const SMALL_HEAP = { resourceLimits: { maxOldGenerationSizeMb: 24 } };
@@ -89,4 +89,75 @@ describe('lockSync() of the thread that hears of ends, without a timeout', () =>
   it.skipIf(process.platform !== 'linux')('the same, and nobody told of it (needs Linux)', () =>
     terminated(false),
   );
+});
+
+describe('lockSync() of the thread that knows a registered strategy', () => {
+  /** The deadlock costs the wait of the party that says so of itself. */
+  const openWith = async (label: string): Promise<{ rt: Runtime; asked: string[] }> => {
+    const rt = await openRuntime({ locks: { order: 'off' } });
+    const asked: string[] = [];
+    rt.locks.resolver.registerStrategy('mine', ({ cycle }) => {
+      asked.push(...cycle.map((party) => party.label));
+      return { abort: cycle.find((party) => party.label.startsWith(label))!.owner };
+    });
+    rt.locks.resolver.strategy = 'mine';
+    return { rt, asked };
+  };
+  // It would be blocked for ever where nobody decides.
+  const LIMIT = { timeoutMs: 15_000 };
+
+  it.each(['the main thread', 'task '])(
+    'is part of a deadlock, which costs the wait of: %s',
+    async (label) => {
+      const { rt, asked } = await openWith(label);
+      const pool = await openLockPool(rt, 1);
+      const [a, b] = [rt.mutex('A'), rt.mutex('B')];
+      await a.lock();
+      const gate = gateOf(rt);
+      const inWorker = pool.run('lockBoth', ['B', 'A', gate.name]);
+      await gate.reached(1);
+      gate.open();
+      if (label === 'task ') {
+        expect(b.lockSync(LIMIT)).toBe(true);
+        b.unlock();
+        expect(await inWorker).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+      } else {
+        expect(thrownBy(() => b.lockSync(LIMIT))).toMatchObject({ code: 'ERR_DEADLOCK' });
+      }
+      a.unlock();
+      await inWorker;
+      expect(asked).toHaveLength(2);
+      expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+    },
+  );
+
+  it('waits for those in a deadlock', async () => {
+    const { rt, asked } = await openWith('task ');
+    const pool = await openLockPool(rt, 2);
+    const m = rt.mutex('A');
+    const gate = gateOf(rt);
+    const runs = [pool.run('lockBoth', ['A', 'B', gate.name]), pool.run('lockBoth', ['B', 'A', gate.name])];
+    await gate.reached(2);
+    gate.open();
+    expect(m.lockSync(LIMIT)).toBe(true);
+    m.unlock();
+    const told = (await Promise.all(runs)) as { ok: boolean }[];
+    expect(told.map(({ ok }) => ok).sort()).toEqual([false, true]);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('or blocks in another way for so long that abort-requester decides', async () => {
+    const { rt, asked } = await openWith('task ');
+    const pool = await openLockPool(rt, 2);
+    const gate = gateOf(rt);
+    const runs = [pool.run('lockBoth', ['A', 'B', gate.name]), pool.run('lockBoth', ['B', 'A', gate.name])];
+    await gate.reached(2);
+    gate.open();
+    const nobody = new Int32Array(new SharedArrayBuffer(4));
+    for (let i = 0; i < 400 && rt.locks.snapshot().held.length > 0; i++) Atomics.wait(nobody, 0, 0, 50);
+    expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+    const told = (await Promise.all(runs)) as { ok: boolean }[];
+    expect(told.map(({ ok }) => ok).sort()).toEqual([false, true]);
+    expect(asked).toEqual([]);
+  });
 });

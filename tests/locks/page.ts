@@ -27,7 +27,6 @@ export async function openPage(): Promise<{ mutex(name: string): ContextMutex; o
       taskSignal: () => undefined,
       isTaskCancelled: () => false,
       report: () => undefined,
-      ask: () => false,
       watch: () => false,
     },
     new DeadlockResolver(kernel, true),

@@ -1,8 +1,16 @@
 // The scenarios "Waits" of lock-order and deadlock detectors: who waits for whom, across threads.
-import type { Deadlock, DeadlockError, LockViolation, Runtime, TaskPool } from 'heddle';
+import { Worker } from 'node:worker_threads';
+import {
+  type Deadlock,
+  type DeadlockError,
+  type LockViolation,
+  type Runtime,
+  StaticSystems,
+  type TaskPool,
+} from 'heddle';
 import { describe, expect, it } from 'vitest';
 import { WORD_CONTENDED } from '../../build/generated/layout.ts';
-import { gateOf, isPending, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
+import { fixture, gateOf, isPending, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 
 type Told = { ok: boolean; value?: boolean; code?: string; message?: string; cycle?: DeadlockError['cycle'] };
@@ -471,6 +479,75 @@ describe('strategies', () => {
     expect(seen[0]!.locks.slice().sort()).toEqual(['A', 'B']);
   });
 
+  const next = (worker: Worker): Promise<unknown> =>
+    new Promise((resolve) => worker.once('message', resolve));
+
+  /** Two threads that joined, each of which has one of the locks. */
+  async function attachedRing(rt: Runtime, blocks: boolean): Promise<Worker[]> {
+    const workers = [
+      ['A', 'B'],
+      ['B', 'A'],
+    ].map(
+      (names) =>
+        new Worker(fixture('attaches-locks.mjs'), {
+          workerData: { handle: rt.handle, what: 'ring', names, blocks },
+        }),
+    );
+    await Promise.all(workers.map(next));
+    return workers;
+  }
+
+  it.each([false, true])(
+    'a registered one decides for threads that joined too; they block: %s',
+    async (blocks) => {
+      const rt = await openRuntime({ locks: { order: 'off' } });
+      const askedBy: string[] = [];
+      rt.locks.resolver.registerStrategy('the one that waits for B', (deadlock) => {
+        askedBy.push(deadlock.cycle[0]!.lock!);
+        return { abort: deadlock.cycle.find((party) => party.lock === 'B')!.owner };
+      });
+      rt.locks.resolver.strategy = 'the one that waits for B';
+      for (const last of [0, 1]) {
+        const workers = await attachedRing(rt, blocks);
+        const ends = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+        const told = workers.map(next);
+        workers[1 - last]!.postMessage('go');
+        await until(() => rt.locks.snapshot().pending.length === 1);
+        workers[last]!.postMessage('go');
+        expect(await Promise.all(told)).toEqual(['ERR_DEADLOCK', 'ok']);
+        await Promise.all(ends);
+      }
+      // From the one that closed it.
+      expect(askedBy).toEqual(['B', 'A']);
+      expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
+    },
+  );
+
+  it('a registered one is not asked once the runtime is disposed of: abort-requester decides', async () => {
+    const rt = await openRuntime({ locks: { order: 'off' } });
+    rt.locks.resolver.registerStrategy('nobody', () => ({ report: true }));
+    rt.locks.resolver.strategy = 'nobody';
+    const workers = await attachedRing(rt, false);
+    await rt.dispose();
+    const told = workers.map(next);
+    for (const worker of workers) worker.postMessage('go');
+    expect((await Promise.all(told)).sort()).toEqual(['ERR_DEADLOCK', 'ok']);
+    expect(rt.locks.resolver.strategy).toBe('abort-requester');
+  });
+
+  it('a registered one that reports leaves all who wait, also those who asked and look again', async () => {
+    const rt = await openRuntime({ locks: { order: 'off' } });
+    const pool = await openLockPool(rt, 2);
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    rt.locks.resolver.registerStrategy('nobody', () => ({ report: true }));
+    rt.locks.resolver.strategy = 'nobody';
+    const told = await ring(rt, pool, 'lockBoth', ['A', 'B'], { timeoutMs: 7000 });
+    expect(told.some(({ ok, value }) => ok && value === false)).toBe(true);
+    expect(told.every(({ ok }) => ok)).toBe(true);
+    expect(reports).toHaveLength(1);
+  });
+
   it('one that throws or answers nonsense is abort-requester', async () => {
     const rt = await openRuntime();
     const pool = await openLockPool(rt, 2);
@@ -594,6 +671,28 @@ describe('strategies', () => {
       resolver.strategy = 'nobody knows it';
     }).toThrow(/abort-youngest/);
     expect(resolver.strategy).toBe('abort-requester');
+    const strategy = 'abort-yongest';
+    expect(await rejectionOf(openRuntime({ locks: { strategy } }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(/'abort-yongest'; there are abort-requester, /),
+    });
+  });
+
+  it('options may name one that the provider has registered', async () => {
+    const systems = new StaticSystems({ cpus: 2 });
+    const seen: Deadlock[] = [];
+    systems.getDeadlockResolver().registerStrategy('mine', (deadlock) => {
+      seen.push(deadlock);
+      return { abort: deadlock.requester };
+    });
+    const rt = await openRuntime({ systems, locks: { strategy: 'mine' } });
+    expect(rt.locks.resolver.strategy).toBe('mine');
+    const pool = await openLockPool(rt, 2);
+    expectOneVictim(await ring(rt, pool, 'lockBoth', ['A', 'B']), ['A', 'B']);
+    expect(seen).toHaveLength(1);
+    expect(await rejectionOf(openRuntime({ systems, locks: { strategy: 'others' } }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
   });
 
   it('a victim in an event loop hears of it, though it sleeps on no lock of its own', async () => {

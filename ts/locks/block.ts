@@ -19,8 +19,8 @@ const SPIN_MS = 0.1;
 const QUIET_MOST = 6;
 
 /**
- * How long the thread that hears of the ends of others sleeps at a time. Who holds the lock may have ended, or who it waits for in turn; the news
- * stand in the event loop that this blocks.
+ * How long the thread that hears of the ends of others sleeps at a time. Who holds the lock may have ended, or who it waits for in turn, or they wait for
+ * this thread to say whose wait a deadlock costs; the news stand in the event loop that this blocks.
  */
 const LOOK_MS = 50;
 
@@ -112,6 +112,7 @@ function sleepUntil(
     if (now - lookedAt >= restMs) {
       lookedAt = now;
       host.recoverEnded?.();
+      space.answer();
     }
     if (now - checkedAt >= lookAgainMs) {
       checkedAt = now;

@@ -8,6 +8,7 @@ import {
   EDGE_THREAD,
   LOCK_TEXT,
   META_FUNCTION_MASK,
+  OWNER_ASKED,
   OWNER_BORN,
   OWNER_EPOCH,
   OWNER_FLAG_BREAKABLE,
@@ -40,17 +41,23 @@ import { QOS_LEVELS } from '../qos.ts';
 import { describeCycle } from './deadlock-text.ts';
 import { type Behind, QueueWait } from './queue-wait.ts';
 import type { DeadlockResolver } from './resolver.ts';
+import { ownersOf } from './snapshot.ts';
 import type { LockSpace } from './space.ts';
 import { cleanStack } from './stacks.ts';
 import type { Deadlock } from './types.ts';
 
-/** A deadlock with what it takes to abort one of its waits. Can be posted to another thread. */
-export interface FoundDeadlock extends Deadlock {
+/** A deadlock with what it takes to abort one of its waits. */
+interface FoundDeadlock extends Deadlock {
   /** Epoch of each party's wait. */
   readonly epochs: readonly number[];
   /** One of the owners is a whole thread that awaits a call, or waits for several locks at once. Another of its flows may unlock, so this is for people to judge. */
   readonly isDoubtful: boolean;
 }
+
+/** How long the runtime's thread has to answer. Then `abort-requester` decides: that thread may be gone. */
+const ANSWER_MS = 5000;
+/** OWNER_ASKED while there is a question about the wait `epoch`. */
+const questionOf = (epoch: number): number => 1 + (epoch % 255);
 
 const DOUBT =
   '\n  nobody gave up: another flow of that thread may unlock; with rt.withOwner(fn) around each flow heddle would know';
@@ -63,6 +70,8 @@ export class Detector {
   readonly #resolver: DeadlockResolver;
   #scratch = 0;
   #scratchSpans = 0;
+  /** Records of this thread about whose waits the runtime's thread is asked, and since when. */
+  readonly #asked = new Map<number, number>();
 
   constructor(space: LockSpace, resolver: DeadlockResolver) {
     this.#space = space;
@@ -96,6 +105,7 @@ export class Detector {
   end(record: number): void {
     if (record === 0) return;
     const { kernel, agent } = this.#space;
+    if (this.#asked.delete(record)) Atomics.store(kernel.u8, record + OWNER_ASKED, 0);
     kernel.calls.endWait(record);
     const text = kernel.u32[(record + OWNER_TEXT) >>> 2]!;
     if (text !== 0) {
@@ -140,7 +150,7 @@ export class Detector {
     if (mode === CHECK_OFF) return false;
     const deadlock = this.find(record);
     if (deadlock === undefined) return false;
-    if (mode === CHECK_THROW) return this.#giveUpOne(deadlock);
+    if (mode === CHECK_THROW) return this.#giveUpOne(deadlock, this.#resolver.asksRuntime);
     this.#report(deadlock);
     return false;
   }
@@ -175,14 +185,17 @@ export class Detector {
     if (record === 0 || mode === CHECK_OFF) return undefined;
     const owner = this.#ownerOf(record);
     const deadlock = this.find(owner);
-    if (deadlock === undefined) return undefined;
     if (mode === CHECK_REPORT) {
-      this.#report(deadlock);
+      if (deadlock !== undefined) this.#report(deadlock);
       return undefined;
     }
-    if (owner === record) return this.decide(deadlock);
+    if (deadlock === undefined) {
+      const unanswered = this.#unanswered(record);
+      return unanswered === undefined ? undefined : this.#decide(unanswered, false);
+    }
+    if (owner === record) return this.#decide(deadlock, this.#resolver.asksRuntime);
     // If it costs the owner a wait, that is another one.
-    this.#giveUpOne(deadlock);
+    this.#giveUpOne(deadlock, this.#resolver.asksRuntime);
     return undefined;
   }
 
@@ -196,20 +209,62 @@ export class Detector {
   }
 
   /** Lets the strategy decide, and does what it says to owners of other waits. Returns the error when it is the requester's wait. */
-  decide(deadlock: FoundDeadlock): DeadlockError | undefined {
-    const outcome = this.#giveUp(deadlock, this.#resolver.asksRuntime);
+  #decide(deadlock: FoundDeadlock, asks: boolean): DeadlockError | undefined {
+    const outcome = this.#giveUp(deadlock, asks);
     return typeof outcome === 'object' ? this.#errorOf(outcome) : undefined;
   }
 
-  /** A worker found a deadlock and asks whose wait it costs; the worker waits meanwhile, like all others in it. */
-  decideForWorker(deadlock: FoundDeadlock): void {
-    const outcome = this.#giveUp(deadlock, false);
-    if (typeof outcome === 'object') this.abort(outcome, 0);
+  // ---- asking the runtime's thread, which alone knows a registered strategy -------------------------------------------------------------------------
+
+  /**
+   * Asks whose wait the deadlock costs. The requester waits meanwhile, like all others in it. The question stands in its record, where that thread finds it
+   * in its event loop, which the bell wakes, and while it blocks for a lock.
+   *
+   * @returns false when nobody would answer
+   */
+  #ask({ requester, epochs }: FoundDeadlock): boolean {
+    const { kernel, host } = this.#space;
+    const record = kernel.calls.ownerAt(requester) >>> 0;
+    const epoch = epochs[0]!;
+    Atomics.store(kernel.u8, record + OWNER_ASKED, questionOf(epoch));
+    // After that: a runtime that is disposed of first says that nobody is to ask, then answers a last time.
+    if (!this.#resolver.asksRuntime || !this.#space.ringRuntime()) return !this.#take(record, epoch);
+    this.#asked.set(record, host.clock.now());
+    return true;
   }
 
-  /** As {@link Detector.decide}, where the requester's own wait is none for a lock. Is a wait given up? */
-  #giveUpOne(deadlock: FoundDeadlock): boolean {
-    const outcome = this.#giveUp(deadlock, this.#resolver.asksRuntime);
+  /** Who takes a question answers it. Is it the caller? */
+  #take(record: number, epoch: number): boolean {
+    const question = questionOf(epoch);
+    return Atomics.compareExchange(this.#space.kernel.u8, record + OWNER_ASKED, question, 0) === question;
+  }
+
+  /** The deadlock that the wait has closed, if the runtime's thread was asked about it so long ago that it will not answer. */
+  #unanswered(record: number): FoundDeadlock | undefined {
+    const since = this.#asked.get(record);
+    if (since === undefined || this.#space.host.clock.now() - since < ANSWER_MS) return undefined;
+    this.#asked.delete(record);
+    return this.#take(record, this.epochOf(record)) ? this.#search(record, true) : undefined;
+  }
+
+  /** Answers the questions of all threads. Only in the thread that made the runtime. */
+  answer(): void {
+    const { u32, u8 } = this.#space.kernel;
+    for (const record of ownersOf(this.#space)) {
+      const epoch = Atomics.load(u32, (record + OWNER_EPOCH) >>> 2);
+      if (Atomics.load(u8, record + OWNER_ASKED) !== questionOf(epoch) || !this.#take(record, epoch))
+        continue;
+      const found = this.#search(record, true);
+      // Another wait than the one that was asked about asks for itself.
+      if (found?.epochs[0] === epoch) this.#giveUpOne(found, false);
+    }
+  }
+
+  // ---- giving up -----------------------------------------------------------------------------------------------------------------------------------
+
+  /** Lets the strategy decide, and does what it says to owners of any waits. Is one given up? */
+  #giveUpOne(deadlock: FoundDeadlock, asks: boolean): boolean {
+    const outcome = this.#giveUp(deadlock, asks);
     if (typeof outcome === 'object') this.abort(outcome, 0);
     return outcome !== false;
   }
@@ -221,10 +276,10 @@ export class Detector {
    * @returns the deadlock that costs the requester its own wait; or whether somebody else gives up
    */
   #giveUp(first: FoundDeadlock, asks: boolean): FoundDeadlock | boolean {
-    const { host, kernel } = this.#space;
+    const { kernel } = this.#space;
     let gaveUp = false;
     for (let found: FoundDeadlock | undefined = first; found !== undefined; ) {
-      if (asks && !found.isDoubtful && host.ask(found)) return true;
+      if (asks && !found.isDoubtful && this.#ask(found)) return true;
       const victim = found.isDoubtful ? undefined : this.#resolver.victimOf(found);
       if (victim === undefined) {
         this.#report(found);

@@ -1,13 +1,10 @@
 import { describeError, type PlainError, reviveError } from '../codec/error-codec.ts';
 import type { HeddleError } from '../errors.ts';
-import type { FoundDeadlock } from './detector.ts';
 import type { LockViolation } from './types.ts';
 
 /** What a worker tells the runtime's thread about locks. */
 export type LockMessage =
   | { readonly kind: 'violation'; readonly violation: PlainViolation }
-  /** Only that thread knows the strategy. */
-  | { readonly kind: 'deadlock'; readonly deadlock: FoundDeadlock }
   /** A lock with this `maxHoldTimeMs` is in use. */
   | { readonly kind: 'watch'; readonly holdMs: number }
   /** The thread of an agent has ended, and was recovered. */

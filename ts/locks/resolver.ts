@@ -85,14 +85,19 @@ export function decide(strategy: ResolutionStrategy | string, deadlock: Deadlock
 
 /**
  * Decides whose wait a deadlock costs. The strategies that are built in are known in every thread: `abort-requester` (default) gives up the wait that closed
- * the cycle, `abort-youngest` that of the owner which began last, `abort-lowest-qos` that of the task of the lowest class, `report-only` none. One
- * registered by name runs in the thread that made the runtime; workers ask it.
+ * the cycle, `abort-youngest` that of the owner which began last, `abort-lowest-qos` that of the task of the lowest class, `report-only` none.
+ *
+ * One registered by name runs in the thread that made the runtime. Workers and threads that attached ask it, and wait meanwhile; that thread answers in its
+ * event loop, and every 50 ms while it blocks in `lockSync`. Where there is no answer for 5 s, since it blocks in another way or is gone, `abort-requester`
+ * decides; also once the runtime was disposed.
  */
 export class DeadlockResolver {
   readonly #kernel: Kernel;
   readonly #isRuntime: boolean;
   readonly #strategies = new Map<string, ResolutionStrategy>();
   #name: string | undefined;
+  /** @internal Called before other threads begin to ask this one. */
+  onAsked: (() => void) | undefined;
 
   /** @internal `isRuntime`: of the thread that made the runtime. */
   constructor(kernel: Kernel, isRuntime: boolean, strategy?: string) {
@@ -102,10 +107,11 @@ export class DeadlockResolver {
     for (const [name, , fn] of BUILT_IN) this.#strategies.set(name, fn);
   }
 
-  /** Name of the strategy in use, in all threads. */
+  /** Name of the strategy in use, in all threads. In others than the one that made the runtime, one registered by name is `'registered'`. */
   get strategy(): string {
     const code = this.#code();
-    return BUILT_IN.find(([, known]) => known === code)?.[0] ?? this.#name ?? 'abort-requester';
+    const builtIn = BUILT_IN.find(([, known]) => known === code)?.[0];
+    return builtIn ?? (this.#isRuntime ? this.#name : 'registered') ?? 'abort-requester';
   }
 
   /**
@@ -114,21 +120,42 @@ export class DeadlockResolver {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT when no strategy has that name.
    */
   set strategy(name: string) {
-    if (!this.#strategies.has(name)) {
-      throw new InvalidTypeError(
-        `no strategy for deadlocks is named ${describe(name)}; there are ${[...this.#strategies.keys()].join(', ')}`,
-      );
-    }
+    this.#assertKnown(name);
     this.#name = name;
+    if (!isBuiltIn(name)) this.onAsked?.();
     Atomics.store(this.#kernel.i32, HEADER_LOCK_STRATEGY >>> 2, strategyNumber(name));
+  }
+
+  #assertKnown(name: string): void {
+    if (this.#strategies.has(name)) return;
+    throw new InvalidTypeError(
+      `no strategy for deadlocks is named ${describe(name)}; there are ${[...this.#strategies.keys()].join(', ')}`,
+    );
+  }
+
+  /** @internal The runtime begins, with the strategy that its options name, unless whoever shares its provider has set another. */
+  begin(name: string | undefined): void {
+    if (name !== undefined) this.#assertKnown(name);
+    if (this.#code() === STRATEGY_NAMED) this.onAsked?.();
+  }
+
+  /** @internal The runtime ends: its thread answers nobody any more. */
+  retire(): void {
+    if (this.#code() === STRATEGY_NAMED)
+      Atomics.store(this.#kernel.i32, HEADER_LOCK_STRATEGY >>> 2, STRATEGY_REQUESTER);
   }
 
   /**
    * Makes a strategy known, or replaces one of that name. It is used once it is set as {@link DeadlockResolver.strategy}.
    *
-   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a name that is built in, or what is no function.
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a name that is built in, for what is no function, and in a thread that has not made the runtime.
    */
   registerStrategy(name: string, strategy: ResolutionStrategy): void {
+    if (!this.#isRuntime) {
+      throw new InvalidTypeError(
+        `cannot register strategy ${describe(name)} here: the thread that made the runtime decides for all; register it there`,
+      );
+    }
     if (typeof name !== 'string' || isBuiltIn(name)) {
       throw new InvalidTypeError(
         `registerStrategy() takes a name that is not built in, not ${describe(name)}`,

@@ -1,9 +1,11 @@
 import {
   AGENT_BIT,
   AGENT_KIND,
+  AGENT_LIVE,
   AGENT_LOCK_BELL,
   AGENT_POOL,
   AGENT_SIZE,
+  AGENT_STATE,
   AGENT_THREAD,
   AGENTS,
   CHECK_INHERIT,
@@ -27,6 +29,7 @@ import {
   LOCK_TURN_SHIFT,
   LOCK_WAITS_MODE_SHIFT,
   LOCKS_BUSY,
+  MAX_AGENTS,
   META_FUNCTION_MASK,
   MODES_STACKS_SHIFT,
   MODES_WAITS_SHIFT,
@@ -46,7 +49,7 @@ import {
 import type { Clock } from '../clock.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { AsyncStore } from '../platform/port.ts';
-import { Detector, type FoundDeadlock } from './detector.ts';
+import { Detector } from './detector.ts';
 import { LockCore } from './lock-core.ts';
 import { LockMeter } from './lock-meter.ts';
 import { openAgain, openByName } from './open-lock.ts';
@@ -91,8 +94,6 @@ export interface LockHost {
   /** Was the task that runs cancelled? */
   isTaskCancelled(): boolean;
   report(violation: LockViolation): void;
-  /** Lets the runtime's thread decide about a deadlock. False when this thread has no way to ask it. */
-  ask(deadlock: FoundDeadlock): boolean;
   /** A lock with `maxHoldTimeMs` was opened here. False when nobody but this thread looks for locks that are held too long. */
   watch(holdMs: number): boolean;
   /** Recovers threads that have ended though this one, which blocks, was not told. Only in the thread that is told otherwise. */
@@ -129,6 +130,8 @@ export class LockSpace {
   #bellArmed = false;
   #waiters = 0;
   #stopLook: (() => void) | undefined;
+  /** Does this thread decide about the deadlocks of others? */
+  #answers = false;
   isClosed = false;
   /** Was a lock opened in this thread? */
   isUsed = false;
@@ -447,7 +450,7 @@ export class LockSpace {
     if (this.#waiters > 0) for (const core of this.#busy) core.standAside();
   }
 
-  /** Other threads ring when they have aborted a wait of this one. The wait on the bell stays for good, and keeps nothing alive. */
+  /** Other threads ring when they have aborted a wait of this one, or ask it about a deadlock. The wait on the bell stays for good, and keeps nothing alive. */
   #armBell(): void {
     if (this.#bellArmed || this.isClosed) return;
     const { i32 } = this.kernel;
@@ -465,8 +468,37 @@ export class LockSpace {
   #rung(): void {
     this.#bellArmed = false;
     if (this.isClosed) return;
-    if (this.#waiters > 0) this.#armBell();
+    if (this.#waiters > 0 || this.#answers) this.#armBell();
     for (const core of [...this.#busy]) core.checkAborted();
+    this.answer();
+  }
+
+  /** From now on this thread, which made the runtime, is asked about the deadlocks that others find. */
+  beginToAnswer(): void {
+    this.#answers = true;
+    this.#armBell();
+  }
+
+  /** Looks for questions, if this thread is the one to answer them. */
+  answer(): void {
+    if (this.#answers) this.detector.answer();
+  }
+
+  /** Rings for the thread that made the runtime, which answers. False: there is none any more. */
+  ringRuntime(): boolean {
+    const { i32, u32 } = this.kernel;
+    for (let id = 1; id < MAX_AGENTS; id++) {
+      const agent = AGENTS + id * AGENT_SIZE;
+      const isIt =
+        u32[(agent + AGENT_KIND) >>> 2] === KIND_SUBMITTER &&
+        Atomics.load(u32, (agent + AGENT_STATE) >>> 2) === AGENT_LIVE;
+      if (!isIt) continue;
+      const bell = (agent + AGENT_LOCK_BELL) >>> 2;
+      Atomics.add(i32, bell, 1);
+      Atomics.notify(i32, bell);
+      return true;
+    }
+    return false;
   }
 
   /** Does an owner belong to this thread? */

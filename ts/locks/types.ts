@@ -21,7 +21,10 @@ export interface LocksOptions {
   readonly stacks?: 'waits' | 'all' | 'off';
   /** The declared order: see {@link LockManager.declareRules}. Default: none. */
   readonly rules?: readonly HierarchyRule[];
-  /** Name of the strategy for deadlocks: see {@link DeadlockResolver}. Default: `'abort-requester'`. */
+  /**
+   * Name of the strategy for deadlocks: one that is built in, or that was registered with the deadlock resolver of `systems`. One that is registered with this
+   * runtime, later, is set then: see {@link DeadlockResolver}. Default: `'abort-requester'`.
+   */
   readonly strategy?: string;
 }
 

@@ -91,7 +91,6 @@ class AttachedLocks {
         taskSignal: () => undefined,
         isTaskCancelled: () => false,
         report: (violation) => violations.report(violation),
-        ask: () => false,
         watch: () => false,
       },
       resolver,

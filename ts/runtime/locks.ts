@@ -85,6 +85,7 @@ export class RuntimeLocks implements AgentLocks {
       (violation) => systems.reportViolation(violation),
     );
     const resolver = new DeadlockResolver(kernel, true, options.strategy);
+    resolver.onAsked = () => this.space.beginToAnswer();
     this.space = new LockSpace(
       {
         kernel,
@@ -100,7 +101,6 @@ export class RuntimeLocks implements AgentLocks {
         taskSignal: () => undefined,
         isTaskCancelled: () => false,
         report: (violation) => this.#violations.report(violation),
-        ask: () => false,
         watch: (holdMs) => {
           this.#watch.require(holdMs);
           return true;
@@ -118,6 +118,15 @@ export class RuntimeLocks implements AgentLocks {
     agent.locks = this;
   }
 
+  /**
+   * Uses the strategy that the options name, now that whoever shares the provider has registered theirs.
+   *
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT when there is none of that name.
+   */
+  begin(options: LocksOptions): void {
+    this.manager.resolver.begin(options.strategy);
+  }
+
   /** Address of the owner that calls, if it holds a lock; else 0. Costs next to nothing where no lock was opened. */
   holder(): number {
     if (!this.space.isUsed) return 0;
@@ -129,13 +138,14 @@ export class RuntimeLocks implements AgentLocks {
   receive(message: LockMessage): void {
     if (message.kind === 'violation') this.#violations.report(reviveViolation(message.violation));
     else if (message.kind === 'watch') this.#watch.require(message.holdMs);
-    else if (message.kind === 'gone') this.#order.collectFrom(message.agentId);
-    else this.space.detector.decideForWorker(message.deadlock);
+    else this.#order.collectFrom(message.agentId);
   }
 
   close(): void {
     this.#watch.stop();
     if (this.space.isClosed) return;
+    this.manager.resolver.retire();
+    this.space.answer();
     this.space.close();
     // Threads that joined go on: what this one holds nobody would give back.
     const { calls, u32 } = this.space.kernel;

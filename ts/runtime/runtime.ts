@@ -103,6 +103,13 @@ export class Runtime implements AsyncDisposable {
         return () => this.#poolListeners.delete(listener);
       },
     });
+    try {
+      this.#locks.begin(locks);
+    } catch (error) {
+      this.#leaveSystems();
+      this.#locks.close();
+      throw error;
+    }
   }
 
   /**

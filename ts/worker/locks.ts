@@ -74,10 +74,6 @@ export class WorkerLocks {
         taskSignal: () => this.#taskSignal(),
         isTaskCancelled: () => worker.running !== undefined && cancelWord(kernel, worker.running.slot) !== 0,
         report: (violation) => post({ kind: 'violation', violation: describeViolation(violation) }),
-        ask: (deadlock) => {
-          post({ kind: 'deadlock', deadlock });
-          return true;
-        },
         watch: (holdMs) => {
           post({ kind: 'watch', holdMs });
           return true;
