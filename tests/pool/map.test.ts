@@ -40,6 +40,75 @@ describe('map', () => {
     expect(await collect(pool.map('echo', later([])))).toEqual([]);
   });
 
+  it.each([false, true])('starts no more than a small queue has room for (settle: %s)', async (settle) => {
+    const { pool } = await openPool({ maxQueue: 4 });
+    const results = await collect(pool.map('echo', numbers(100), { settle } as never));
+    expect(results).toEqual(
+      settle
+        ? numbers(100).map((n) => ({ index: n, input: n, status: 'fulfilled', value: n }))
+        : numbers(100),
+    );
+    expect(await collect(pool.map('echo', numbers(50), { concurrency: 30, ordered: false }))).toHaveLength(
+      50,
+    );
+  });
+
+  it('waits for room while others fill the queue, and for its own signal', async () => {
+    const { rt, pool } = await openPool({ maxQueue: 1 });
+    const gate = gateOf(rt);
+    const others = [pool.run('hold', [gate.name]), pool.run('echo', ['queued'])];
+    await gate.reached(1);
+    const abort = new AbortController();
+    const { seen, source } = watchedNumbers(10);
+    const aborted = outcome(collect(pool.map('echo', source, { signal: abort.signal })));
+    const waiting = collect(pool.map('echo', numbers(10)));
+    expect(await isPending(waiting)).toBe(true);
+    expect(seen.taken).toBe(0);
+    abort.abort('enough');
+    expect(await aborted).toMatchObject({ ok: false, error: { name: 'AbortError', cause: 'enough' } });
+    gate.open();
+    await Promise.all(others);
+    expect(await waiting).toEqual(numbers(10));
+  });
+
+  it('keeps an item that finds the queue full when it comes', async () => {
+    const { rt, pool } = await openPool({ maxQueue: 0 });
+    const gate = gateOf(rt);
+    const others: Promise<unknown>[] = [];
+    async function* filling(): AsyncGenerator<number> {
+      yield 1;
+      await until(() => pool.metrics().outstanding === 0);
+      others.push(pool.run('hold', [gate.name]));
+      yield 2;
+    }
+    const results = pool.map('echo', filling());
+    expect((await results.next()).value).toBe(1);
+    const second = results.next();
+    await gate.reached(1);
+    expect(await isPending(second)).toBe(true);
+    gate.open();
+    expect((await second).value).toBe(2);
+    expect((await results.next()).done).toBe(true);
+    await Promise.all(others);
+  });
+
+  it('that waits for room ends when the pool closes, and goes on when the queue grows', async () => {
+    const { rt, pool } = await openPool({ maxQueue: 0 });
+    const gate = gateOf(rt);
+    const other = outcome(pool.run('hold', [gate.name]));
+    await gate.reached(1);
+    const first = collect(pool.map('hold', [gate.name]));
+    expect(await isPending(first)).toBe(true);
+    pool.setConfig({ maxQueue: 1 });
+    await until(() => pool.metrics().outstanding === 2);
+    const second = outcome(collect(pool.map('echo', [1])));
+    expect(await isPending(second)).toBe(true);
+    const closed = pool.shutdown();
+    expect(await second).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+    gate.open();
+    await Promise.all([closed, first, other]);
+  });
+
   it('passes each item as the only argument', async () => {
     const { pool } = await openPool();
     expect(await collect(pool.map('echoAll', [[1, 2], undefined, 'x']))).toEqual([
@@ -175,6 +244,40 @@ describe('map', () => {
     });
     expect(await pool.run('echo', [1])).toBe(1);
   });
+
+  it('closes no source whose next() threw, and throws what ended it rather than what closing it throws', async () => {
+    const { pool } = await openPool();
+    let closed = 0;
+    const source = (next: () => unknown) => ({
+      [Symbol.iterator]: () => ({
+        next,
+        return() {
+          closed++;
+          throw new Error('cannot be closed');
+        },
+      }),
+    });
+    const breaks = source(() => {
+      throw new Error('source broke');
+    });
+    const broken = collect(pool.map('echo', breaks as never));
+    expect(await rejectionOf(broken)).toMatchObject({ message: 'source broke' });
+    expect(closed).toBe(0);
+    const failing = collect(pool.map('fail', source(() => ({ value: 'range', done: false })) as never));
+    expect(await rejectionOf(failing)).toMatchObject({ code: 'E_FAR' });
+    expect(closed).toBe(1);
+  });
+
+  it.each([Symbol.iterator, Symbol.asyncIterator])(
+    'refuses a source whose %s gives no iterator',
+    async (kind) => {
+      const { pool } = await openPool();
+      for (const iterator of [null, {}, { next: 1 }]) {
+        const results = collect(pool.map('echo', { [kind]: () => iterator } as never));
+        expect(await rejectionOf(results)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      }
+    },
+  );
 
   it('ends with an AbortError when its signal fires, before or during the iteration', async () => {
     const { rt, pool } = await openPool();

@@ -6,6 +6,10 @@ import type { MapOptions, RunOptions, Settled } from './types.ts';
 export interface MapHost<I = unknown> {
   run(input: I, options: RunOptions | undefined): Promise<unknown>;
   readonly defaultConcurrency: number;
+  /** False while `run` would refuse a call because the queue is full. */
+  hasRoom(): boolean;
+  /** Calls back whenever there may be room again, until the returned function is called. */
+  whenRoom(callback: () => void): () => void;
 }
 
 type Source<I> = Iterable<I> | AsyncIterable<I>;
@@ -17,8 +21,8 @@ interface Entry<I> {
 }
 
 /**
- * Runs a task over every item of an iterable, at most `concurrency` at once. The source is asked for the next item only when there is room, and
- * the consumer's pace is the pace of it all. When the consumer stops early, the signal fires, or (without `settle`) a task fails, what is
+ * Runs a task over every item of an iterable, at most `concurrency` at once. The source is asked for the next item only when there is room, in
+ * the pool's queue too, and the consumer's pace is the pace of it all. When the consumer stops early, the signal fires, or (without `settle`) a task fails, what is
  * under way is cancelled and the source is closed.
  */
 export async function* mapOver<I>(
@@ -42,6 +46,9 @@ export async function* mapOver<I>(
   let exhausted = false;
   let pulling = false;
   let closed = false;
+  let failed = false;
+  /** An item that found the queue filled by others since it was asked for. */
+  let held: { readonly input: I } | undefined;
   let sourceError: { reason: unknown } | undefined;
   let wake: (() => void) | undefined;
   // One sleeper, woken by whatever happens: promises raced again and again would pile up on the slow ones.
@@ -66,17 +73,33 @@ export async function* mapOver<I>(
     if (typeof step !== 'object' || step === null)
       throw new InvalidTypeError(`map(): the source's next() gave ${describe(step)}, not { value, done }`);
     if (step.done) exhausted = true;
-    else if (!closed) start(step.value);
+    else if (closed) return;
+    else if (host.hasRoom()) start(step.value);
+    else held = { input: step.value };
   };
 
-  /** Takes items while there is room. Returns when it would have to wait for the source. */
+  const isHeldUp = (): boolean =>
+    held !== undefined || (!exhausted && !pulling && running.size < concurrency && !host.hasRoom());
+
+  /** Takes items while there is room. Returns when it would have to wait for the source or for room. */
   const fill = (): void => {
-    while (!exhausted && !pulling && running.size < concurrency) {
-      const step = iterator.next();
-      if (!isAsync) {
-        accept(step as IteratorResult<I>);
+    while (running.size < concurrency && host.hasRoom()) {
+      if (held !== undefined) {
+        start(held.input);
+        held = undefined;
         continue;
       }
+      if (exhausted || pulling) return;
+      let step: IteratorResult<I> | Promise<IteratorResult<I>>;
+      try {
+        step = iterator.next();
+        if (!isAsync) accept(step as IteratorResult<I>);
+      } catch (error) {
+        // A source whose next() fails has ended: it is not closed.
+        exhausted = true;
+        throw error;
+      }
+      if (!isAsync) continue;
       pulling = true;
       Promise.resolve(step)
         .then(accept)
@@ -106,23 +129,30 @@ export async function* mapOver<I>(
       if (entry !== undefined) {
         running.delete(entry);
         yield present(entry, settle);
-      } else if (running.size === 0 && exhausted) {
+      } else if (running.size === 0 && exhausted && held === undefined) {
         return;
       } else {
+        const stopWaiting = isHeldUp() ? host.whenRoom(changed) : undefined;
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
         wake = undefined;
+        stopWaiting?.();
       }
     }
+  } catch (error) {
+    failed = true;
+    throw error;
   } finally {
     signal?.removeEventListener('abort', changed);
     closed = true;
     if (running.size > 0) stop.abort(new TaskAbortedError('map() ended early'));
     if (!exhausted) {
-      const end = Promise.resolve(iterator.return?.());
+      const end = (async () => iterator.return?.())();
       // A source that is asked for an item may never answer; it learns of the end when it does.
       if (pulling) end.catch(() => undefined);
+      // What ended the map counts for more than a source that cannot be closed.
+      else if (failed) await end.catch(() => undefined);
       else await end;
     }
   }
@@ -149,10 +179,15 @@ interface AnyIterator<I> {
 function iteratorOf<I>(source: Source<I>): { iterator: AnyIterator<I>; isAsync: boolean } {
   const iterable = source as Partial<AsyncIterable<I> & Iterable<I>> | null | undefined;
   if (typeof iterable?.[Symbol.asyncIterator] === 'function') {
-    return { iterator: (source as AsyncIterable<I>)[Symbol.asyncIterator](), isAsync: true };
+    return { iterator: checked((source as AsyncIterable<I>)[Symbol.asyncIterator]()), isAsync: true };
   }
   if (typeof iterable?.[Symbol.iterator] === 'function') {
-    return { iterator: (source as Iterable<I>)[Symbol.iterator](), isAsync: false };
+    return { iterator: checked((source as Iterable<I>)[Symbol.iterator]()), isAsync: false };
   }
   throw new InvalidTypeError(`map() takes an iterable or an async iterable, not ${describe(source)}`);
+}
+
+function checked<I>(iterator: AnyIterator<I>): AnyIterator<I> {
+  if (typeof iterator?.next === 'function') return iterator;
+  throw new InvalidTypeError(`map(): the source's iterator has no next(); it is ${describe(iterator)}`);
 }

@@ -709,7 +709,10 @@ export class Submissions implements Drainable, Lender {
       this.#host.portValues.isDue(slot, this.#claimant(slot))
     ) {
       // The value is still on its way; the slot comes home again when it is here, or when its worker is gone. By then the call may be settled.
-      this.#host.portValues.whenHere(slot, () => this.#home(slot));
+      this.#host.portValues.whenHere(slot, () => {
+        this.#home(slot);
+        this.#host.onSettled();
+      });
       return;
     }
     const claimant = this.#claimant(slot);

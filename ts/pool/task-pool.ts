@@ -217,6 +217,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #needsDrain = false;
   #released = false;
   #idle: (() => void)[] = [];
+  /** Maps that wait for room in the queue. */
+  readonly #roomWaits = new Set<() => void>();
   #closed: Promise<void> | undefined;
 
   /**
@@ -383,6 +385,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #updateCapacity(): void {
     this.#capacity = this.#crew.maxThreads * this.#crew.concurrency;
     this.#crowdedAt = Math.min(this.#capacity, this.#crew.crowdedAt);
+    this.#tellRoom();
   }
 
   // ---- calls -----------------------------------------------------------------------------------------------------------------------------
@@ -503,6 +506,15 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return false;
   }
 
+  /** Would the queue take a call? A pool that is closing has another answer for it. */
+  get #hasRoom(): boolean {
+    return this.#state !== 'open' || this.#submissions.outstanding - this.#capacity < this.#maxQueue;
+  }
+
+  #tellRoom(): void {
+    if (this.#roomWaits.size > 0 && this.#hasRoom) for (const told of this.#roomWaits) told();
+  }
+
   #queueFull(): QueueFullError {
     return new QueueFullError(
       `pool '${this.name}' has ${this.#submissions.outstanding} open calls: its queue of ${this.#maxQueue} is full; wait for 'drain', or use map()`,
@@ -529,7 +541,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   /**
    * Runs a task on every item of an iterable, sync or async; each item is the task's only argument. At most `concurrency` items are under way,
-   * and none is taken before the consumer makes room. Stopping the iteration cancels what is under way.
+   * no more than the queue has room for, and none is taken before the consumer makes room. Stopping the iteration cancels what is under way.
    *
    * @returns the results, in the order of the items unless `ordered: false`; with `settle: true` one {@link Settled} record an item, and no
    * failure ends the iteration. Throws what the first failing task threw, what the source threw, or an AbortError.
@@ -555,6 +567,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       run: (input: unknown, runOptions: RunOptions | undefined) =>
         this.#runChecked(name, [input], runOptions, false),
       defaultConcurrency: Math.max(16, 4 * this.#capacity),
+      hasRoom: () => this.#hasRoom,
+      whenRoom: (callback: () => void) => {
+        this.#roomWaits.add(callback);
+        return () => this.#roomWaits.delete(callback);
+      },
     };
     return mapOver(host, source, options) as AsyncIterableIterator<never>;
   }
@@ -883,6 +900,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     number(0, Number.POSITIVE_INFINITY)(timeoutMs, 'shutdown(): timeoutMs');
     if (this.#state !== 'open') return this.#closed ?? this.destroy();
     this.#state = 'closing';
+    this.#tellRoom();
     let stopTimer: (() => void) | undefined;
     const late = new Promise<boolean>((resolve) => {
       if (timeoutMs <= ONE_DAY_MS) stopTimer = this.#agent.platform.timer(() => resolve(true), timeoutMs);
@@ -915,6 +933,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   async #tearDown(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#tellRoom();
     this.#submissions.rejectAll(() => closedError(this.name));
     await this.#crew.terminateAll();
     this.#release();
@@ -1005,6 +1024,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       this.#channels.queueFilled(false, outstanding);
       this.emit('drain');
     }
+    this.#tellRoom();
     if (outstanding === 0 && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle();
   }
 
