@@ -194,6 +194,32 @@ describe.each(ways)('an error that is %s', (way, send) => {
     });
   });
 
+  it('keeps long arrays whole, and says where it cut one', () => {
+    const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
+    const endless: unknown[] = [];
+    endless.length = 2 ** 32 - 1;
+    const got = send(Object.assign(new Error('x'), { lines, endless })) as unknown as { [key: string]: unknown[] };
+    expect(got.lines).toEqual(lines);
+    expect(got.endless!.at(-1)).toBe('[4293967295 more elements]');
+    const objects = lines.map((line) => ({ line }));
+    const cut = send(Object.assign(new Error('x'), { objects })) as unknown as { objects: unknown[] };
+    expect(cut.objects).toHaveLength(20_000);
+    expect(cut.objects[9000]).toEqual({ line: 'line 9000' });
+    expect(cut.objects.at(-1)).toBe('[too many objects]');
+  });
+
+  it('tells its classes again when it goes on from where nobody knew them', () => {
+    class Far extends RangeError {}
+    class Farther extends Far {}
+    const there = send(new Farther('x'));
+    expect(there).toBeInstanceOf(RangeError);
+    expect(there).not.toBeInstanceOf(Far);
+    const goesOn = (error: unknown, Type: typeof Far): unknown =>
+      reviveError(describeError(error), new Map([[Type.name, Type]]));
+    expect(goesOn(there, Farther)).toBeInstanceOf(Farther);
+    expect(goesOn(goesOn(there, Far), Farther)).toBeInstanceOf(Farther);
+  });
+
   it('survives whatever an error does', () => {
     const throwing = new Error('x');
     for (const key of ['stack', 'name', 'message', 'cause', 'code', 'errors', 'extra']) {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { gateOf, openPool, outcome, rejectionOf, until } from './harness.ts';
 
+/** As the class of the same name in the task module; it is another one. */
+class ShopError extends Error {}
+
 describe('fork and join', () => {
   it.each([1, 2, 4])('compute with %i workers', async (threads) => {
     const { pool } = await openPool({ minThreads: threads, maxThreads: threads });
@@ -97,7 +100,32 @@ describe('await of forks', () => {
   });
 });
 
+describe('move in forks', () => {
+  it.each(['joinMoved', 'awaitMoved'])('is the value itself in %s, whoever runs the fork', async (task) => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    expect(await pool.run(task)).toEqual([2, 4, 6]);
+    expect(await pool.run(task, [undefined, 'three', 'four'])).toEqual([2, 4, 6]);
+    expect(await pool.run(task, [`${task}-1`])).toEqual([2, 4, 6]);
+    expect(await pool.run(task, [`${task}-2`, 'three', 'four'])).toEqual([2, 4, 6]);
+    expect(pool.metrics().forksStolen).toBeGreaterThanOrEqual(2);
+  });
+});
+
 describe('errors in forks', () => {
+  it('of a class that the task module exports are of it when a thief threw them, there and at the caller', async () => {
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2, errorTypes: [ShopError] });
+    expect(await pool.run('catchStolen', ['a', 'class', false])).toEqual([true, 'ShopError', ['apple']]);
+    expect(await rejectionOf(pool.run('catchStolen', ['b', 'class', true]))).toBeInstanceOf(ShopError);
+  });
+
+  it('of a class that only the caller knows are of it at the caller', async () => {
+    class SecretError extends Error {}
+    const { pool } = await openPool({ minThreads: 2, maxThreads: 2, errorTypes: [SecretError] });
+    const error = await rejectionOf(pool.run('catchStolen', ['a', 'secret class', true]));
+    expect(error).toBeInstanceOf(SecretError);
+    expect(error).toMatchObject({ message: 'not told', basket: ['pear'] });
+  });
+
   it('come through join, with their class', async () => {
     const { pool } = await openPool();
     expect(await pool.run('forkFailing', ['range'])).toEqual([true, 'RangeError', 'too far', 'E_FAR']);

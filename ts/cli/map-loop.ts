@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout } from 'node:timers/promises';
 import type { RunOptions, Runtime, Settled, TaskPool, WorkerMetrics } from '../index.node.ts';
-import { mapOver } from '../pool/map.ts';
+import { ALWAYS_ROOM, mapOver } from '../pool/map.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 import { Interrupts } from './interrupts.ts';
@@ -63,7 +63,7 @@ export async function mapInputs(
       limit === undefined
         ? pool.run(task, [input], options)
         : limit.run(input, options?.signal, (stop) => pool.run(task, [input], { ...options, signal: stop }));
-    const results = mapOver({ run, defaultConcurrency: underWay }, timedInputs(inputs.items, times, places), {
+    const results = mapOver({ ...ALWAYS_ROOM, run, defaultConcurrency: underWay }, timedInputs(inputs.items, times, places), {
       settle: true,
       ordered: settings.ordered ?? false,
       signal,

@@ -35,6 +35,8 @@ export type ErrorTypes = ReadonlyMap<string, { readonly prototype: object }>;
 const MAX_DEPTH = 50;
 /** No more objects than this are copied out of the properties of one error. */
 const MAX_OBJECTS = 10_000;
+/** No more elements of one array, for its length may be any. */
+const MAX_ELEMENTS = 1_000_000;
 
 const BUILT_INS: ErrorTypes = new Map<string, { readonly prototype: object }>(
   [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError].map(
@@ -62,6 +64,9 @@ const HEDDLE_TYPES: ErrorTypes = new Map<string, { readonly prototype: object }>
     heddle.InvalidRangeError,
   ].map((type) => [(type.prototype as Error).name, type]),
 );
+
+/** Names of the classes of errors that came from another thread and could not be given them: told again when the error goes on. */
+const lostClasses = new WeakMap<object, readonly string[]>();
 
 const HIDDEN_KEYS = ['cause', 'errors', 'code'] as const;
 
@@ -137,7 +142,8 @@ export function readError(error: Error): PlainError {
   return {
     $heddleError: 1,
     type: builtIn < 0 ? 'Error' : (names[builtIn] as string),
-    classes: names.slice(0, builtIn < 0 ? undefined : builtIn).filter((each) => each !== ''),
+    classes:
+      lostClasses.get(error) ?? names.slice(0, builtIn < 0 ? undefined : builtIn).filter((each) => each !== ''),
     heddle: heddleName(error, chain),
     name,
     message,
@@ -182,7 +188,9 @@ class Sanitizer {
     if (Array.isArray(value)) {
       const list: unknown[] = [];
       this.#seen.set(value, list);
-      for (let i = 0; i < Math.min(value.length, MAX_OBJECTS); i++) list.push(this.clean(value[i], depth));
+      const count = Math.min(value.length, MAX_ELEMENTS);
+      for (let i = 0; i < count; i++) list.push(this.clean(value[i], depth));
+      if (count < value.length) list.push(`[${value.length - count} more elements]`);
       return list;
     }
     if (value instanceof Map) {
@@ -242,7 +250,7 @@ function describeNested(error: Error, depth: number, sanitizer: Sanitizer): Plai
 /**
  * Describes whatever was thrown as plain data: name, message, stack, class, `code`, `cause`, `errors`, own properties.
  * Structured clone and the packer carry it. Never throws: what cannot cross is replaced by a note such as `[function f]`,
- * values nested more than 50 deep or beyond 10,000 objects likewise.
+ * values nested more than 50 deep or beyond 10,000 objects likewise, and the rest of an array after a million elements.
  *
  * @param thrown - an error or any other value
  */
@@ -292,6 +300,7 @@ function prototypeFor(plain: PlainError, errorTypes: ErrorTypes | undefined): ob
 export function fillErrorShell(shell: Error, plain: PlainError, errorTypes: ErrorTypes | undefined): void {
   const isDom = typeof DOMException !== 'undefined' && shell instanceof DOMException;
   if (!isDom) Object.setPrototypeOf(shell, prototypeFor(plain, errorTypes));
+  if (plain.classes.length > 0 && errorTypes?.has(plain.classes[0]!) !== true) lostClasses.set(shell, plain.classes);
   define(shell, 'stack', plain.stack, false);
   if (attempt(() => shell.message, '') !== plain.message) define(shell, 'message', plain.message, false);
   for (const [key, value] of plain.own) define(shell, key, value, true);

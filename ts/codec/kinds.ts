@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isMarkerPrototype, isMoved } from './move.ts';
+
 /** What an object is. */
 export const Kind = {
   /** Plain objects, and instances of classes, which cross as plain objects. */
@@ -64,6 +66,7 @@ function classify(prototype: object): Kind {
   if (kind !== undefined) return kind;
   for (const at of chain) {
     if (at === Object.prototype) break;
+    if (isMarkerPrototype(at)) return Kind.REFUSED;
     const tag = Object.getOwnPropertyDescriptor(at, Symbol.toStringTag);
     if (typeof tag?.value === 'string') {
       if (ENGINE_TAG.test(tag.value)) return Kind.REFUSED;
@@ -181,6 +184,7 @@ export function unbox(value: object): Primitive | undefined {
 /** What to call an object in a message: its class, as far as it tells. */
 export function describeObject(value: object): string {
   try {
+    if (isMoved(value)) return 'wrapped in move(), which counts for an argument itself and for the whole result';
     const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
     if (typeof name !== 'string' || name === '') return 'an object of an unknown class';
     return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;

@@ -12,6 +12,12 @@ export interface MapHost<I = unknown> {
   whenRoom(callback: () => void): () => void;
 }
 
+/** Of a pool whose queue has no bound. */
+export const ALWAYS_ROOM: Pick<MapHost, 'hasRoom' | 'whenRoom'> = {
+  hasRoom: () => true,
+  whenRoom: () => () => undefined,
+};
+
 type Source<I> = Iterable<I> | AsyncIterable<I>;
 
 interface Entry<I> {
@@ -22,8 +28,8 @@ interface Entry<I> {
 
 /**
  * Runs a task over every item of an iterable, at most `concurrency` at once. The source is asked for the next item only when there is room, in
- * the pool's queue too, and the consumer's pace is the pace of it all. When the consumer stops early, the signal fires, or (without `settle`) a task fails, what is
- * under way is cancelled and the source is closed.
+ * the pool's queue too, and the consumer's pace is the pace of it all. When the consumer stops early, the signal fires, or (without `settle`)
+ * a task fails, what is under way is cancelled and the source is closed.
  */
 export async function* mapOver<I>(
   host: MapHost<I>,

@@ -26,6 +26,7 @@ import {
   TAG_NUMBER,
 } from '../../build/generated/layout.ts';
 import { type PlainError, reviveError } from '../codec/error-codec.ts';
+import { isMoved, unmoved } from '../codec/move.ts';
 import { InvalidTypeError, WorkerExitedError } from '../errors.ts';
 import type { TaskFunction, Worker } from './worker.ts';
 
@@ -145,7 +146,10 @@ export function fork(
   const run = worker.frame('fork');
   const id = fn === worker.lastForked ? worker.lastForkedId : lookUp(worker, fn);
   const slot = worker.slots.take();
-  const handle = new Fork(worker, slot, run, fn, count, a, b, c, rest);
+  const handle =
+    rest === undefined
+      ? new Fork(worker, slot, run, fn, count, unmoved(a), unmoved(b), unmoved(c), undefined)
+      : new Fork(worker, slot, run, fn, count, a, b, c, rest.some(isMoved) ? rest.map(unmoved) : rest);
   run.forks = handle;
   if (slot === 0) {
     handle.state = QUEUED;
@@ -157,7 +161,7 @@ export function fork(
     f64[(slot + SLOT_VALUES) >>> 3] = a;
     i32[(slot + SLOT_TAGS) >>> 2] = TAG_NUMBER;
   } else if (count > 0) {
-    encoded = encode(worker, slot, count, a, b, c, rest);
+    encoded = encode(worker, handle);
     if (encoded < 0) {
       // Only this worker can run it: it waits for its join.
       worker.slots.put(slot);
@@ -192,17 +196,9 @@ function publish(worker: Worker, handle: Fork, slot: number, parent: number, met
   handle.state = QUEUED;
 }
 
-function encode(
-  worker: Worker,
-  slot: number,
-  count: number,
-  a: unknown,
-  b: unknown,
-  c: unknown,
-  rest: readonly unknown[] | undefined,
-): number {
-  const args = rest ?? [a, b, c].slice(0, count);
-  return worker.codec.writeArguments(slot, args);
+function encode(worker: Worker, handle: Fork): number {
+  const args = handle.rest ?? [handle.a, handle.b, handle.c].slice(0, handle.count);
+  return worker.codec.writeArguments(handle.slot, args);
 }
 
 function lookUp(worker: Worker, fn: TaskFunction): number {
@@ -238,7 +234,7 @@ export function join(worker: Worker, handle: Fork): unknown {
 
 function runHere(handle: Fork): unknown {
   try {
-    const value = handle.call();
+    const value = unmoved(handle.call());
     handle.value = value;
     handle.state = FULFILLED;
     return refuseAsync(handle, value);
@@ -298,7 +294,7 @@ export function takeOutcome(worker: Worker, handle: Fork, joined: boolean): unkn
   try {
     if (status === SLOT_DONE) handle.value = worker.codec.readResult(slot);
     else if (status === SLOT_FAILED)
-      handle.value = reviveError(worker.codec.readResult(slot) as PlainError | number);
+      handle.value = reviveError(worker.codec.readResult(slot) as PlainError | number, worker.errorTypes);
     else if (status === SLOT_EXITED) {
       handle.value = new WorkerExitedError(
         `the worker that had stolen a fork of '${handle.fn.name}' exited`,
@@ -340,7 +336,7 @@ export function beginAwait(worker: Worker, handle: Fork): boolean {
 /** Runs an awaited fork in this thread. */
 export async function runAwaited(handle: Fork): Promise<unknown> {
   try {
-    handle.value = await handle.call();
+    handle.value = unmoved(await handle.call());
     handle.state = FULFILLED;
   } catch (error) {
     handle.value = error;

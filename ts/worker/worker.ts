@@ -45,7 +45,7 @@ import {
 } from '../../build/generated/layout.ts';
 import { type Clock, createClock } from '../clock.ts';
 import { describeError, UNTOLD_NO_MEMORY, UNTOLD_NO_STACK } from '../codec/error-codec.ts';
-import { isMoved } from '../codec/move.ts';
+import { isMoved, unmoved } from '../codec/move.ts';
 import { createPacker, createUnpacker } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
 import { DataCloneFailure, InvalidTypeError, MemoryFullError, TaskAbortedError } from '../errors.ts';
@@ -125,6 +125,8 @@ export class Worker {
   readonly slots: SlotTable;
   readonly codec: SlotCodec;
   readonly functionIds: Map<unknown, number> = new Map();
+  /** Error classes that the task module exports: what a stolen fork throws is of its class again. */
+  readonly errorTypes: Map<string, { readonly prototype: object }> = new Map();
   /** At first something that nobody forks. */
   lastForked: unknown = Symbol('none');
   lastForkedId = 0;
@@ -201,7 +203,10 @@ export class Worker {
     this.port.listen((message) => this.#receive(message as ToWorker));
     this.locks = new WorkerLocks(this);
     this.#trace = options.traced ? new TraceRing(kernel, options.agent, this.clock) : undefined;
-    for (const [id, fn] of functions.entries()) this.functionIds.set(fn, id);
+    for (const [id, fn] of functions.entries()) {
+      this.functionIds.set(fn, id);
+      if (fn.prototype instanceof Error) this.errorTypes.set(fn.name, fn as never);
+    }
   }
 
   // ---- the loop ----------------------------------------------------------------------------------------------------------------------
@@ -700,6 +705,9 @@ export class Worker {
     let written: number;
     try {
       written = this.codec.writeResult(slot, value);
+      // A fork's result is copied, marked or not.
+      if (written === NEEDS_PORT && isMoved(value) && this.#isFork(slot))
+        written = this.codec.writeResult(slot, value.value);
     } catch (error) {
       this.#fail(slot, error, run);
       return;
@@ -730,17 +738,20 @@ export class Worker {
     this.kernel.calls.finish(slot, SLOT_FAILED);
   }
 
+  #isFork(slot: number): boolean {
+    return (this.kernel.i32[(slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0;
+  }
+
   /** Posts what shared memory cannot carry; the slot is concluded after it. */
   #postValue(slot: number, value: unknown, why: number): void {
-    if ((this.kernel.i32[(slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0) {
+    if (this.#isFork(slot)) {
       throw why === NEEDS_PORT
         ? new DataCloneFailure('result', 'a value that only a message port can carry, and forks have none')
         : new MemoryFullError('cannot return the result of a fork: the shared memory is full');
     }
-    const plain = isMoved(value) ? value.value : value;
     try {
       this.port.post(
-        { kind: 'value', slot, turn: turnOf(this.kernel, slot), value: plain },
+        { kind: 'value', slot, turn: turnOf(this.kernel, slot), value: unmoved(value) },
         isMoved(value) ? value.transfer : [],
       );
     } catch (cause) {
@@ -755,7 +766,7 @@ export class Worker {
     this.#abandon(run, () => {
       this.#failed++;
       // The call has been settled; a fork may still be awaited by a task that goes on.
-      const isFork = (this.kernel.i32[(run.slot + SLOT_META) >>> 2]! & META_FORK_BIT) !== 0;
+      const isFork = this.#isFork(run.slot);
       const why = new TaskAbortedError(`task '${run.name}' was aborted`, { resource: run.name });
       if (!isFork || this.codec.writeResult(run.slot, describeError(why)) !== WRITTEN)
         this.codec.writeResult(run.slot, UNTOLD_NO_MEMORY);
