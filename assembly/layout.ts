@@ -54,7 +54,7 @@ export const HEADER_LOCK_NAMES: u32 = HEADER + 320;
 export const HEADER_LOCK_GATE: u32 = HEADER + 384;
 /** The first number that was given back, or 0; LOCK_NEXT of its record has the next. At the gate. */
 export const HEADER_LOCK_FREE: u32 = HEADER + 388;
-/** Written and never read: for a note that nobody needs. */
+/** For notes that nobody needs; who asks whether two buffers are one memory reads back its own (ts/kernel/same-memory.ts). */
 export const HEADER_NOWHERE: u32 = HEADER + 392;
 /** Where waits for locks and holds of them are counted, or 0 while nobody wants to know; METER_ALL_BIT: of all locks. */
 export const HEADER_LOCK_METERS: u32 = HEADER + 208;

@@ -198,7 +198,9 @@ describe.each(ways)('an error that is %s', (way, send) => {
     const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
     const endless: unknown[] = [];
     endless.length = 2 ** 32 - 1;
-    const got = send(Object.assign(new Error('x'), { lines, endless })) as unknown as { [key: string]: unknown[] };
+    const got = send(Object.assign(new Error('x'), { lines, endless })) as unknown as {
+      [key: string]: unknown[];
+    };
     expect(got.lines).toEqual(lines);
     expect(got.endless!.at(-1)).toBe('[4293967295 more elements]');
     const objects = lines.map((line) => ({ line }));

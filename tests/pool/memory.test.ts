@@ -13,6 +13,33 @@ import {
 
 const SPAN = 2 ** 16;
 
+describe('arrays that were cloned', () => {
+  it('are the runtime’s, whichever way they came', async () => {
+    const { rt, pool } = await openPool();
+    const array = rt.alloc(Int32Array, 10).fill(3);
+    const byPort = (await pool.run('echo', [{ array, other: new SharedArrayBuffer(4) }])) as {
+      array: Int32Array;
+    };
+    expect(byPort.array.buffer).not.toBe(array.buffer);
+    byPort.array[0] = 5;
+    expect(array[0]).toBe(5);
+    const back = (await pool.run('echo', [structuredClone({ array })])) as { array: Int32Array };
+    expect(back.array.buffer).toBe(array.buffer);
+    await pool.run('release', [byPort.array]);
+    expect(thrownBy(() => rt.free(array))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    rt.free(structuredClone(rt.alloc(Int32Array, 10)));
+  });
+
+  it('of another memory of the same size are not', async () => {
+    const { rt, pool } = await openPool({}, { memoryBytes: 4 * 2 ** 20 });
+    const array = rt.alloc(Uint8Array, 8).fill(1);
+    const foreign = new Uint8Array(new SharedArrayBuffer(4 * 2 ** 20), array.byteOffset, 8);
+    expect(thrownBy(() => rt.free(foreign))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    await pool.run('fill', [foreign, 7]);
+    expect([foreign[0], array[0]]).toEqual([7, 1]);
+  });
+});
+
 describe('rt.alloc', () => {
   it.each([
     Int8Array,

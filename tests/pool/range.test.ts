@@ -75,6 +75,15 @@ describe('range', () => {
     expect(pool.metrics().forksStolen).toBeGreaterThan(0);
   });
 
+  it('is shared by the workers though its arguments came by port', async () => {
+    const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 });
+    const seen = rt.alloc(Int32Array, 2000);
+    const options = { transferList: [new ArrayBuffer(8)] };
+    await pool.range('coverSlowly', { from: 0, to: 2000, grain: 2 }, [seen], options);
+    expect(everyOne(seen, 0, 2000)).toBe(true);
+    expect(pool.metrics().forksStolen).toBeGreaterThan(0);
+  });
+
   it('rejects with the error of the piece that failed', async () => {
     const { rt, pool } = await openPool({ minThreads: 2, maxThreads: 2 });
     const seen = rt.alloc(Int32Array, 1000);

@@ -101,13 +101,14 @@ describe('scaling', () => {
 });
 
 describe('range', () => {
-  it('splits a range over an array of the user’s own SharedArrayBuffer', async () => {
+  it('covers a range over an array of the user’s own SharedArrayBuffer grain by grain, in one worker', async () => {
     const { pool } = await openPool({ minThreads: 2, maxThreads: 2 });
     const seen = new Int32Array(new SharedArrayBuffer(4 * 1000));
     const pieces = new Int32Array(new SharedArrayBuffer(8));
     await pool.range('cover', { from: 0, to: 1000, grain: 10 }, [seen, pieces]);
     expect(seen.every((n) => n === 1)).toBe(true);
-    expect(pieces[1]).toBe(10);
+    expect([...pieces]).toEqual([100, 10]);
+    expect(pool.metrics().forksStolen).toBe(0);
   });
 
   it('names the argument that cannot be cloned by its place in the call', async () => {

@@ -66,6 +66,19 @@ describe('retry', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(20 + 40 + 80 - 4);
   });
 
+  it('gives the same arguments each time: errors with all they have, a Buffer without the rest of its pool', async () => {
+    const { rt, pool } = await openPool({ retry: { attempts: 3 } });
+    const error = Object.assign(new RangeError('far'), { code: 'E_FAR', detail: { n: 1 } });
+    const got = await pool.run('exitOnceThenEcho', ['a', { error }], { idempotent: true });
+    expect(got).toMatchObject({ error: { message: 'far', code: 'E_FAR', detail: { n: 1 } } });
+    const bytes = Buffer.from('abc');
+    expect(bytes.buffer.byteLength).toBeGreaterThan(3);
+    expect(await pool.run('exitOnceThenMeasure', ['b', bytes], { idempotent: true })).toEqual([3, 3]);
+    const array = rt.alloc(Int32Array, 4);
+    await pool.run('exitOnceThenEcho', ['c', array], { idempotent: true });
+    expect(rt.atomicInt32('c').load()).toBe(2);
+  });
+
   it('gives the arguments of the call each time, though the caller has changed them', async () => {
     const { pool } = await openPool({ retry: { attempts: 2 } });
     const value = { list: [1, 2] };

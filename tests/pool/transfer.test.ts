@@ -128,7 +128,60 @@ describe('move', () => {
   });
 });
 
+describe('move inside of another value', () => {
+  it('is refused by its path, and nothing is detached', async () => {
+    const { pool } = await openPool();
+    const bytes = new Uint8Array(4);
+    const nested = { list: [move(bytes)] };
+    const calls = [
+      pool.run('echo', [nested]),
+      pool.run('echo', [{ list: nested.list, shared: new SharedArrayBuffer(4) }]),
+      pool.run('echo', [nested], { transferList: [new ArrayBuffer(4)] }),
+      pool.run('echo', [nested, move(new Uint8Array(4))]),
+    ];
+    for (const call of calls) {
+      const error = await rejectionOf(call);
+      expect(error).toMatchObject({ name: 'DataCloneError', path: 'args[0].list[0]' });
+      expect(error.message).toContain('move()');
+    }
+    expect(bytes.length).toBe(4);
+    expect(await rejectionOf(pool.run('returnNestedMove'))).toMatchObject({ path: 'result.list[0]' });
+  });
+});
+
 describe('values that only a port can carry', () => {
+  it.each([
+    ['a transferList', (value: unknown) => [[value], { transferList: [new ArrayBuffer(4)] }] as const],
+    ['move', (value: unknown) => [[value, move(new Uint8Array(4))]] as const],
+  ])('with %s name the one that cannot cross', async (_how, call) => {
+    const { pool } = await openPool();
+    const path = 'args[0].user.greet';
+    const [args, options] = call({ user: { greet() {} } }) as [unknown[], object | undefined];
+    expect(await rejectionOf(pool.run('echo', args, options))).toMatchObject({
+      name: 'DataCloneError',
+      path,
+    });
+  });
+
+  it('name the one inside of what is moved', async () => {
+    const { pool } = await openPool();
+    const odd = { list: [1, () => 1] };
+    expect(await rejectionOf(pool.run('echo', [1, move(odd, [new ArrayBuffer(4)])]))).toMatchObject({
+      path: 'args[1].list[1]',
+    });
+    expect(await rejectionOf(pool.run('returnMovedFunction'))).toMatchObject({ path: 'result.list[1]' });
+    const { port1, port2 } = new MessageChannel();
+    expect(await rejectionOf(pool.run('echo', [{ a: { b: [1, port1] } }]))).toMatchObject({
+      path: 'args[0].a.b[1]',
+    });
+    expect(await rejectionOf(pool.run('returnPort'))).toMatchObject({ path: 'result.list[0]' });
+    expect(await rejectionOf(pool.run('echo', [1], { transferList: ['x'] as never }))).toMatchObject({
+      path: 'transferList',
+    });
+    port1.close();
+    port2.close();
+  });
+
   it('pass: shared buffers of the user stay shared', async () => {
     const { pool } = await openPool();
     const buffer = new SharedArrayBuffer(8);

@@ -63,12 +63,16 @@ export async function mapInputs(
       limit === undefined
         ? pool.run(task, [input], options)
         : limit.run(input, options?.signal, (stop) => pool.run(task, [input], { ...options, signal: stop }));
-    const results = mapOver({ ...ALWAYS_ROOM, run, defaultConcurrency: underWay }, timedInputs(inputs.items, times, places), {
-      settle: true,
-      ordered: settings.ordered ?? false,
-      signal,
-      idempotent: settings.retries > 0,
-    }) as AsyncIterable<Settled<TimedInput, unknown>>;
+    const results = mapOver(
+      { ...ALWAYS_ROOM, run, defaultConcurrency: underWay },
+      timedInputs(inputs.items, times, places),
+      {
+        settle: true,
+        ordered: settings.ordered ?? false,
+        signal,
+        idempotent: settings.retries > 0,
+      },
+    ) as AsyncIterable<Settled<TimedInput, unknown>>;
     for await (const result of results) {
       const { input, place } = result.input;
       const time = times[place]!;

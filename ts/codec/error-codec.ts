@@ -143,7 +143,8 @@ export function readError(error: Error): PlainError {
     $heddleError: 1,
     type: builtIn < 0 ? 'Error' : (names[builtIn] as string),
     classes:
-      lostClasses.get(error) ?? names.slice(0, builtIn < 0 ? undefined : builtIn).filter((each) => each !== ''),
+      lostClasses.get(error) ??
+      names.slice(0, builtIn < 0 ? undefined : builtIn).filter((each) => each !== ''),
     heddle: heddleName(error, chain),
     name,
     message,
@@ -300,7 +301,8 @@ function prototypeFor(plain: PlainError, errorTypes: ErrorTypes | undefined): ob
 export function fillErrorShell(shell: Error, plain: PlainError, errorTypes: ErrorTypes | undefined): void {
   const isDom = typeof DOMException !== 'undefined' && shell instanceof DOMException;
   if (!isDom) Object.setPrototypeOf(shell, prototypeFor(plain, errorTypes));
-  if (plain.classes.length > 0 && errorTypes?.has(plain.classes[0]!) !== true) lostClasses.set(shell, plain.classes);
+  if (plain.classes.length > 0 && errorTypes?.has(plain.classes[0]!) !== true)
+    lostClasses.set(shell, plain.classes);
   define(shell, 'stack', plain.stack, false);
   if (attempt(() => shell.message, '') !== plain.message) define(shell, 'message', plain.message, false);
   for (const [key, value] of plain.own) define(shell, key, value, true);

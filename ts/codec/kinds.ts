@@ -184,7 +184,8 @@ export function unbox(value: object): Primitive | undefined {
 /** What to call an object in a message: its class, as far as it tells. */
 export function describeObject(value: object): string {
   try {
-    if (isMoved(value)) return 'wrapped in move(), which counts for an argument itself and for the whole result';
+    if (isMoved(value))
+      return 'wrapped in move(), which counts for an argument itself and for the whole result';
     const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
     if (typeof name !== 'string' || name === '') return 'an object of an unknown class';
     return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;

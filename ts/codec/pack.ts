@@ -14,6 +14,7 @@
  */
 
 import { DataCloneFailure } from '../errors.ts';
+import { isSameMemory } from '../kernel/same-memory.ts';
 import { readSafeError } from './error-codec.ts';
 import {
   alignBig,
@@ -132,8 +133,11 @@ class Writer {
   private target: Uint8Array | undefined;
   private targetWords: Int32Array = this.words;
   private inheritsKeys = false;
+  /** Says why the platform refuses an object that is left to it, or undefined; only while the one that is refused is looked for. */
+  private readonly refusal: ((value: object) => string | undefined) | undefined;
 
-  constructor(memory: WebAssembly.Memory | undefined) {
+  constructor(memory: WebAssembly.Memory | undefined, refusal?: (value: object) => string | undefined) {
+    this.refusal = refusal;
     this.memory = memory;
     this.shared = memory?.buffer;
   }
@@ -668,10 +672,10 @@ class Writer {
         return;
       case Kind.SHARED_ARRAY_BUFFER:
         if (this.isMemory(value as SharedArrayBuffer)) this.byte(Tag.SHARED_BUFFER);
-        else this.leaveToPort();
+        else this.leaveToPort(value);
         return;
       case Kind.HOST:
-        this.leaveToPort();
+        this.leaveToPort(value);
         return;
       default:
         this.fail(describeObject(value));
@@ -679,7 +683,9 @@ class Writer {
   }
 
   /** The walk goes on, so that a value that nothing can carry is found with its path all the same. */
-  private leaveToPort(): void {
+  private leaveToPort(value: object): void {
+    const refusal = this.refusal?.(value);
+    if (refusal !== undefined) this.fail(refusal);
     this.needsPort = true;
     this.byte(Tag.NULL);
   }
@@ -764,19 +770,19 @@ class Writer {
     if (buffer === this.shared) return true;
     // A memory that has grown has a new buffer object.
     this.shared = this.memory.buffer;
-    return buffer === this.shared;
+    return isSameMemory(this.shared, buffer);
   }
 
   private arrayBuffer(buffer: ArrayBuffer): void {
     if (isDetached(buffer)) this.fail('a detached ArrayBuffer');
-    if (isResizable(buffer)) this.leaveToPort();
+    if (isResizable(buffer)) this.leaveToPort(buffer);
     else this.bytes(new Uint8Array(buffer));
   }
 
   private bytes(bytes: Uint8Array): void {
     const length = bytes.length;
     if (length > MAX_U32) {
-      this.leaveToPort();
+      this.leaveToPort(bytes.buffer);
       return;
     }
     if (length >= BIG_BINARY_BYTES) {
@@ -799,12 +805,12 @@ class Writer {
     const { byteOffset, byteLength } = view;
     const length = kind === DATA_VIEW_KIND ? byteLength : (view as Uint8Array).length;
     if (kind < 0) {
-      this.leaveToPort();
+      this.leaveToPort(view);
       return;
     }
     if (!(buffer instanceof ArrayBuffer)) {
       if (this.isMemory(buffer)) this.viewHead(Tag.SHARED_VIEW, kind, byteOffset, length);
-      else this.leaveToPort();
+      else this.leaveToPort(view);
       return;
     }
     if (byteLength !== buffer.byteLength && isSubclass(prototype)) {
@@ -883,4 +889,34 @@ export function createPacker(memory: WebAssembly.Memory | undefined): Packer {
       last.copyTo(target, offset);
     },
   };
+}
+
+/**
+ * The failure that names what in a value made structured clone refuse it; undefined when it cannot be found. Slow, and calls the value's
+ * getters again: for a value that was refused.
+ *
+ * @param root - as for {@link Packer.pack}
+ * @param transfer - what went along, and is refused by nobody
+ */
+export function findRefused(
+  value: unknown,
+  root: string,
+  transfer: readonly unknown[],
+): DataCloneFailure | undefined {
+  const refusal = (part: object): string | undefined => {
+    if (transfer.includes(part)) return undefined;
+    try {
+      structuredClone(part);
+      return undefined;
+    } catch (error) {
+      return `${describeObject(part)} (${error instanceof Error ? error.message : String(error)})`;
+    }
+  };
+  try {
+    new Writer(undefined, refusal).pack(value, root);
+  } catch (error) {
+    if (error instanceof DataCloneFailure) return error;
+    // A getter of the user's.
+  }
+  return undefined;
 }

@@ -19,6 +19,7 @@ import {
   TAG_UNDEFINED,
 } from '../../build/generated/layout.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { isSameMemory } from '../kernel/same-memory.ts';
 import { isMoved } from './move.ts';
 import type { Packer, Unpacker } from './pack.ts';
 
@@ -125,7 +126,7 @@ export class SlotCodec {
         return alone && value.length <= SLOT_INLINE_BYTES ? this.#writeText(slot, value) : -1;
       case 'object':
         if (value === null) return TAG_NULL;
-        return ArrayBuffer.isView(value) && value.buffer === this.#buffer
+        return ArrayBuffer.isView(value) && isSameMemory(this.#buffer, value.buffer)
           ? this.#writeView(slot, index, value)
           : -1;
       default:
@@ -163,6 +164,19 @@ export class SlotCodec {
     this.#packer.copyTo(this.#u8, block >>> 0);
     this.#i32[(slot + SLOT_BLOCK) >>> 2] = block;
     return META_COUNT_PACKED;
+  }
+
+  /**
+   * Arguments as a task would get them, whatever becomes of the originals. Undefined for what only a port can carry.
+   *
+   * @throws {DataCloneFailure} as {@link writeArguments}.
+   */
+  copyArguments(args: readonly unknown[]): readonly unknown[] | undefined {
+    const length = this.#packer.pack(args, 'args');
+    if (length < 0) return undefined;
+    const bytes = new Uint8Array(length);
+    this.#packer.copyTo(bytes, 0);
+    return this.#unpacker.unpack(bytes, 0, length) as unknown[];
   }
 
   /** Calls a task with the arguments in its slot. */

@@ -1,4 +1,5 @@
-import { isMoved } from '../codec/move.ts';
+import { isMoved, unmoved } from '../codec/move.ts';
+import { findRefused } from '../codec/pack.ts';
 import { DataCloneFailure } from '../errors.ts';
 import type { ValuePort } from '../platform/port.ts';
 import type { FromWorker, ToWorker } from '../worker/messages.ts';
@@ -91,15 +92,13 @@ export class PortValues {
    */
   offer(slot: number, args: readonly unknown[], transferList: readonly Transferable[] | undefined): void {
     const transfer = [...(transferList ?? [])];
-    const plain = args.map((value) => {
-      if (!isMoved(value)) return value;
-      transfer.push(...value.transfer);
-      return value.value;
-    });
+    for (const value of args) if (isMoved(value)) transfer.push(...value.transfer);
+    const plain = args.map(unmoved);
     try {
       this.#offers.set(slot, structuredClone({ args: plain, transfer }, { transfer }));
     } catch (cause) {
-      throw new DataCloneFailure('args', cause instanceof Error ? cause.message : String(cause), { cause });
+      const root = transferList === undefined ? 'args' : 'transferList';
+      throw findRefused(plain, 'args', transfer) ?? refused(root, cause);
     }
   }
 
@@ -141,3 +140,6 @@ export class PortValues {
     this.#awaited.clear();
   }
 }
+
+const refused = (path: string, cause: unknown): DataCloneFailure =>
+  new DataCloneFailure(path, cause instanceof Error ? cause.message : String(cause), { cause });

@@ -362,7 +362,7 @@ export class Submissions implements Drainable, Lender {
     if (extra.slot !== 0) {
       // Arguments are kept for another run, as they are now; those that were handed over are gone.
       const kept = options.idempotent === true && options.transferList === undefined && !args.some(isMoved);
-      extra.args = kept ? snapshot(args) : undefined;
+      extra.args = kept ? this.#snapshot(args) : undefined;
     }
     this.#watch(extra);
     return promise;
@@ -423,8 +423,21 @@ export class Submissions implements Drainable, Lender {
       );
     }
     // The caller may change its values from now on.
-    if (!extra.args!.some(isMoved)) extra.args = snapshot(extra.args);
+    if (!extra.args!.some(isMoved)) extra.args = this.#snapshot(extra.args!);
     this.#waiting.push({ extra, functionId, classNumber });
+  }
+
+  /**
+   * A copy that later changes of the caller do not reach, made as the task's own is made; values that cannot be cloned stay as they are and
+   * fail where they are written.
+   */
+  #snapshot(args: readonly unknown[]): readonly unknown[] {
+    if (args.every((value) => typeof value !== 'object' || value === null)) return args.slice();
+    try {
+      return this.#agent.codec.copyArguments(args) ?? structuredClone(args);
+    } catch {
+      return args;
+    }
   }
 
   #stopWaiting(extra: Extra): void {
@@ -915,17 +928,6 @@ export class Submissions implements Drainable, Lender {
     this.#unqueued.length = 0;
     this.#taken.clear();
     this.#kept.clear();
-  }
-}
-
-/** A copy that later changes of the caller do not reach; values that cannot be cloned stay as they are and fail where they are written. */
-function snapshot(args: readonly unknown[] | undefined): readonly unknown[] | undefined {
-  if (args === undefined || args.every((value) => typeof value !== 'object' || value === null))
-    return args?.slice();
-  try {
-    return structuredClone(args);
-  } catch {
-    return args;
   }
 }
 

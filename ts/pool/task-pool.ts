@@ -580,7 +580,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Runs a task over a range of integers: it is called as `(start, end, ...args)` for pieces of at most `grain` that cover `[from, to)` once. The
    * range is split only where another worker is hungry.
    *
-   * @param args - further arguments, such as arrays of `rt.alloc`
+   * @param args - further arguments, such as arrays of `rt.alloc`. One that only a message port can carry, such as a SharedArrayBuffer of your
+   * own, keeps the range in one worker
    *
    * Resolves when all of it is done; rejects with the first failure, after the pieces that had begun have ended.
    */

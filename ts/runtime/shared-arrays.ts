@@ -1,6 +1,7 @@
 import { OWNER_SHARED, SPAN_SIZE } from '../../build/generated/layout.ts';
 import { InvalidRangeError, InvalidTypeError, MemoryFullError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { isSameMemory } from '../kernel/same-memory.ts';
 import { describe } from '../options.ts';
 
 /** A typed array's constructor, such as `Float64Array`. */
@@ -54,7 +55,7 @@ export function createSharedArrays(kernel: Kernel): SharedArrays {
       return new type(kernel.memory.buffer, start, length);
     },
     free(array) {
-      const isOurs = ArrayBuffer.isView(array) && array.buffer === kernel.memory.buffer;
+      const isOurs = ArrayBuffer.isView(array) && isSameMemory(kernel.memory.buffer, array.buffer);
       const start = isOurs ? array.byteOffset : 0;
       const block = start - HEADER_BYTES;
       const word = block >>> 2;

@@ -46,7 +46,7 @@ import {
 import { type Clock, createClock } from '../clock.ts';
 import { describeError, UNTOLD_NO_MEMORY, UNTOLD_NO_STACK } from '../codec/error-codec.ts';
 import { isMoved, unmoved } from '../codec/move.ts';
-import { createPacker, createUnpacker } from '../codec/pack.ts';
+import { createPacker, createUnpacker, findRefused } from '../codec/pack.ts';
 import { NEEDS_PORT, SlotCodec, WRITTEN } from '../codec/slot-values.ts';
 import { DataCloneFailure, InvalidTypeError, MemoryFullError, TaskAbortedError } from '../errors.ts';
 import { type Kernel, turnOf } from '../kernel/kernel.ts';
@@ -749,12 +749,13 @@ export class Worker {
         ? new DataCloneFailure('result', 'a value that only a message port can carry, and forks have none')
         : new MemoryFullError('cannot return the result of a fork: the shared memory is full');
     }
+    const plain = unmoved(value);
+    const transfer = isMoved(value) ? value.transfer : [];
     try {
-      this.port.post(
-        { kind: 'value', slot, turn: turnOf(this.kernel, slot), value: unmoved(value) },
-        isMoved(value) ? value.transfer : [],
-      );
+      this.port.post({ kind: 'value', slot, turn: turnOf(this.kernel, slot), value: plain }, transfer);
     } catch (cause) {
+      const found = findRefused(plain, 'result', transfer);
+      if (found !== undefined) throw found;
       throw new DataCloneFailure('result', cause instanceof Error ? cause.message : String(cause), { cause });
     }
     this.kernel.i32[(slot + SLOT_TAGS) >>> 2] = TAG_PORT;
