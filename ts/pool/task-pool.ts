@@ -49,20 +49,24 @@ import { PoolStealer, type StealerHost } from './stealers.ts';
 import { closedError, type SubmissionHost, Submissions } from './submissions.ts';
 import type {
   AnyTasks,
+  CallArguments,
   MapOptions,
+  MapTaskName,
   PoolConfig,
   PoolEvents,
   PoolMetrics,
   PoolOptions,
+  RangeArguments,
   RangeBounds,
+  RangeTaskName,
   RetryOptions,
-  Runnable,
   RunOptions,
   Settled,
   StandaloneOptions,
   TaskArguments,
   TaskName,
   TaskResult,
+  TaskRunnable,
   TraceEvent,
   WorkerDiagnostics,
 } from './types.ts';
@@ -394,19 +398,15 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Runs a task. Never throws: every fault rejects. Never blocks.
    *
    * @param name - an exported function of the task module
-   * @param args - copied as structured clone does; typed arrays of `rt.alloc` pass by reference; `move(value)` and `transferList` hand over
-   * @param options - see {@link RunOptions}
+   * @param rest - the arguments as an array, copied as structured clone does; typed arrays of `rt.alloc` pass by reference; `move(value)` and
+   * `transferList` hand over. Then {@link RunOptions}.
    * @returns what the task returned
    *
    * Rejects with what the task threw (class, code, cause and own properties survive; the stack shows both threads), or with
    * ERR_INVALID_ARGUMENT (unknown task or option, a value that cannot be cloned: the message names its path), ERR_QUEUE_FULL, ERR_MEMORY_FULL,
    * ERR_TASK_ABORTED (name 'AbortError', cause `signal.reason`), ERR_TASK_TIMEOUT, ERR_WORKER_EXITED, ERR_POOL_CLOSED.
    */
-  run<K extends TaskName<M>>(
-    name: K,
-    args?: Readonly<TaskArguments<M, K>>,
-    options?: RunOptions,
-  ): Promise<TaskResult<M, K>>;
+  run<K extends TaskName<M>>(name: K, ...rest: CallArguments<TaskArguments<M, K>>): Promise<TaskResult<M, K>>;
   run(name: string, args: readonly unknown[] = NO_ARGS, options?: RunOptions): Promise<unknown> {
     const id = this.#ids.get(name);
     if (
@@ -527,7 +527,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    *
    * @throws {HeddleError} at once for what `run` would reject with before the task is queued.
    */
-  submit(runnable: Runnable<TaskName<M>>, options?: RunOptions): void {
+  submit(runnable: TaskRunnable<M>, options?: RunOptions): void {
     if (typeof runnable !== 'object' || runnable === null) {
       throw new InvalidTypeError(`submit() takes { name, args }, not ${describe(runnable)}`);
     }
@@ -546,12 +546,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * @returns the results, in the order of the items unless `ordered: false`; with `settle: true` one {@link Settled} record an item, and no
    * failure ends the iteration. Throws what the first failing task threw, what the source threw, or an AbortError.
    */
-  map<K extends TaskName<M>, I extends TaskArguments<M, K>[0] = TaskArguments<M, K>[0]>(
+  map<K extends MapTaskName<M>, I extends TaskArguments<M, K>[0] = TaskArguments<M, K>[0]>(
     name: K,
     source: Iterable<I> | AsyncIterable<I>,
     options: MapOptions & { readonly settle: true },
   ): AsyncIterableIterator<Settled<I, TaskResult<M, K>>>;
-  map<K extends TaskName<M>, I extends TaskArguments<M, K>[0] = TaskArguments<M, K>[0]>(
+  map<K extends MapTaskName<M>, I extends TaskArguments<M, K>[0] = TaskArguments<M, K>[0]>(
     name: K,
     source: Iterable<I> | AsyncIterable<I>,
     options?: MapOptions,
@@ -580,13 +580,18 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * Runs a task over a range of integers: it is called as `(start, end, ...args)` for pieces of at most `grain` that cover `[from, to)` once. The
    * range is split only where another worker is hungry.
    *
-   * @param args - further arguments, such as arrays of `rt.alloc`. One that only a message port can carry, such as a SharedArrayBuffer of your
-   * own, keeps the range in one worker
+   * @param rest - further arguments as an array, such as arrays of `rt.alloc`; then {@link RunOptions}. An argument that only a message port can carry, such
+   * as a SharedArrayBuffer of your own, keeps the range in one worker
    *
    * Resolves when all of it is done; rejects with the first failure, after the pieces that had begun have ended.
    */
-  async range<K extends TaskName<M>>(
+  range<K extends RangeTaskName<M>>(
     name: K,
+    bounds: RangeBounds,
+    ...rest: CallArguments<RangeArguments<M, K>>
+  ): Promise<void>;
+  async range(
+    name: string,
     bounds: RangeBounds,
     args: readonly unknown[] = NO_ARGS,
     options?: RunOptions,

@@ -16,6 +16,36 @@ export type TaskName<M> = {
 /** Arguments of a task. */
 export type TaskArguments<M, K extends keyof M> = M[K] extends (...args: infer A) => any ? A : never;
 
+/** Names of the tasks that `map` can run: those that one argument is enough for. */
+export type MapTaskName<M> = {
+  [K in keyof M]: M[K] extends (item: any) => any ? K : never;
+}[keyof M] &
+  string;
+
+/** Names of the tasks that `range` can run: those that begin with two numbers. */
+export type RangeTaskName<M> = {
+  [K in keyof M]: M[K] extends (start: number, end: number, ...args: any[]) => any
+    ? Required<TaskArguments<M, K>>['length'] extends 0 | 1
+      ? never
+      : K
+    : never;
+}[keyof M] &
+  string;
+
+/** Arguments of a task of `range` beyond the two numbers. */
+export type RangeArguments<M, K extends keyof M> = M[K] extends (
+  start: number,
+  end: number,
+  ...args: infer A
+) => any
+  ? A
+  : never;
+
+/** How a call goes on after what it names: the arguments may be left out only where the task needs none. */
+export type CallArguments<A extends readonly unknown[]> = [] extends A
+  ? [args?: Readonly<A> | undefined, options?: RunOptions | undefined]
+  : [args: Readonly<A>, options?: RunOptions | undefined];
+
 /** What a task's promise resolves with. */
 export type TaskResult<M, K extends keyof M> = M[K] extends (...args: any[]) => infer R ? Awaited<R> : never;
 
@@ -87,6 +117,13 @@ export interface Runnable<N extends string = string> {
   readonly name: N;
   readonly args?: readonly unknown[];
 }
+
+/** A call of a task of a module, as plain data: the arguments may be left out only where the task needs none. */
+export type TaskRunnable<M> = {
+  [K in TaskName<M>]: [] extends TaskArguments<M, K>
+    ? { readonly name: K; readonly args?: Readonly<TaskArguments<M, K>> }
+    : { readonly name: K; readonly args: Readonly<TaskArguments<M, K>> };
+}[TaskName<M>];
 
 /** Options of a pool. */
 export interface PoolOptions {
