@@ -5,7 +5,7 @@
  *   0        64       4096        AGENTS_END     POOLS_END    CELLS_END     HEAP_BASE (first whole span)             memory end
  *   +--------+--------+-----------+--------------+------------+-------------+-------------------------------------------+
  *   | null   | header | agents    | pools        | cells      | span table  | spans of 64 KiB                           |
- *   | guard  |        | 256 x 2 K | 32 x 2 KiB   | 1024 x 256 | u32 a span  | slots, arenas, lanes, deque buffers, data |
+ *   | guard  |        | 256 x 2 K | 32 x 4 KiB   | 1024 x 256 | u32 a span  | slots, arenas, lanes, deque buffers, data |
  *   +--------+--------+-----------+--------------+------------+-------------+-------------------------------------------+
  *
  * Address 0 means "none" everywhere. Every record starts on a cache line of 64 bytes; words that different threads write stand on
@@ -860,7 +860,7 @@ export const METER_ALL_BIT: u32 = 1;
 
 // ---- trace rings (ts/worker/trace-ring.ts) ----------------------------------------------------------------------------------------------------------
 
-/** Ring header: next index, capacity. */
+/** Ring header: next index, which counts from the capacity to twice that and again once the ring is full; capacity. */
 export const TRACE_NEXT: u32 = 0;
 export const TRACE_CAPACITY: u32 = 4;
 export const TRACE_EVENTS: u32 = 64;

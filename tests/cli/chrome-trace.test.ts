@@ -1,11 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { toChromeTrace } from '../../ts/cli/chrome-trace.ts';
+import { chromeTrace } from '../../ts/cli/chrome-trace.ts';
 
 const event = (worker: number, name: string, startMs: number, endMs: number) =>
   ({ type: 'task', worker, name, startMs, endMs }) as const;
 
+interface Entry {
+  readonly name: string;
+  readonly ph: string;
+  readonly tid: number;
+  readonly args?: { readonly name?: string };
+}
+
+const entriesOf = (events: readonly ReturnType<typeof event>[]): Entry[] =>
+  JSON.parse([...chromeTrace(events, 'test')].join('')).traceEvents;
+
 function lanesOf(events: readonly ReturnType<typeof event>[]): Record<string, string> {
-  const { traceEvents } = toChromeTrace(events, 'test');
+  const traceEvents = entriesOf(events);
   const laneNames = new Map(
     traceEvents
       .filter(({ name }) => name === 'thread_name')
@@ -52,7 +62,18 @@ describe('Chrome trace', () => {
   });
 
   it('counts in microseconds', () => {
-    const slice = toChromeTrace([event(0, 'a', 1.5, 4)], 'test').traceEvents.find(({ ph }) => ph === 'X');
+    const slice = entriesOf([event(0, 'a', 1.5, 4)]).find(({ ph }) => ph === 'X');
     expect(slice).toMatchObject({ name: 'a', cat: 'task', ts: 1500, dur: 2500 });
   });
+
+  // With three entries for the process and its lane: below, at and above the bounds of pieces.
+  it.each([0, 1, 996, 997, 998, 1997, 2500])(
+    'of %i events comes in short pieces that make one text',
+    (count) => {
+      const events = Array.from({ length: count }, (_, i) => event(0, `e${i}`, i, i + 1));
+      const slices = entriesOf(events).filter(({ ph }) => ph === 'X');
+      expect(slices.map(({ name }) => name)).toEqual(events.map(({ name }) => name));
+      for (const piece of chromeTrace(events, 'test')) expect(piece.length).toBeLessThan(200_000);
+    },
+  );
 });

@@ -15,18 +15,32 @@ interface ChromeEvent {
 /** Clocks of one thread are read one after the other, so an end may lie this much behind the next start. */
 const SLACK_MS = 0.0005;
 
+/** A trace of millions of events is longer than a string may be, so its text comes in pieces of so many. */
+const EVENTS_A_PIECE = 1000;
+
 /**
  * Events of a pool as Chrome's trace format, which Perfetto and chrome://tracing open: a lane for each worker, with its tasks, steals and
  * parks. What overlaps without being nested (async tasks of one worker) goes to further lanes of that worker, as a lane can show nesting only.
  *
  * @param events - of `pool.trace()`
  * @param process - name of the process to show
+ * @returns the text, in pieces
  */
-export function toChromeTrace(
-  events: readonly TraceEvent[],
-  process: string,
-): { readonly traceEvents: readonly ChromeEvent[]; readonly displayTimeUnit: 'ms' } {
-  const traceEvents: ChromeEvent[] = [metadata('process_name', 0, { name: process })];
+export function* chromeTrace(events: readonly TraceEvent[], process: string): Generator<string> {
+  let piece: string[] = [];
+  let start = '{"traceEvents":[';
+  for (const event of chromeEvents(events, process)) {
+    piece.push(JSON.stringify(event));
+    if (piece.length < EVENTS_A_PIECE) continue;
+    yield start + piece.join(',');
+    piece = [];
+    start = ',';
+  }
+  yield `${piece.length === 0 ? '' : start}${piece.join(',')}],"displayTimeUnit":"ms"}`;
+}
+
+function* chromeEvents(events: readonly TraceEvent[], process: string): Generator<ChromeEvent> {
+  yield metadata('process_name', 0, { name: process });
   const ofWorker = new Map<number, TraceEvent[]>();
   for (const event of events) {
     const own = ofWorker.get(event.worker);
@@ -41,7 +55,7 @@ export function toChromeTrace(
     for (const event of own) {
       const tid = firstLane + laneFor(lanes, event);
       const { type, name, startMs, endMs } = event;
-      traceEvents.push({
+      yield {
         name: type === 'task' ? (name ?? type) : type,
         cat: type,
         ph: 'X',
@@ -49,17 +63,16 @@ export function toChromeTrace(
         tid,
         ts: startMs * 1000,
         dur: Math.max(0, endMs - startMs) * 1000,
-      });
+      };
     }
     for (const lane of lanes.keys()) {
       const tid = firstLane + lane;
       const suffix = lane === 0 ? '' : ` (${lane + 1})`;
-      traceEvents.push(metadata('thread_name', tid, { name: `worker ${worker}${suffix}` }));
-      traceEvents.push(metadata('thread_sort_index', tid, { sort_index: tid }));
+      yield metadata('thread_name', tid, { name: `worker ${worker}${suffix}` });
+      yield metadata('thread_sort_index', tid, { sort_index: tid });
     }
     firstLane += lanes.length;
   }
-  return { traceEvents, displayTimeUnit: 'ms' };
 }
 
 /** The first lane where the event lies after, or within, what is open there. Each lane is the stack of the ends of what is open. */

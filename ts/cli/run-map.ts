@@ -1,7 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createRuntime, type TaskPool } from '../index.node.ts';
-import { toChromeTrace } from './chrome-trace.ts';
+import { chromeTrace } from './chrome-trace.ts';
 import { openInputs } from './inputs.ts';
 import { mapInputs } from './map-loop.ts';
 import { openPool } from './map-pool.ts';
@@ -46,6 +46,5 @@ async function openTrace(path: string): Promise<FileHandle> {
 }
 
 async function writeTrace(file: FileHandle, pool: TaskPool<TimedTasks>, task: TaskRef): Promise<void> {
-  const trace = toChromeTrace(pool.trace(), `heddle map ${task.module}#${task.name}`);
-  await file.writeFile(JSON.stringify(trace));
+  await writeFile(file, chromeTrace(pool.trace(), `heddle map ${task.module}#${task.name}`));
 }

@@ -28,7 +28,7 @@ import type { PlatformWorker, ValuePort, WorkerEvents, WorkerThreadOptions } fro
 import type { Agent } from '../runtime/agent.ts';
 import { isThreadPlacer } from '../systems/numa/placer.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
-import { readTraceRing, traceRingBytes } from '../worker/trace-ring.ts';
+import { copyTraceRing, readTraceRing, type TraceCopy, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
 import type { Placement } from './placement.ts';
 import type { PoolOptions, TraceEvent, WorkerDiagnostics, WorkerExit, WorkerMetrics } from './types.ts';
@@ -140,7 +140,11 @@ export class Crew {
   readonly #members = new Map<number, Member>();
   readonly #exits = new Map<number, { exitCode: number; threadId: number; error: unknown }>();
   readonly #ended: Tally = emptyTally();
-  readonly #endedEvents: TraceEvent[] = [];
+  /** Traces of workers that ended, oldest first, and how many events they have. */
+  readonly #endedTraces: TraceCopy[] = [];
+  #endedEvents = 0;
+  /** Most workers that there were at once. */
+  #mostMembers = 0;
   readonly #waiters = new Set<{ check(): void; fail(error: unknown): void }>();
   readonly #keepAlive: { ref(): void; unref(): void };
   #held = 0;
@@ -356,6 +360,7 @@ export class Crew {
       disown: undefined,
     };
     this.#members.set(id, member);
+    this.#mostMembers = Math.max(this.#mostMembers, this.#members.size);
     this.#host.onSizeChanged();
     this.#exits.delete(agentId);
     this.#host.attach(agentId, channel.local);
@@ -815,12 +820,9 @@ export class Crew {
     this.#host.onSizeChanged();
     this.#exits.set(member.agentId, { exitCode, threadId: member.worker.threadId, error });
     addAgent(this.#ended, kernel, member.agent);
-    if (member.ring !== 0) {
-      this.#endedEvents.push(...readTraceRing(kernel, member.ring, member.id, this.#names));
-      this.#releaseRing(member.ring);
-    }
-    this.#host.detach(member.agentId);
+    // First of all: whatever else comes to pass, others wait for this.
     if (!member.isRecovered) this.#recover(member);
+    this.#host.detach(member.agentId);
     // Noted after the recovery: from here on nobody can take anything from the dead worker's deques.
     const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#zombies.push({ agent: member.agent, ticks });
@@ -830,6 +832,8 @@ export class Crew {
     if (booting) member.failBoot(this.#startError(member, exitCode, error));
     else member.passBoot();
     member.setGone();
+    // After all that others wait for: it may be large.
+    this.#keepTrace(member);
     this.#host.onExit({
       id: member.id,
       threadId: member.worker.threadId,
@@ -849,6 +853,21 @@ export class Crew {
       else this.wantMore();
       this.manQueues();
     }
+  }
+
+  /** Of workers that ended as many events are kept as the rings of all had that there ever were at once. */
+  #keepTrace({ id, ring }: Member): void {
+    if (ring === 0) return;
+    const most = this.#mostMembers * this.#host.traceCapacity;
+    try {
+      const copy = copyTraceRing(this.#host.agent.kernel, ring, id);
+      this.#endedTraces.push(copy);
+      this.#endedEvents += copy.events;
+      while (this.#endedEvents > most) this.#endedEvents -= this.#endedTraces.shift()!.events;
+    } catch (error) {
+      this.#host.agent.platform.warn(`pool '${this.#host.name}': the trace of a worker is lost`, error);
+    }
+    this.#releaseRing(ring);
   }
 
   #reapZombies(): void {
@@ -962,10 +981,10 @@ export class Crew {
 
   trace(): TraceEvent[] {
     const { kernel } = this.#host.agent;
-    const events = [...this.#endedEvents];
-    for (const member of this.#members.values()) {
-      if (member.ring !== 0) events.push(...readTraceRing(kernel, member.ring, member.id, this.#names));
-    }
+    const events: TraceEvent[] = [];
+    for (const { memory, worker } of this.#endedTraces) readTraceRing(memory, 0, worker, this.#names, events);
+    for (const { ring, id } of this.#members.values())
+      if (ring !== 0) readTraceRing(kernel, ring, id, this.#names, events);
     return events.sort((a, b) => a.startMs - b.startMs);
   }
 }

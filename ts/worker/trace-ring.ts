@@ -29,15 +29,22 @@ export class TraceRing {
   /** Adds an event; the oldest makes room. Times are milliseconds since the epoch. */
   add(type: number, detail: number, startMs: number, endMs: number): void {
     const { i32, f64 } = this.#kernel;
-    const next = i32[(this.#ring + TRACE_NEXT) >>> 2]!;
-    const at = this.#ring + TRACE_EVENTS + (next % this.#capacity) * TRACE_EVENT_SIZE;
+    const capacity = this.#capacity;
+    const next = i32[(this.#ring + TRACE_NEXT) >>> 2]! >>> 0;
+    const at = this.#ring + TRACE_EVENTS + (next % capacity) * TRACE_EVENT_SIZE;
     i32[at >>> 2] = type;
     i32[(at >>> 2) + 1] = detail;
     f64[(at >>> 3) + 1] = startMs;
     f64[(at >>> 3) + 2] = endMs;
     // Publishes the event; a reader that comes in the middle of a wrap may see one event torn, and says so.
-    Atomics.store(i32, (this.#ring + TRACE_NEXT) >>> 2, next + 1);
+    Atomics.store(i32, (this.#ring + TRACE_NEXT) >>> 2, afterEvent(next, capacity));
   }
+}
+
+/** A full ring counts from `capacity` to twice that and again: no count overflows, however long the worker lives. */
+function afterEvent(next: number, capacity: number): number {
+  const after = next + 1;
+  return after < 2 * capacity ? after : capacity + (after % capacity);
 }
 
 const TYPES: Readonly<Record<number, TraceEvent['type']>> = {
@@ -51,18 +58,47 @@ export function traceRingBytes(capacity: number): number {
   return TRACE_EVENTS + capacity * TRACE_EVENT_SIZE;
 }
 
-/** Events of one worker's ring, oldest first. */
+/** Where a ring lies: the shared memory, or a copy. */
+type RingMemory = Pick<Kernel, 'i32' | 'f64'>;
+
+/** Index of the oldest event that a ring still has, and that of the next one. */
+function extentOf({ i32 }: RingMemory, ring: number): { readonly first: number; readonly next: number } {
+  const capacity = i32[(ring + TRACE_CAPACITY) >>> 2]!;
+  const next = Atomics.load(i32, (ring + TRACE_NEXT) >>> 2) >>> 0;
+  return { first: Math.max(0, next - capacity), next };
+}
+
+/** A ring whose worker has ended, outside the shared memory. */
+export interface TraceCopy {
+  readonly memory: RingMemory;
+  readonly worker: number;
+  readonly events: number;
+}
+
+/** Copies a ring, as far as it was used. */
+export function copyTraceRing(kernel: Kernel, ring: number, worker: number): TraceCopy {
+  const { first, next } = extentOf(kernel, ring);
+  const from = ring >>> 0;
+  const { buffer } = kernel.u8.slice(from, from + traceRingBytes(next - first));
+  return {
+    memory: { i32: new Int32Array(buffer), f64: new Float64Array(buffer) },
+    worker,
+    events: next - first,
+  };
+}
+
+/** Adds the events of one worker's ring, oldest first. One by one: there may be more than a call can have arguments. */
 export function readTraceRing(
-  kernel: Kernel,
+  memory: RingMemory,
   ring: number,
   worker: number,
   names: readonly string[],
-): TraceEvent[] {
-  const { i32, f64 } = kernel;
+  events: TraceEvent[],
+): void {
+  const { i32, f64 } = memory;
   const capacity = i32[(ring + TRACE_CAPACITY) >>> 2]!;
-  const next = Atomics.load(i32, (ring + TRACE_NEXT) >>> 2);
-  const events: TraceEvent[] = [];
-  for (let i = Math.max(0, next - capacity); i < next; i++) {
+  const { first, next } = extentOf(memory, ring);
+  for (let i = first; i < next; i++) {
     const at = ring + TRACE_EVENTS + (i % capacity) * TRACE_EVENT_SIZE;
     const type = TYPES[i32[at >>> 2]!];
     if (type === undefined) continue;
@@ -75,5 +111,4 @@ export function readTraceRing(
       endMs: f64[(at >>> 3) + 2]!,
     });
   }
-  return events;
 }
