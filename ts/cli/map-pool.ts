@@ -4,8 +4,9 @@ import type { TaskRef } from './task-name.ts';
 import { type TimedTasks, timedModule, untimedName } from './timed-task.ts';
 import { UsageError } from './usage-error.ts';
 
-/** A task that ignores its timeout for so long loses its worker: nothing else stops a loop. */
+/** A task that holds its thread for so long after its timeout loses its worker: nothing else stops a loop. */
 const ABORT_GRACE_MS = 100;
+const GRACE_MOST_MS = 2 ** 31 - 1;
 /** Memory for the trace of all workers together, and what one event takes there. */
 const TRACE_BYTES_MOST = 192 * 2 ** 20;
 const TRACE_EVENT_BYTES = 24;
@@ -21,7 +22,7 @@ export async function openPool(
   task: TaskRef,
   settings: MapSettings,
 ): Promise<TaskPool<TimedTasks>> {
-  const { threads, trace, retries, timeout } = settings;
+  const { threads, concurrency, trace, retries, timeout } = settings;
   const capacity = Math.floor(TRACE_BYTES_MOST / threads / TRACE_EVENT_BYTES);
   let pool: TaskPool<TimedTasks>;
   try {
@@ -30,10 +31,10 @@ export async function openPool(
       name: 'map',
       minThreads: threads,
       maxThreads: threads,
-      concurrentTasksPerWorker: settings.concurrency,
+      concurrentTasksPerWorker: concurrency,
       ...(trace === undefined ? {} : { trace: { capacity: Math.min(TRACE_EVENTS_MOST, capacity) } }),
       ...(retries === 0 ? {} : { retry: { attempts: retries + 1 } }),
-      ...(timeout === undefined ? {} : { abortGraceMs: ABORT_GRACE_MS }),
+      ...(timeout === undefined ? {} : { abortGraceMs: graceMs(timeout, concurrency) }),
     });
   } catch (error) {
     throw new UsageError(`cannot load ${task.module}: ${rootMessage(error)}`);
@@ -51,6 +52,14 @@ export async function openPool(
   }
   await pool.ready();
   return pool;
+}
+
+/**
+ * An async task ends when its worker hears of the timeout, unless another holds the thread. Beside others it may have the limit once more: when that
+ * is over, so is the time of all that wait for the thread, and the worker takes along nobody who had some left.
+ */
+function graceMs(timeoutMs: number, concurrency: number): number {
+  return Math.min(GRACE_MOST_MS, ABORT_GRACE_MS + (concurrency === 1 ? 0 : timeoutMs));
 }
 
 /** The message of the first cause. */

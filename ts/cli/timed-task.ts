@@ -29,15 +29,25 @@ export function untimedName(name: string): string {
 /**
  * A module that exports what the task's module exports, so that its functions may fork one another; but under the task's name stands its timed
  * form, which calls the task with the input alone and leaves in shared memory when it started and how long it took, whether it returned or threw.
+ *
+ * An async task that was told to stop ends then, whatever it does: others may be under way in its worker, which need not end for it.
  */
 export function timedModule({ url, name }: TaskRef): string {
   const source = `
+import { signal } from ${JSON.stringify(import.meta.resolve('heddle/task'))};
 import ${JSON.stringify(dataUrl(PRINT_TO_STDERR))};
 import * as module from ${JSON.stringify(url)};
 export * from ${JSON.stringify(url)};
 ${name === 'default' ? '' : 'const { default: unnamed } = module;\nexport { unnamed as default };'}
 const task = module[${JSON.stringify(name)}];
 const now = () => Number(process.hrtime.bigint()) / 1e6;
+const untilStopped = (outcome) => new Promise((resolve, reject) => {
+  const stop = signal();
+  const giveUp = () => reject(stop.reason);
+  if (stop.aborted) giveUp();
+  stop.addEventListener('abort', giveUp, { once: true });
+  outcome.then(resolve, reject);
+});
 function timed({ input, times, place }) {
   const start = now();
   times[place] = -start;
@@ -47,7 +57,7 @@ function timed({ input, times, place }) {
   try {
     const value = task(input);
     waits = value !== null && typeof value === 'object' && typeof value.then === 'function';
-    return waits ? Promise.resolve(value).finally(end) : value;
+    return waits ? untilStopped(Promise.resolve(value).finally(end)) : value;
   } finally {
     if (!waits) end();
   }
