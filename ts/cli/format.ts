@@ -8,7 +8,7 @@ export function count(n: number): string {
   return number.format(n);
 }
 
-/** Three digits at most after the unit is chosen: 123456789 -> '123 MB', 1234 -> '1.23 kB'. */
+/** Three digits at most after the unit is chosen: 123456789 -> '123 MB', 1234 -> '1.23 kB', 12 -> '12 B'; of a rate 12.34 -> '12.3 B'. */
 export function bytes(n: number): string {
   let unit = 0;
   let value = n;
@@ -16,7 +16,7 @@ export function bytes(n: number): string {
     value /= 1000;
     unit++;
   }
-  return `${unit === 0 ? value : significant(value)} ${UNITS[unit]}`;
+  return `${Number.isInteger(value) && unit === 0 ? value : significant(value)} ${UNITS[unit]}`;
 }
 
 /** 0.0123 -> '12.3 ms', 9.87 -> '9.87 s', 83 -> '1 min 23 s'. */

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { NodeSystems } from '../systems/systems.node.ts';
 import type { MapSettings } from './map-settings.ts';
 import { runMap } from './run-map.ts';
 import { whole } from './whole-number.ts';
@@ -18,7 +18,7 @@ Examples:
   git ls-files | heddle map tasks.mjs#digest - --json > digests.ndjson
   heddle map tasks.mjs#render pages/ --threads 4 --timeout 5000 --trace render.json`;
 
-type Options = Omit<MapSettings, 'task' | 'inputs'>;
+type Options = Omit<MapSettings, 'task' | 'inputs' | 'threads'> & { readonly threads?: number };
 
 /**
  * Adds `heddle map` to the program.
@@ -32,7 +32,11 @@ export function addMapCommand(program: Command, setExitCode: (code: number) => v
     .description('Runs an exported function over many inputs, on every core.')
     .argument('<task>', 'module and export: <module>#<export>')
     .argument('[inputs...]', "files, folders, globs, or '-' for the lines of stdin")
-    .option('--threads <n>', 'worker threads', whole(1, THREADS_MOST), defaultThreads())
+    .option(
+      '--threads <n>',
+      'worker threads (default: as many as this process may run at once)',
+      whole(1, THREADS_MOST),
+    )
     .option('--concurrency <n>', 'async tasks under way at once in each worker', whole(1, 4096), 1)
     .option('--ordered', 'write results in the order of the inputs')
     .option('--json', 'write results as NDJSON: {input, ok, value | error, ms}')
@@ -52,10 +56,12 @@ export function addMapCommand(program: Command, setExitCode: (code: number) => v
     .option('--trace <file>', 'write what the workers did, for Perfetto or chrome://tracing')
     .addHelpText('after', EXAMPLES)
     .action(async (task: string, inputs: readonly string[], options: Options) => {
-      setExitCode(await runMap({ ...options, task, inputs }));
+      const threads = options.threads ?? defaultThreads(NodeSystems.detect());
+      setExitCode(await runMap({ ...options, threads, task, inputs }));
     });
 }
 
-function defaultThreads(): number {
-  return Math.min(THREADS_MOST, availableParallelism());
+/** As many as a pool has: what affinity, cpuset and cpu quota let run at once. */
+export function defaultThreads(systems: NodeSystems): number {
+  return Math.min(THREADS_MOST, systems.defaultWorkers());
 }
