@@ -4,7 +4,11 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NodeSystems } from 'heddle';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bytes } from '../../ts/cli/format.ts';
+import { defaultThreads } from '../../ts/cli/map-command.ts';
+import { cgroup2, machine, tree } from '../systems/trees.ts';
 import { finish, heddle, records, startHeddle, TASKS } from './run-heddle.ts';
 
 let folder: string;
@@ -156,6 +160,19 @@ describe('failures', () => {
     expect(code).toBe(1);
   });
 
+  it('end the map with --fail-fast while an earlier input holds up the order', async () => {
+    const path = join(folder, 'fail-fast');
+    const inputs = ['done', 'hang', 'bad', ...Array.from({ length: 40 }, () => 'later')];
+    const { code, stdout, stderr } = await heddle(
+      ['map', task('failsBeside'), '-', '--ordered', '--fail-fast', '--threads', '1', '--concurrency', '2'],
+      inputs.map((text) => `${text} ${path}`),
+    );
+    expect(stdout).toBe(`done ${path}\tdone\n`);
+    expect(stderr).toContain(`failed:\n  bad ${path}\tError\tbad\n`);
+    expect(stderr).toMatch(/^items +2, 1 failed\nstopped +at the first failure/m);
+    expect(code).toBe(1);
+  });
+
   it('of --timeout name the limit, and a task that does not stop loses its worker', async () => {
     const { code, stdout, stderr } = await heddle(
       ['map', task('spin'), '-', '--timeout', '200', '--threads', '1'],
@@ -166,6 +183,22 @@ describe('failures', () => {
     expect(stderr).toMatch(/ {2}stuck\tERR_TASK_TIMEOUT\t.*200 ms/);
     expect(stderr).toMatch(/^items +5, 2 failed$/m);
     expect(code).toBe(1);
+  });
+
+  it('of --timeout leave the worker of an async task to those beside it', async () => {
+    const args = ['map', task('hang'), '-', '--timeout', '1000', '--threads', '1', '--concurrency', '2'];
+    const { stdout, stderr } = await heddle(args, ['hang', 'hang', 'x']);
+    expect(stdout).toBe('x\tx\n');
+    expect(stderr.match(/ {2}hang\tERR_TASK_TIMEOUT\t/g)).toHaveLength(2);
+    expect(stderr).toMatch(/^items +3, 2 failed$/m);
+    expect(stderr).not.toMatch(/^replaced/m);
+  });
+
+  it('of --timeout cost an async task its worker when it holds the thread', async () => {
+    const args = ['map', task('spinsLate'), '-', '--timeout', '200', '--threads', '1', '--concurrency', '2'];
+    const { stdout, stderr } = await heddle(args, ['stuck', 'x']);
+    expect(stdout).toBe('x\tx\n');
+    expect(stderr).toMatch(/ {2}stuck\tERR_TASK_TIMEOUT\t/);
   });
 
   it('of --timeout end async tasks that run side by side', async () => {
@@ -196,6 +229,8 @@ describe('wrong usage', () => {
     ['no task', ['map'], /missing required argument/],
     ['an unknown command', ['mop'], /unknown command 'mop'/],
     ['no module', ['map', 'nowhere.mjs#upper', '-'], /no module .*nowhere\.mjs/],
+    ['a URL that names no file', ['map', 'file:%zz#upper', '-'], /file:%zz names no file/],
+    ['a URL of another host', ['map', 'file://host/x.mjs#f', '-'], /file:\/\/host\/x\.mjs names no file/],
     [
       'no such export',
       ['map', task('lower'), '-'],
@@ -247,6 +282,35 @@ describe('around the results', () => {
     const rows = [...stderr.matchAll(/│ +\d+ │ +(\d+) │ +\d+ % │ +\d+ │ +\d+ │/g)];
     expect(rows).toHaveLength(3);
     expect(rows.reduce((sum, [, tasks]) => sum + Number(tasks), 0)).toBe(2);
+  });
+
+  it('the table counts what ended workers did', async () => {
+    const { stderr } = await heddle(
+      ['map', task('picky'), '-', '--threads', '1'],
+      ['a', 'bad exit', 'b', 'bad exit'],
+    );
+    expect(stderr).toMatch(/^replaced +[12] of the workers$/m);
+    const rows = [...stderr.matchAll(/│ +(?:\d+|ended) │ +(\d+) │ +(?:\d+ % )?│ +\d+ │ +\d+ │/g)];
+    expect(rows.reduce((sum, [, tasks]) => sum + Number(tasks), 0)).toBe(4);
+  });
+
+  it('many inputs under way with --timeout give Node nothing to warn of', async () => {
+    const inputs = Array.from({ length: 100 }, (_, i) => `${i}`);
+    const args = ['map', task('upper'), '-', '--timeout', '60000', '--threads', '1'];
+    const { stdout, stderr } = await heddle(args, inputs);
+    expect(lines(stdout)).toHaveLength(100);
+    expect(stderr).not.toContain('Warning');
+  });
+
+  it('bytes are rounded below a kilobyte too', () => {
+    const texts = ['0 B', '12 B', '999 B', '103 B', '9.50 B', '1.00 kB'];
+    expect([0, 12, 999, 102.8970591175665, 9.5, 999.6].map(bytes)).toEqual(texts);
+  });
+
+  it('the threads are as many as a cpu quota keeps busy', () => {
+    const limits = { '/a/cpu.max': '150000 100000\n' };
+    const root = tree({ ...machine({ 0: [0, 1, 2, 3] }), ...cgroup2('/a', limits) });
+    expect(defaultThreads(NodeSystems.detect({ root }))).toBe(2);
   });
 
   it('the trace has a lane for each worker that did something, and every task', async () => {

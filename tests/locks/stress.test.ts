@@ -19,6 +19,7 @@ describe('under stress', () => {
     const rt = await openRuntime();
     const pool = await openLockPool(rt, 3);
     const hogs = [pool.run('hog', ['H', 3]), pool.run('hog', ['H', 3])];
+    await until(() => rt.atomicInt32('H:hogs').load() === 2);
     // Each gets the lock again and again though the others take it back at once.
     const late = pool.run('countSync', ['H', 100]);
     const m = rt.mutex('H');

@@ -194,16 +194,17 @@ describe('Waits', () => {
     expect(await told).toEqual({ ok: true, value: { ok: true, value: true } });
   });
 
-  it.each(['joinHolding', 'awaitHolding', 'awaitHoldingInContext'])(
-    'join or await while holding: %s',
-    async (task) => {
-      const rt = await openRuntime();
-      const pool = await openLockPool(rt, 2);
-      const told = (await pool.run(task, ['A'])) as Told;
-      expect(told).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
-      expect(told.cycle!.map((party) => party.wait).sort()).toEqual(['lock', 'task']);
-    },
-  );
+  it.each([
+    ['join while holding', 'joinHolding'],
+    ['await of a fork while holding', 'awaitHolding'],
+    ['await of a fork while a context holds', 'awaitHoldingInContext'],
+  ])('%s', async (_, task) => {
+    const rt = await openRuntime();
+    const pool = await openLockPool(rt, 2);
+    const told = (await pool.run(task, ['A'])) as Told;
+    expect(told).toMatchObject({ ok: false, code: 'ERR_DEADLOCK' });
+    expect(told.cycle!.map((party) => party.wait).sort()).toEqual(['lock', 'task']);
+  });
 
   it('join while a context holds: it waits for its thread', async () => {
     const rt = await openRuntime();

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout } from 'node:timers/promises';
-import type { RunOptions, Runtime, Settled, TaskPool, WorkerMetrics } from '../index.node.ts';
+import type { PoolMetrics, RunOptions, Runtime, Settled, TaskPool } from '../index.node.ts';
 import { ALWAYS_ROOM, mapOver } from '../pool/map.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { Inputs } from './inputs.ts';
@@ -36,12 +36,15 @@ export async function mapInputs(
 ): Promise<MapReport & { readonly exitCode: number }> {
   const { threads, concurrency, timeout } = settings;
   const underWay = threads * concurrency * (1 + QUEUED_PER_RUNNING);
-  const limit = timeout === undefined ? undefined : new TimeLimit(task, timeout);
+  const calls = new AbortController();
+  const limit = timeout === undefined ? undefined : new TimeLimit(task, timeout, calls.signal);
   const times = runtime.alloc(Float64Array, underWay + 1);
   const places = new Places();
   const tally: Tally = { items: 0, failed: 0, bytes: 0 };
   const failures: FailedInput[] = [];
   const strays: Failure[] = [];
+  /** Inputs that were under way when the map stopped: they have neither failed nor succeeded. */
+  const abandoned = new Set<TimedInput>();
   let taskMs = 0;
   let lostWorkers = 0;
   let stopped: string | undefined;
@@ -59,24 +62,34 @@ export async function mapInputs(
   };
   const start = performance.now();
   try {
-    const run = (input: TimedInput, options: RunOptions | undefined): Promise<unknown> =>
-      limit === undefined
-        ? pool.run(task, [input], options)
-        : limit.run(input, options?.signal, (stop) => pool.run(task, [input], { ...options, signal: stop }));
-    const results = mapOver(
-      { ...ALWAYS_ROOM, run, defaultConcurrency: underWay },
-      timedInputs(inputs.items, times, places),
-      {
-        settle: true,
-        ordered: settings.ordered ?? false,
-        signal,
-        idempotent: settings.retries > 0,
-      },
-    ) as AsyncIterable<Settled<TimedInput, unknown>>;
+    const stopAtFailure = (): void => {
+      stopped ??= 'at the first failure (--fail-fast)';
+      // A read of stdin under way would keep the map from ending.
+      inputs.close();
+      calls.abort();
+    };
+    const run = async (input: TimedInput, options: RunOptions | undefined): Promise<unknown> => {
+      const call = (signal: AbortSignal): Promise<unknown> => pool.run(task, [input], { ...options, signal });
+      try {
+        return await (limit === undefined ? call(calls.signal) : limit.run(input, call));
+      } catch (error) {
+        if (calls.signal.aborted) abandoned.add(input);
+        // Here rather than where the results are written: with --ordered it may have to wait for earlier ones.
+        else if (settings.failFast) stopAtFailure();
+        throw error;
+      }
+    };
+    const results = mapOver({ ...ALWAYS_ROOM, run, defaultConcurrency: underWay }, timedInputs(inputs.items, times, places), {
+      settle: true,
+      ordered: settings.ordered ?? false,
+      signal,
+      idempotent: settings.retries > 0,
+    }) as AsyncIterable<Settled<TimedInput, unknown>>;
     for await (const result of results) {
       const { input, place } = result.input;
       const time = times[place]!;
       places.release(place);
+      if (abandoned.delete(result.input)) continue;
       const ms = time >= 0 ? time : undefined;
       taskMs += ms ?? timeout ?? 0;
       const { text, failure } = render(
@@ -93,9 +106,7 @@ export async function mapInputs(
       }
       await write(text);
       if (failure !== undefined && settings.failFast) {
-        stopped = 'at the first failure (--fail-fast)';
-        // A read of stdin under way would keep the map from ending.
-        inputs.close();
+        stopAtFailure();
         break;
       }
     }
@@ -103,16 +114,20 @@ export async function mapInputs(
     if (!signal.aborted) throw error;
     stopped = interrupts.reason;
   } finally {
+    calls.abort();
     progress?.stop();
     interrupts.dispose();
   }
   const wallMs = performance.now() - start;
+  const { workers, stealSuccesses, parks } = await settledMetrics(pool, tally.items);
   return {
     tally,
     total: inputs.total,
     wallMs,
     taskMs,
-    workers: await settledWorkers(pool, tally.items),
+    workers,
+    steals: stealSuccesses,
+    parks,
     lostWorkers,
     failures,
     strays,
@@ -122,11 +137,11 @@ export async function mapInputs(
 }
 
 /** A worker counts a task a moment after its result has come: waits for that, within reason. */
-async function settledWorkers(pool: TaskPool<TimedTasks>, items: number): Promise<readonly WorkerMetrics[]> {
+async function settledMetrics(pool: TaskPool<TimedTasks>, items: number): Promise<PoolMetrics> {
   for (let attempt = 0; ; attempt++) {
-    const { workers } = pool.metrics();
-    const counted = workers.reduce((sum, { completed, failed }) => sum + completed + failed, 0);
-    if (counted >= items || attempt === COUNT_ATTEMPTS) return workers;
+    const metrics = pool.metrics();
+    const counted = metrics.workers.reduce((sum, { completed, failed }) => sum + completed + failed, 0);
+    if (counted >= items || attempt === COUNT_ATTEMPTS) return metrics;
     await setTimeout(1);
   }
 }

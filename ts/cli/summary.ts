@@ -17,6 +17,9 @@ export interface MapReport {
   /** Sum of the durations of the tasks. */
   readonly taskMs: number;
   readonly workers: readonly WorkerMetrics[];
+  /** Of all workers, ended ones included. */
+  readonly steals: number;
+  readonly parks: number;
   /** Workers that ended before the map did: a task killed them, or outlived its timeout. */
   readonly lostWorkers: number;
   readonly failures: readonly FailedInput[];
@@ -47,7 +50,7 @@ function section(title: string, lines: readonly string[]): string {
  * @param colors - may use the terminal's
  */
 export function renderSummary(report: MapReport, colors: boolean): string {
-  const { tally, total, wallMs, taskMs, workers } = report;
+  const { tally, total, wallMs, taskMs } = report;
   const perSecond = (amount: number): number => (wallMs > 0 ? (amount / wallMs) * 1000 : 0);
   const facts: [string, string][] = [['items', items(report)]];
   if (report.stopped !== undefined) {
@@ -64,14 +67,15 @@ export function renderSummary(report: MapReport, colors: boolean): string {
   if (report.lostWorkers > 0) facts.push(['replaced', `${count(report.lostWorkers)} of the workers`]);
   const width = Math.max(...facts.map(([name]) => name.length));
   const lines = facts.map(([name, fact]) => `${name.padEnd(width)}  ${fact}\n`).join('');
-  return `${lines}${workerTable(workers, colors)}\n`;
+  return `${lines}${workerTable(report, colors)}\n`;
 }
 
 function items({ tally: { items: done, failed } }: MapReport): string {
   return failed === 0 ? count(done) : `${count(done)}, ${count(failed)} failed`;
 }
 
-function workerTable(workers: readonly WorkerMetrics[], colors: boolean): string {
+function workerTable(report: MapReport, colors: boolean): string {
+  const { tally, workers, steals, parks: allParks, lostWorkers } = report;
   const table = new Table({
     head: ['worker', 'tasks', 'utilisation', 'steals', 'parks'],
     colAligns: ['right', 'right', 'right', 'right', 'right'],
@@ -84,6 +88,18 @@ function workerTable(workers: readonly WorkerMetrics[], colors: boolean): string
       percent(utilization),
       count(stealSuccesses),
       count(parks),
+    ]);
+  }
+  if (lostWorkers > 0) {
+    // What no living worker did; a worker that dies takes its own count of tasks along.
+    const rest = (all: number, of: (worker: WorkerMetrics) => number): string =>
+      count(Math.max(0, all - workers.reduce((sum, worker) => sum + of(worker), 0)));
+    table.push([
+      'ended',
+      rest(tally.items, ({ completed, failed }) => completed + failed),
+      '',
+      rest(steals, ({ stealSuccesses }) => stealSuccesses),
+      rest(allParks, ({ parks }) => parks),
     ]);
   }
   return table.toString();

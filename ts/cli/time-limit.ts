@@ -9,25 +9,30 @@ import type { TimedInput } from './timed-task.ts';
 export class TimeLimit {
   readonly #task: string;
   readonly #limitMs: number;
+  readonly #outer: AbortSignal;
+  /** Of the calls under way, which may be hundreds: one listener passes an abort on to all of them. */
+  readonly #stops = new Set<AbortController>();
 
-  constructor(task: string, limitMs: number) {
+  /** @param outer - fires the signal of every call */
+  constructor(task: string, limitMs: number, outer: AbortSignal) {
     this.#task = task;
     this.#limitMs = limitMs;
+    this.#outer = outer;
+    const onOuter = (): void => {
+      for (const stop of this.#stops) stop.abort(outer.reason);
+    };
+    outer.addEventListener('abort', onOuter, { once: true });
   }
 
   /**
-   * Makes a call whose signal fires when its task has run for too long, or when `outer` fires.
+   * Makes a call whose signal fires when its task has run for too long, or when the outer one fires.
    *
    * @throws {TaskTimeoutError} when the task has run for too long, and what the call throws.
    */
-  async run<T>(
-    { times, place }: TimedInput,
-    outer: AbortSignal | undefined,
-    call: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  async run<T>({ times, place }: TimedInput, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stop = new AbortController();
-    const onOuter = (): void => stop.abort(outer?.reason);
-    outer?.addEventListener('abort', onOuter, { once: true });
+    this.#stops.add(stop);
+    if (this.#outer.aborted) stop.abort(this.#outer.reason);
     let late: TaskTimeoutError | undefined;
     const look = (): void => {
       const startMs = -times[place]!;
@@ -49,7 +54,7 @@ export class TimeLimit {
       throw late ?? error;
     } finally {
       clearTimeout(timer);
-      outer?.removeEventListener('abort', onOuter);
+      this.#stops.delete(stop);
     }
   }
 }
