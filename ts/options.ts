@@ -69,6 +69,12 @@ export function integerOrInfinity(min: number): Check {
   };
 }
 
+export const positive: Check = (value, what) => {
+  if (typeof value !== 'number') throw typeError(what, 'a number', value);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+    throw new InvalidRangeError(`${what} must be a finite number above 0, not ${value}`);
+};
+
 export const boolean: Check = (value, what) => {
   if (typeof value !== 'boolean') throw typeError(what, 'a boolean', value);
 };
@@ -87,6 +93,11 @@ export const object: Check = (value, what) => {
 
 export const array: Check = (value, what) => {
   if (!Array.isArray(value)) throw typeError(what, 'an array', value);
+};
+
+export const strings: Check = (value, what) => {
+  array(value, what);
+  for (const text of value as unknown[]) string(text, `${what}: each entry`);
 };
 
 export const anything: Check = () => undefined;

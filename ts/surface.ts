@@ -93,6 +93,7 @@ export type {
   WorkerDiagnostics,
   WorkerExit,
   WorkerMetrics,
+  WorkerOutput,
 } from './pool/types.ts';
 export type { QoSLevel } from './qos.ts';
 export { type AISchedulerOptions, AIWorkScheduler } from './runtime/ai-scheduler.ts';

@@ -7,6 +7,9 @@ import type { WorkerPlatform } from './platform/port.ts';
 import { pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
 import { startWorker } from './worker/start.ts';
 
+/** Who reads what this thread has printed may be busy; who does not read at all must not keep the thread from ending. */
+const FLUSH_MOST_MS = 5000;
+
 if (isMainThread || parentPort === null) {
   throw new InvalidTypeError('heddle/worker is the entry of a worker thread; a pool starts it by itself');
 }
@@ -32,7 +35,13 @@ const platform: WorkerPlatform = {
     const flushed = [process.stdout, process.stderr]
       .filter((stream) => stream.writableLength > 0)
       .map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())));
-    await Promise.all(flushed);
+    if (flushed.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, FLUSH_MOST_MS);
+    });
+    await Promise.race([Promise.all(flushed), late]);
+    clearTimeout(timer);
   },
   pin: pinThread,
   setNiceness,

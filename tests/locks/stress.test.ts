@@ -1,6 +1,6 @@
 // Everything at once, with real threads: invariants, no times.
 import { describe, expect, it } from 'vitest';
-import { openRuntime } from '../pool/harness.ts';
+import { openRuntime, until } from '../pool/harness.ts';
 import { openLockPool } from './harness.ts';
 
 describe('under stress', () => {

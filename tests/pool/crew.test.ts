@@ -61,6 +61,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
       threadId: 1,
       endpoint: nodeEndpoint(port1),
       hasEnded: () => false,
+      dropUnread: () => undefined,
       terminate: async () => undefined,
     };
   };
@@ -93,6 +94,7 @@ async function openCrew(duringRecovery: (threads: readonly Thread[], kernel: Ker
     learnTasks: () => undefined,
     onStart: () => undefined,
     onExit: () => undefined,
+    onOutput: () => undefined,
     onSizeChanged: () => undefined,
     onStartFailure: () => undefined,
     onUnmanned: () => undefined,

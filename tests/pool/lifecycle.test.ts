@@ -1,5 +1,10 @@
+import { Worker } from 'node:worker_threads';
 import { createRuntime, type TaskPool, TaskPool as TaskPools, type WorkerExit } from 'heddle';
 import { describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../ts/platform/node.ts';
+import { TaskPool as SourcePool } from '../../ts/pool/task-pool.ts';
+import { offerStandalonePools } from '../../ts/runtime/standalone.ts';
+import { StaticSystems } from '../../ts/systems/systems.static.ts';
 import {
   fixture,
   gateOf,
@@ -79,6 +84,35 @@ describe('scale', () => {
     await Promise.all(all);
     expect(pool.metrics().threads).toBe(3);
     expect(await pool.run('echo', [1])).toBe(1);
+  });
+});
+
+describe('scale and ready, when setConfig is called meanwhile', () => {
+  it('end when there are as many, though there may be more', async () => {
+    const { rt, pool } = await openPool();
+    const gate = gateOf(rt);
+    pool.setConfig({ maxThreads: 3 });
+    const held = [1, 2, 3].map((n) => pool.run('hold', [gate.name, n]));
+    await gate.reached(3);
+    const scaled = pool.scale(2);
+    pool.setConfig({ maxThreads: 4 });
+    await scaled;
+    gate.open();
+    expect(await Promise.all(held)).toEqual([1, 2, 3]);
+  });
+
+  it('end when what they wait for is no longer wanted, though no worker comes or goes', async () => {
+    const entry = new URL('../../build/worker.node.js', import.meta.url);
+    let made = 0;
+    // All but the first never boot.
+    const worker = () =>
+      made++ === 0 ? new Worker(entry) : new Worker('setInterval(() => undefined, 1000)', { eval: true });
+    const { pool } = await openPool({ worker });
+    const scaled = pool.scale(2);
+    const ready = pool.ready();
+    pool.setConfig({ minThreads: 1 });
+    await Promise.all([scaled, ready]);
+    expect(pool.metrics().threads).toBe(2);
   });
 });
 
@@ -321,6 +355,53 @@ describe('shutdown', () => {
     await rt[Symbol.asyncDispose]();
   });
 
+  it('ends a worker that runs only a task that was cancelled and does not stop', async () => {
+    const { rt, pool } = await openPool();
+    const exits = exitsOf(pool);
+    const stop = new AbortController();
+    const call = outcome(pool.run('spinForEver', ['in'], { signal: stop.signal }));
+    await until(() => rt.atomicInt32('in').load() === 1);
+    stop.abort();
+    expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_TASK_ABORTED' } });
+    await pool[Symbol.asyncDispose]();
+    expect(exits).toMatchObject([{ expected: true }]);
+    expect(pool.metrics().threads).toBe(0);
+  });
+
+  it('leaves a cancelled task the grace of its own', async () => {
+    const { rt, pool } = await openPool({ abortGraceMs: 0 });
+    const gate = gateOf(rt);
+    const stop = new AbortController();
+    const options = { signal: stop.signal, abortGraceMs: 60_000 };
+    const call = outcome(pool.run('holdAndNote', [gate.name, 'out'], options));
+    await gate.reached(1);
+    stop.abort();
+    await call;
+    const closed = pool.shutdown();
+    for (let i = 0; i < 50; i++) await turn();
+    gate.open();
+    await closed;
+    expect(rt.atomicInt32('out').load()).toBe(1);
+  });
+
+  it('called again with a time ends then', async () => {
+    const { pool } = await openPool();
+    const call = outcome(pool.run('never'));
+    const closed = pool.shutdown();
+    await pool.shutdown(10);
+    await closed;
+    expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+    expect(pool.metrics().threads).toBe(0);
+  });
+
+  it('called again with a longer time ends at the shorter', async () => {
+    const { pool } = await openPool();
+    const call = outcome(pool.run('never'));
+    void pool.shutdown(10);
+    await pool.shutdown(60_000);
+    expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+  });
+
   it('of no number rejects', async () => {
     const { pool } = await openPool();
     expect(await rejectionOf(pool.shutdown(-1))).toBeInstanceOf(RangeError);
@@ -420,6 +501,20 @@ describe('the runtime', () => {
     expect(await opening).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
   });
 
+  it('disposed while a module loads that never ends to: the pool is not opened', async () => {
+    const rt = await openRuntime();
+    const begun = new SharedArrayBuffer(4);
+    const tasks = fixture('never-loads.mjs');
+    const opening = [
+      outcome(rt.createPool({ tasks, maxThreads: 1, workerData: begun })),
+      outcome(rt.createPool({ tasks, maxThreads: 1 })),
+    ];
+    await until(() => Atomics.load(new Int32Array(begun), 0) === 1);
+    await rt.dispose();
+    for (const result of await Promise.all(opening))
+      expect(result).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+  });
+
   it('has at most 32 pools, and takes a new one where one was closed', async () => {
     const rt = await openRuntime();
     const pools = await Promise.all(
@@ -443,6 +538,28 @@ describe('the runtime', () => {
     expect(await rejectionOf(pool.run('echo', [1]))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
     expect(await rejectionOf(TaskPools.create({ tasks: TASKS, memoryBytes: 5 }))).toBeInstanceOf(RangeError);
     expect(await rejectionOf(TaskPools.create({} as never))).toBeInstanceOf(TypeError);
+  });
+
+  it('made by TaskPool.create goes when the pool cannot be opened', async () => {
+    let attached = 0;
+    let left = 0;
+    class Counting extends StaticSystems {
+      override attach(...args: Parameters<StaticSystems['attach']>): () => void {
+        const leave = super.attach(...args);
+        attached++;
+        return () => {
+          left++;
+          leave();
+        };
+      }
+    }
+    offerStandalonePools(nodePlatform, () => new Counting());
+    const bad = [{ tasks: TASKS, speed: 9 }, { tasks: 'relative.mjs' }, {}];
+    for (const options of bad)
+      expect(await rejectionOf(SourcePool.create(options as never))).toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+      });
+    expect([attached, left]).toEqual([3, 3]);
   });
 
   it('is of use with `await using`', async () => {

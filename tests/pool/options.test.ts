@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { openPool, openRuntime, rejectionOf, TASKS } from './harness.ts';
 
@@ -29,8 +29,21 @@ describe('options of createPool', () => {
     [{ trace: 5 }, TypeError, /trace/],
     [{ submitStacks: 'often' }, RangeError, /submitStacks/],
     [{ resourceLimits: 5 }, TypeError, /resourceLimits/],
+    [{ resourceLimits: { heapMb: 5 } }, TypeError, /heapMb/],
+    [{ resourceLimits: [5] }, TypeError, /resourceLimits/],
+    [{ resourceLimits: { stackSizeMb: '4' } }, TypeError, /stackSizeMb/],
+    [{ resourceLimits: { maxOldGenerationSizeMb: -1 } }, RangeError, /maxOldGenerationSizeMb/],
+    [{ resourceLimits: { maxYoungGenerationSizeMb: 0 } }, RangeError, /maxYoungGenerationSizeMb/],
+    [{ resourceLimits: { codeRangeSizeMb: Number.NaN } }, RangeError, /codeRangeSizeMb/],
     [{ execArgv: '--flag' }, TypeError, /execArgv/],
+    [{ execArgv: [5] }, TypeError, /execArgv/],
+    [{ execArgv: ['--no-such-flag'] }, TypeError, /--no-such-flag/],
+    [{ argv: [Symbol('a')] }, TypeError, /argv/],
     [{ env: 5 }, TypeError, /env/],
+    [{ env: ['A=1'] }, TypeError, /env/],
+    [{ env: { A: 1 } }, TypeError, /env.*'A'/],
+    [{ env: Symbol('another') }, TypeError, /env/],
+    [{ stdout: 'yes' }, TypeError, /stdout/],
     [{ worker: {} }, TypeError, /worker/],
     [{ name: 5 }, TypeError, /name/],
     [{ retry: {} }, TypeError, /attempts/],
@@ -71,6 +84,29 @@ describe('options of createPool', () => {
       expect(error.cause).toMatchObject({ name: 'DataCloneError' });
     }
     expect(rt.usedBytes).toBe(0);
+  });
+
+  it('keep what Node says of them as cause', async () => {
+    const rt = await openRuntime();
+    const error = await rejectionOf(rt.createPool({ tasks: TASKS, execArgv: ['--no-such-flag'] }));
+    expect(error.cause).toMatchObject({ code: 'ERR_WORKER_INVALID_EXEC_ARGV' });
+    expect(rt.usedBytes).toBe(0);
+  });
+
+  it('pass an environment, or share that of the process', async () => {
+    process.env.HEDDLE_OPTIONS_TEST = 'shared';
+    try {
+      for (const [env, seen] of [
+        [SHARE_ENV, 'shared'],
+        [{ HEDDLE_OPTIONS_TEST: 'own', OTHER: undefined }, 'own'],
+        [{}, undefined],
+      ] as const) {
+        const { pool } = await openPool({ env });
+        expect((await pool.run('myEnvironment', ['HEDDLE_OPTIONS_TEST']))[0]).toBe(seen);
+      }
+    } finally {
+      delete process.env.HEDDLE_OPTIONS_TEST;
+    }
   });
 
   it('refuse a factory that makes no worker', async () => {

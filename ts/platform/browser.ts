@@ -135,7 +135,13 @@ function startWorker(
     addEventListener: worker.addEventListener.bind(worker),
     removeEventListener: worker.removeEventListener.bind(worker),
   };
-  return { threadId, endpoint, hasEnded: () => false, terminate: () => terminate(undefined) };
+  return {
+    threadId,
+    endpoint,
+    hasEnded: () => false,
+    dropUnread: () => undefined,
+    terminate: () => terminate(undefined),
+  };
 }
 
 /** The options are literals without a name, because bundlers read them. */

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { channel } from 'node:diagnostics_channel';
 import { availableParallelism, setPriority } from 'node:os';
 import { isAbsolute } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import {
   MessageChannel,
@@ -11,11 +12,12 @@ import {
   type TransferListItem,
   threadId,
   Worker,
+  type WorkerOptions,
 } from 'node:worker_threads';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { setBufferAllocator } from '../codec/buffers.ts';
 import { setStringCodec } from '../codec/pack.ts';
-import { InvalidTypeError } from '../errors.ts';
+import { HeddleError, InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
 import { hasKernelThreadEnded, kernelThreadId } from './kernel-thread.ts';
 import { holdLifeline, openLifelines } from './lifelines.ts';
@@ -138,6 +140,10 @@ function startWorker(
   });
   worker.on('exit', (exitCode) => events.onExit(exitCode, failure));
   const endpoint = nodeEndpoint(worker);
+  if (factory === undefined) {
+    if (options.stdout === true) divert(worker.stdout, (chunk) => events.onOutput('stdout', chunk));
+    if (options.stderr === true) divert(worker.stderr, (chunk) => events.onOutput('stderr', chunk));
+  }
   // The pool holds on to the process while calls are outstanding; its threads do not. Listening takes a new hold each time.
   worker.unref();
   return {
@@ -150,22 +156,50 @@ function startWorker(
         worker.unref();
       },
     },
+    dropUnread() {
+      for (const stream of [worker.stdout, worker.stderr])
+        if (stream.readableFlowing === null) stream.resume();
+    },
     terminate: async () => {
       await worker.terminate();
     },
   };
 }
 
+/** Without Node's options of that name: a stream that they make keeps the process alive while it is read. */
+function divert(stream: Readable, receive: (chunk: Uint8Array) => void): void {
+  stream.unpipe();
+  stream.on('data', receive);
+  stream.resume();
+}
+
 function defaultWorker(options: WorkerThreadOptions): Worker {
-  return new Worker(new URL('../worker.node.ts', import.meta.url), {
+  const threadOptions: WorkerOptions = {
     name: options.name,
     workerData: options.workerData,
     resourceLimits: { stackSizeMb: STACK_MIB, ...options.resourceLimits },
     ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
     ...(options.argv === undefined ? {} : { argv: [...options.argv] }),
     ...(options.env === undefined ? {} : { env: options.env as NodeJS.Dict<string> }),
-    ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
-    ...(options.stderr === undefined ? {} : { stderr: options.stderr }),
+  };
+  try {
+    return new Worker(new URL('../worker.node.ts', import.meta.url), threadOptions);
+  } catch (error) {
+    throw threadFault(error);
+  }
+}
+
+/** What Node says of options that it does not take, or of a thread that the system does not give. */
+function threadFault(error: unknown): unknown {
+  const { name, code, message } = error as NodeJS.ErrnoException;
+  // The pool knows what it was that cannot be cloned.
+  if (name === 'DataCloneError') return error;
+  if (code === 'ERR_WORKER_INIT_FAILED' || code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return new HeddleError('ERR_RESOURCE_LIMIT', `cannot start a worker thread: ${message}`, {
+      cause: error,
+    });
+  return new InvalidTypeError(`createPool(): Node refuses the options of a worker thread: ${message}`, {
+    cause: error,
   });
 }
 

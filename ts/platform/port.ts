@@ -5,6 +5,8 @@ import type { PinRequest, PinResult } from './pin.ts';
 export interface WorkerEvents {
   /** The thread is gone. `error` is what ended it, if something did. Called exactly once. */
   onExit(exitCode: number, error: unknown): void;
+  /** The thread has printed something that was to be diverted. */
+  onOutput(stream: 'stdout' | 'stderr', chunk: Uint8Array): void;
 }
 
 /** Options for the thread itself; hosts that do not know one ignore it (docs/ARCHITECTURE.md lists them). */
@@ -14,7 +16,8 @@ export interface WorkerThreadOptions {
   readonly resourceLimits?: ResourceLimitsOption;
   readonly execArgv?: readonly string[];
   readonly argv?: readonly string[];
-  readonly env?: Record<string, string | undefined>;
+  readonly env?: Record<string, string | undefined> | symbol;
+  /** Divert what it prints to {@link WorkerEvents.onOutput}. */
   readonly stdout?: boolean;
   readonly stderr?: boolean;
 }
@@ -38,6 +41,8 @@ export interface PlatformWorker {
    * come. False says nothing.
    */
   hasEnded(): boolean;
+  /** The thread is to end, and waits then until what it has printed is read: drops what nobody reads. */
+  dropUnread(): void;
   /** Ends the thread now, wherever it is. Resolves when it is gone. */
   terminate(): Promise<void>;
 }

@@ -16,6 +16,7 @@ import {
   POOL_WORKERS,
   SPAN_SIZE,
   TRACE_CAPACITY,
+  WORKER_AWAITING,
   WORKER_BOOTING,
   WORKER_REVOKED,
   WORKER_RUNNING,
@@ -31,7 +32,14 @@ import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { copyTraceRing, readTraceRing, type TraceCopy, traceRingBytes } from '../worker/trace-ring.ts';
 import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
 import type { Placement } from './placement.ts';
-import type { PoolOptions, TraceEvent, WorkerDiagnostics, WorkerExit, WorkerMetrics } from './types.ts';
+import type {
+  PoolOptions,
+  TraceEvent,
+  WorkerDiagnostics,
+  WorkerExit,
+  WorkerMetrics,
+  WorkerOutput,
+} from './types.ts';
 
 /** What the crew asks of its pool. */
 export interface CrewHost {
@@ -55,6 +63,7 @@ export interface CrewHost {
   learnTasks(names: readonly string[]): void;
   onStart(id: number, threadId: number): void;
   onExit(exit: WorkerExit): void;
+  onOutput(stream: 'stdout' | 'stderr', output: WorkerOutput): void;
   /** A worker was added or is gone. */
   onSizeChanged(): void;
   /** A worker that was wanted could not start. `fatal`: none can. */
@@ -331,7 +340,11 @@ export class Crew {
         ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
         ...(options.stderr === undefined ? {} : { stderr: options.stderr }),
       },
-      { onExit: (exitCode, error) => member !== undefined && this.#bury(member, exitCode, error) },
+      {
+        onExit: (exitCode, error) => member !== undefined && this.#bury(member, exitCode, error),
+        onOutput: (stream, chunk) =>
+          this.#host.onOutput(stream, { id, threadId: member?.worker.threadId ?? 0, chunk }),
+      },
     );
     let passBoot!: () => void;
     let failBoot!: (error: unknown) => void;
@@ -671,6 +684,7 @@ export class Crew {
       for (const member of living.slice(-surplus)) this.#stop(member);
     }
     this.#watchIdle();
+    this.#notifyChanged();
   }
 
   // ---- placing anew ------------------------------------------------------------------------------------------------------------------------
@@ -745,6 +759,7 @@ export class Crew {
       void member.worker.terminate();
       return;
     }
+    member.worker.dropUnread();
     member.control.stop().catch(() => undefined);
     // It may be blocked; the message waits until it looks.
     this.#host.agent.kernel.calls.unpark(member.agent);
@@ -820,9 +835,8 @@ export class Crew {
     this.#host.onSizeChanged();
     this.#exits.set(member.agentId, { exitCode, threadId: member.worker.threadId, error });
     addAgent(this.#ended, kernel, member.agent);
-    // First of all: whatever else comes to pass, others wait for this.
-    if (!member.isRecovered) this.#recover(member);
     this.#host.detach(member.agentId);
+    if (!member.isRecovered) this.#recover(member);
     // Noted after the recovery: from here on nobody can take anything from the dead worker's deques.
     const ticks = new Map([...this.#members.values()].map((other) => [other.agent, this.#activityOf(other)]));
     this.#zombies.push({ agent: member.agent, ticks });
@@ -897,6 +911,16 @@ export class Crew {
     const members = [...this.#members.values()];
     for (const member of members) this.#stop(member);
     await this.#hold(Promise.all(members.map((member) => member.gone)));
+  }
+
+  /** Ends the workers that were told to stop and still run something. */
+  terminateBusy(): void {
+    const { i32 } = this.#host.agent.kernel;
+    for (const member of this.#members.values()) {
+      const activity = i32[(member.agent + AGENT_ACTIVITY) >>> 2]!;
+      if (member.state === 'stopping' && (activity === WORKER_RUNNING || activity === WORKER_AWAITING))
+        void member.worker.terminate();
+    }
   }
 
   /** Ends every worker, wherever it is. */

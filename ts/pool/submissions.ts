@@ -206,6 +206,11 @@ export class Submissions implements Drainable, Lender {
     };
   }
 
+  /** Does a task that was cancelled still have its grace? */
+  get hasGrace(): boolean {
+    return this.#extras.some((extra) => extra?.stopGrace !== undefined);
+  }
+
   /** A promise that is rejected with what `make` returns. */
   async #reject(make: () => unknown): Promise<never> {
     throw this.rejections.add(make());

@@ -26,8 +26,11 @@ import {
   number,
   object,
   oneOf,
+  positive,
   string,
+  strings,
 } from '../options.ts';
+import type { ResourceLimitsOption } from '../platform/port.ts';
 import type { WorkerShare } from '../policy/resource-budget.ts';
 import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
@@ -73,6 +76,9 @@ import type {
 
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const ONE_DAY_MS = 2 ** 31 - 1;
+/** How long a pool that shuts down waits for cancelled tasks, where nothing says how long. */
+const GRACE_MS = 1000;
+const GRACE_LEAST_MS = 10;
 
 const retryCheck = (value: unknown, what: string): void => {
   object(value, what);
@@ -102,6 +108,31 @@ const errorTypesCheck = (value: unknown, what: string): void => {
   for (const type of value as unknown[]) func(type, `${what}: each entry`);
 };
 
+const limitsOfThreadCheck = (value: unknown, what: string): void => {
+  object(value, what);
+  checkOptions(
+    value as ResourceLimitsOption,
+    {
+      maxOldGenerationSizeMb: positive,
+      maxYoungGenerationSizeMb: positive,
+      codeRangeSizeMb: positive,
+      stackSizeMb: positive,
+    },
+    what,
+  );
+};
+
+/** `SHARE_ENV` of node:worker_threads. */
+const SHARE_ENV = Symbol.for('nodejs.worker_threads.SHARE_ENV');
+
+const envCheck = (value: unknown, what: string): void => {
+  if (value === SHARE_ENV) return;
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InvalidTypeError(`${what} must be an object of strings or SHARE_ENV, not ${describe(value)}`);
+  for (const [name, text] of Object.entries(value))
+    if (text !== undefined) string(text, `${what}: '${name}'`);
+};
+
 const CONFIG_CHECKS = {
   minThreads: integer(0, MAX_WORKERS),
   maxThreads: integer(1, MAX_WORKERS),
@@ -123,10 +154,10 @@ const POOL_CHECKS = {
   trace: traceCheck,
   submitStacks: oneOf('always', 'sampled', 'never'),
   workerData: anything,
-  resourceLimits: object,
-  execArgv: array,
-  argv: array,
-  env: object,
+  resourceLimits: limitsOfThreadCheck,
+  execArgv: strings,
+  argv: strings,
+  env: envCheck,
   stdout: boolean,
   stderr: boolean,
   worker: func,
@@ -224,6 +255,10 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /** Maps that wait for room in the queue. */
   readonly #roomWaits = new Set<() => void>();
   #closed: Promise<void> | undefined;
+  /** The time of a shutdown is up. */
+  #force: () => void = () => undefined;
+  readonly #stopLimits: (() => void)[] = [];
+  #stopGrace: (() => void) | undefined;
 
   /**
    * Makes a runtime of its own and a pool on it; closing the pool closes both.
@@ -326,6 +361,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         this.#channels.workerExited(exit);
         this.emit('workerExit', exit);
       },
+      onOutput: (stream, output) => this.emit(stream, output),
       onSizeChanged: () => this.#updateCapacity(),
       onStartFailure: (error, fatal) => {
         this.#report(error);
@@ -370,7 +406,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /** @internal Starts the first worker. */
-  async open(): Promise<this> {
+  async open(): Promise<void> {
     try {
       await this.#crew.open();
     } catch (error) {
@@ -378,7 +414,6 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       throw error;
     }
     this.#channels.poolOpened();
-    return this;
   }
 
   #learnTasks(names: readonly string[]): void {
@@ -525,7 +560,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   /**
    * Runs a task and forgets it. A failure is an `error` event of the pool, and goes to `reportConcurrencyError` of the runtime's systems.
    *
-   * @throws {HeddleError} at once for what `run` would reject with before the task is queued.
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT at once for an unknown task or option.
+   * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT at once for an option out of range.
+   * @throws {PoolClosedError} ERR_POOL_CLOSED at once.
    */
   submit(runnable: TaskRunnable<M>, options?: RunOptions): void {
     if (typeof runnable !== 'object' || runnable === null) {
@@ -815,9 +852,12 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#updateCapacity();
     this.#rejectUnmanned();
     this.#crew.adjust();
-    await this.#crew.until(
-      () => this.#state !== 'open' || this.#crew.minThreads !== threads || this.#crew.readyCount === threads,
-    );
+    await this.#crew.until(() => {
+      const { minThreads, maxThreads, readyCount } = this.#crew;
+      if (this.#state !== 'open' || minThreads !== threads) return true;
+      // There may be more meanwhile.
+      return maxThreads === threads ? readyCount === threads : readyCount >= threads;
+    });
   }
 
   /**
@@ -897,34 +937,51 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   }
 
   /**
-   * Takes no more calls, lets those accepted end, then ends the workers. Idempotent.
+   * Takes no more calls, lets those accepted end, then ends the workers. A task that was cancelled and does not stop is ended with its worker: nobody waits for it.
+   * It has its own grace, else the pool's `abortGraceMs`, else a second. Idempotent.
    *
    * @param timeoutMs - after so many milliseconds what is left is rejected with ERR_POOL_CLOSED and the workers are terminated; default:
-   * wait for ever
+   * wait for ever. Of several calls the limit that ends first counts.
    */
   async shutdown(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<void> {
     number(0, Number.POSITIVE_INFINITY)(timeoutMs, 'shutdown(): timeoutMs');
-    if (this.#state !== 'open') return this.#closed ?? this.destroy();
-    this.#state = 'closing';
-    this.#tellRoom();
-    let stopTimer: (() => void) | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      if (timeoutMs <= ONE_DAY_MS) stopTimer = this.#agent.platform.timer(() => resolve(true), timeoutMs);
-    });
+    if (this.#state === 'closed') return this.#closed ?? this.destroy();
+    if (this.#state === 'open') {
+      this.#state = 'closing';
+      this.#tellRoom();
+      this.#closed = this.#finish(
+        new Promise((resolve) => {
+          this.#force = () => resolve(true);
+        }),
+      );
+    }
+    if (timeoutMs <= ONE_DAY_MS) this.#stopLimits.push(this.#agent.platform.timer(this.#force, timeoutMs));
+    return this.#closed;
+  }
+
+  async #finish(late: Promise<boolean>): Promise<void> {
     const settled = new Promise<boolean>((resolve) => {
       if (this.#submissions.outstanding === 0) resolve(false);
       else this.#idle.push(() => resolve(false));
     });
-    this.#closed = this.#finish(Promise.race([settled, late]), late, () => stopTimer?.());
-    return this.#closed;
-  }
-
-  async #finish(settled: Promise<boolean>, late: Promise<boolean>, stopTimer: () => void): Promise<void> {
-    let forced = await settled;
-    if (!forced) forced = await Promise.race([this.#crew.stopAll().then(() => false), late]);
-    stopTimer();
+    let forced = await Promise.race([settled, late]);
+    if (!forced) {
+      const stopped = this.#crew.stopAll().then(() => false);
+      this.#endCancelled();
+      forced = await Promise.race([stopped, late]);
+    }
     if (forced) await this.#tearDown();
     else this.#release();
+  }
+
+  /** No call is open: whatever a worker still runs was cancelled. */
+  #endCancelled(): void {
+    if (this.#state === 'closed') return;
+    const graceMs = Math.max(GRACE_LEAST_MS, this.#host.abortGraceMs ?? GRACE_MS);
+    this.#stopGrace = this.#agent.platform.timer(() => {
+      if (!this.#submissions.hasGrace) this.#crew.terminateBusy();
+      this.#endCancelled();
+    }, graceMs);
   }
 
   /**
@@ -950,6 +1007,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#released) return;
     this.#released = true;
     this.#state = 'closed';
+    this.#stopGrace?.();
+    for (const stop of this.#stopLimits.splice(0)) stop();
     this.#share?.release();
     this.#submissions.drain();
     this.#submissions.abandon();
@@ -1083,8 +1142,8 @@ async function topologyOf({ systems }: Agent): Promise<TopologyHints | undefined
   return topology.nodes.length < 2 ? undefined : topology;
 }
 
-/** Opens a pool on a runtime's agent; used by the runtime. */
-export async function openTaskPool<M>(
+/** Makes a pool on a runtime's agent, which `open` opens; used by the runtime. */
+export async function makeTaskPool<M>(
   agent: Agent,
   epoch: number,
   options: PoolOptions,
@@ -1106,12 +1165,10 @@ export async function openTaskPool<M>(
     ...(qos === undefined ? {} : { qos }),
     ...(share === undefined ? {} : { maxThreads: share.threads }),
   };
-  let pool: TaskPool<M>;
   try {
-    pool = new TaskPool<M>(agent, epoch, limited, await topologyOf(agent), share);
+    return new TaskPool<M>(agent, epoch, limited, await topologyOf(agent), share);
   } catch (error) {
     share?.release();
     throw error;
   }
-  return pool.open();
 }

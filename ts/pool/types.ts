@@ -68,7 +68,7 @@ export interface RunOptions {
   readonly idempotent?: boolean;
   /** May run on another machine, where a cluster coordinator is registered. Reserved: there is none yet, so it has no effect. */
   readonly shareable?: boolean;
-  /** Terminates the worker when the task still runs so many milliseconds after it was cancelled. Default: the pool's; without one, never. */
+  /** Terminates the worker when the task still runs so many milliseconds after it was cancelled. Default: the pool's; without one, only when the pool closes. */
   readonly abortGraceMs?: number;
 }
 
@@ -155,7 +155,7 @@ export interface PoolOptions {
   readonly qos?: QoSLevel;
   /** For tasks marked idempotent. Default: no retry. */
   readonly retry?: RetryOptions;
-  /** See {@link RunOptions.abortGraceMs}. Default: a cancelled task is never ended by force. */
+  /** See {@link RunOptions.abortGraceMs}. Default: a cancelled task is ended by force only when the pool closes. */
   readonly abortGraceMs?: number;
   /** Error classes of yours that come back from a task as themselves (`instanceof` holds), by `name`. */
   readonly errorTypes?: readonly (new (
@@ -175,7 +175,9 @@ export interface PoolOptions {
   /** As in `new Worker` of node:worker_threads. */
   readonly execArgv?: readonly string[];
   readonly argv?: readonly string[];
-  readonly env?: Record<string, string | undefined>;
+  /** As in `new Worker`: an object of strings, or SHARE_ENV. */
+  readonly env?: Record<string, string | undefined> | symbol;
+  /** What workers print goes to the pool's `stdout` and `stderr` events, not to those of the process; where nobody listens it is dropped (Node). */
   readonly stdout?: boolean;
   readonly stderr?: boolean;
   /** Makes the worker thread, for bundlers: `() => new Worker(new URL('heddle/worker', import.meta.url), { type: 'module' })`. */
@@ -294,6 +296,13 @@ export interface WorkerExit {
   readonly error?: unknown;
 }
 
+/** What a worker printed. */
+export interface WorkerOutput {
+  readonly id: number;
+  readonly threadId: number;
+  readonly chunk: Uint8Array;
+}
+
 /** Events of a pool and what their listeners get. */
 export interface PoolEvents {
   /** The queue has fallen to half of `highWaterMark` after it had reached it. */
@@ -301,6 +310,9 @@ export interface PoolEvents {
   /** The queue has reached `highWaterMark`. */
   needsDrain: [];
   workerExit: [WorkerExit];
+  /** With the option of that name: a piece of what a worker printed. */
+  stdout: [WorkerOutput];
+  stderr: [WorkerOutput];
   /** A failure that belongs to no promise: of a `submit`, of a timer or late rejection in a worker, of a worker's start. */
   error: [unknown];
 }

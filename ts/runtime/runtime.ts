@@ -10,7 +10,7 @@ import { checkOptions, describe, integer } from '../options.ts';
 import type { Lifeline, Lifelines, Platform, WatchedWorker } from '../platform/port.ts';
 import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
-import { openTaskPool, type TaskPool } from '../pool/task-pool.ts';
+import { makeTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
 import { systemsCheck } from '../systems/check.ts';
 import type { AppliedPolicy, ConcurrencyInstrumenter, SystemsProvider } from '../systems/provider.ts';
@@ -64,6 +64,7 @@ export class Runtime implements AsyncDisposable {
   readonly #arrays: SharedArrays;
   readonly #locks: RuntimeLocks;
   readonly #pools = new Set<TaskPool<never>>();
+  readonly #opening = new Set<TaskPool<never>>();
   /** Threads of the user's that {@link Runtime.watch} was told of. */
   readonly #watched = new Set<WatchedWorker>();
   /** From the first look at {@link Runtime.handle} on: nobody can have joined before. */
@@ -121,11 +122,8 @@ export class Runtime implements AsyncDisposable {
    */
   async createPool<M = AnyTasks>(options: PoolOptions): Promise<TaskPool<M>> {
     this.#assertOpen('open a pool');
-    const pool = await openTaskPool<M>(this.#agent, this.#epoch, options);
-    if (this.#disposed) {
-      await pool.destroy();
-      this.#assertOpen('open a pool');
-    }
+    const pool = await makeTaskPool<M>(this.#agent, this.#epoch, options);
+    await this.#open(pool as never);
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
     try {
@@ -140,6 +138,22 @@ export class Runtime implements AsyncDisposable {
     let measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
     for (const instrumenter of this.#instrumenters) measured = measured.instrument(instrumenter);
     return measured;
+  }
+
+  /** The module of a pool may take for ever to load: until then the pool is one that opens, and goes with the runtime. */
+  async #open(pool: TaskPool<never>): Promise<void> {
+    this.#opening.add(pool);
+    try {
+      if (!this.#disposed) await pool.open();
+    } catch (error) {
+      this.#assertOpen('open a pool');
+      throw error;
+    } finally {
+      this.#opening.delete(pool);
+    }
+    if (!this.#disposed) return;
+    await pool.destroy();
+    this.#assertOpen('open a pool');
   }
 
   /**
@@ -363,7 +377,7 @@ export class Runtime implements AsyncDisposable {
     return this.#agent.kernel.calls.usedSpans() * 2 ** 16;
   }
 
-  /** Destroys all pools; who waits for a lock in this thread is told ERR_POOL_CLOSED. May be called again. */
+  /** Destroys all pools, those that open among them; who waits for a lock in this thread is told ERR_POOL_CLOSED. May be called again. */
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#lifelines?.close();
@@ -372,7 +386,7 @@ export class Runtime implements AsyncDisposable {
     this.#cells.close();
     forgetRuntime(this);
     this.#leaveSystems();
-    await Promise.all([...this.#pools].map((pool) => pool.destroy()));
+    await Promise.all([...this.#pools, ...this.#opening].map((pool) => pool.destroy()));
   }
 
   /** {@link Runtime.dispose} */

@@ -8,8 +8,13 @@ export function offerStandalonePools(platform: Platform, detect: () => SystemsPr
   provideStandalone(async (options) => {
     const { memoryBytes, ...poolOptions } = options ?? {};
     const runtime = await openRuntime(platform, detect, memoryBytes === undefined ? {} : { memoryBytes });
-    const pool = await runtime.createPool(poolOptions);
-    pool.whenClosed(() => void runtime.dispose());
-    return pool;
+    try {
+      const pool = await runtime.createPool(poolOptions);
+      pool.whenClosed(() => void runtime.dispose());
+      return pool;
+    } catch (error) {
+      await runtime.dispose();
+      throw error;
+    }
   });
 }

@@ -223,6 +223,7 @@ export class Worker {
       else await this.#atLimit();
     }
     this.kernel.calls.stopSearch(this.agent);
+    this.#setActivity(WORKER_IDLE);
   }
 
   /** False when the pool has stopped this worker in its start, and may end the thread at any moment: it must not take a task. */
