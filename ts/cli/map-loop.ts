@@ -79,12 +79,16 @@ export async function mapInputs(
         throw error;
       }
     };
-    const results = mapOver({ ...ALWAYS_ROOM, run, defaultConcurrency: underWay }, timedInputs(inputs.items, times, places), {
-      settle: true,
-      ordered: settings.ordered ?? false,
-      signal,
-      idempotent: settings.retries > 0,
-    }) as AsyncIterable<Settled<TimedInput, unknown>>;
+    const results = mapOver(
+      { ...ALWAYS_ROOM, run, defaultConcurrency: underWay },
+      timedInputs(inputs.items, times, places),
+      {
+        settle: true,
+        ordered: settings.ordered ?? false,
+        signal,
+        idempotent: settings.retries > 0,
+      },
+    ) as AsyncIterable<Settled<TimedInput, unknown>>;
     for await (const result of results) {
       const { input, place } = result.input;
       const time = times[place]!;
