@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NodeSystems } from 'heddle';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bytes } from '../../ts/cli/format.ts';
 import { defaultThreads } from '../../ts/cli/map-command.ts';
+import { NodeSystems } from '../../ts/systems/systems.node.ts';
 import { cgroup2, machine, tree } from '../systems/trees.ts';
 import { finish, heddle, records, startHeddle, TASKS } from './run-heddle.ts';
 
