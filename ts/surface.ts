@@ -53,7 +53,7 @@ export type {
   ResolutionStrategy,
 } from './locks/types.ts';
 export type { ConcurrencyMonitor } from './metrics/atomic-monitor.ts';
-export type { ResourceLimitsOption } from './platform/port.ts';
+export type { Lifeline, ResourceLimitsOption } from './platform/port.ts';
 export { lockPolicyCRDManifest } from './policy/crd.ts';
 export { parseLockPolicy } from './policy/document.ts';
 export { type FromSchema, lockPolicySchema } from './policy/schema.ts';
