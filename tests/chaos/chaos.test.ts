@@ -51,6 +51,8 @@ describe('chaos', () => {
       sabotage,
       // Only what is lost has to be waited for: elsewhere a short patience would blame a slow machine.
       ...(sabotage === 'lose' ? ['--patience', '4'] : []),
+      '--epochs',
+      sabotage === 'hoard' ? '4' : '1',
     );
     expect(code, output.slice(-20_000)).toBe(1);
     expect(output).toMatch(seen);

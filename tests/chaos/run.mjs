@@ -20,6 +20,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     /** Seconds for which anything may be pending. */
     patience: { type: 'string', default: '30' },
+    /** So many at least, however long they take. Memory is compared where there are four: the first is left out, and three thirds need a sample each. */
+    epochs: { type: 'string', default: '4' },
     /** Breaks something on purpose, to see that it is seen: lie, twice, lose, leak, listener, handle, hoard, unlocked, hold. */
     sabotage: { type: 'string' },
   },
@@ -27,9 +29,10 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 const patienceMs = Number(values.patience) * 1000;
+const leastEpochs = Number(values.epochs);
 const { sabotage } = values;
-if (!(seconds > 0) || !Number.isSafeInteger(seed) || !(patienceMs > 0)) {
-  console.error('usage: chaos [--seconds N] [--seed N] [--patience N]');
+if (!(seconds > 0) || !Number.isSafeInteger(seed) || !(patienceMs > 0) || !(leastEpochs > 0)) {
+  console.error('usage: chaos [--seconds N] [--seed N] [--patience N] [--epochs N]');
   process.exit(2);
 }
 
@@ -168,10 +171,8 @@ const before = { threads: threadCount(), handles: handles(), listeners: listener
 const samples = [];
 let hung = false;
 
-/** The first is left out when memory is compared, and three thirds need a sample each. */
-const LEAST_EPOCHS = 4;
 const LEAST_EPOCH_MS = 500;
-for (let number = 1; (elapsed() < seconds || number <= LEAST_EPOCHS) && !hung && !referee.isOver; number++) {
+for (let number = 1; (elapsed() < seconds || number <= leastEpochs) && !hung && !referee.isOver; number++) {
   const left = Math.max((seconds - elapsed()) * 1000, LEAST_EPOCH_MS);
   hung = await epoch(number, Math.min(left, random.between(2000, 8000)), random.split());
   if (hung) break;
