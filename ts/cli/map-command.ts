@@ -56,8 +56,9 @@ export function addMapCommand(program: Command, setExitCode: (code: number) => v
     .option('--trace <file>', 'write what the workers did, for Perfetto or chrome://tracing')
     .addHelpText('after', EXAMPLES)
     .action(async (task: string, inputs: readonly string[], options: Options) => {
-      const threads = options.threads ?? defaultThreads(NodeSystems.detect());
-      setExitCode(await runMap({ ...options, threads, task, inputs }));
+      const systems = NodeSystems.detect();
+      const threads = options.threads ?? defaultThreads(systems);
+      setExitCode(await runMap({ ...options, threads, task, inputs }, systems));
     });
 }
 

@@ -1,6 +1,6 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import process from 'node:process';
-import { createRuntime, type TaskPool } from '../index.node.ts';
+import { createRuntime, type NodeSystems, type TaskPool } from '../index.node.ts';
 import { chromeTrace } from './chrome-trace.ts';
 import { openInputs } from './inputs.ts';
 import { mapInputs } from './map-loop.ts';
@@ -14,14 +14,15 @@ import { UsageError } from './usage-error.ts';
 /**
  * Runs a task over the inputs: results to stdout, progress, failures and a summary to stderr.
  *
+ * @param systems - what was found out about the machine
  * @returns the exit code: 0, 1 when an input failed, 128 and the signal's number when it was interrupted
  * @throws {UsageError} before anything ran
  */
-export async function runMap(settings: MapSettings): Promise<number> {
+export async function runMap(settings: MapSettings, systems: NodeSystems): Promise<number> {
   const task = parseTask(settings.task);
   const inputs = await openInputs(settings.inputs, settings);
   const trace = settings.trace === undefined ? undefined : await openTrace(settings.trace);
-  const runtime = await createRuntime();
+  const runtime = await createRuntime({ systems });
   try {
     const pool = await openPool(runtime, task, settings);
     const report = await mapInputs(runtime, pool, task.name, inputs, settings);

@@ -34,7 +34,7 @@ export function untimedName(name: string): string {
  */
 export function timedModule({ url, name }: TaskRef): string {
   const source = `
-import { signal } from ${JSON.stringify(import.meta.resolve('heddle/task'))};
+import { signal } from ${JSON.stringify(new URL('../task.ts', import.meta.url).href)};
 import ${JSON.stringify(dataUrl(PRINT_TO_STDERR))};
 import * as module from ${JSON.stringify(url)};
 export * from ${JSON.stringify(url)};
