@@ -43,7 +43,7 @@ function onWorkerMessage(message: Partial<Joining> | null | undefined, source: n
   const { ports, onGone } = listener;
   ports.add(port);
   port.unref();
-  // Also after close() of ours, which takes it out before.
+  // A port that we close ourselves says so too; it is taken out before.
   port.once('close', () => {
     if (ports.delete(port)) onGone(source);
   });

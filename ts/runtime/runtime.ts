@@ -316,8 +316,10 @@ export class Runtime implements AsyncDisposable {
   get handle(): RuntimeHandle {
     const { module, memory } = this.#agent.kernel;
     if (this.#lifelines === undefined && !this.#disposed) {
-      this.#lifelines = this.#agent.platform.openLifelines((threadId) => this.#recover(threadId));
-      this.#lookForEnds();
+      const { platform } = this.#agent;
+      this.#lifelines = platform.openLifelines((threadId) => this.#recover(threadId));
+      // Who cannot tell its own thread cannot tell that another has ended.
+      if (platform.kernelThreadId() !== 0) this.#lookForEnds();
     }
     return { module, memory, epoch: this.#epoch, lifeline: this.#lifelines?.lifeline };
   }
@@ -357,9 +359,7 @@ export class Runtime implements AsyncDisposable {
 
   /** A thread that dies as it joins may take its message with it. */
   #lookForEnds(): void {
-    const { platform } = this.#agent;
-    if (platform.kernelThreadId() === 0) return;
-    this.#stopLooking = platform.timer(() => {
+    this.#stopLooking = this.#agent.platform.timer(() => {
       this.#recoverSilent();
       this.#lookForEnds();
     }, LOOK_MS);
