@@ -109,7 +109,7 @@ export class HeddleError extends Error {
 }
 
 /**
- * The task was cancelled: its signal was aborted, its runtime was disposed, or a sibling failed.
+ * The task was cancelled: its signal was aborted, or that of the task that forked it.
  * `name` is `'AbortError'`, `code` is `ERR_TASK_ABORTED`, `cause` is `signal.reason`.
  */
 export class TaskAbortedError extends HeddleError {
@@ -189,7 +189,7 @@ export class QueueFullError extends HeddleError {
   }
 }
 
-/** The pool or its runtime was shut down, so it takes no tasks and drops the queued ones. `code` is `ERR_POOL_CLOSED`. */
+/** The pool or its runtime was shut down, so it takes no tasks; `destroy` and `dispose` drop those that are not done. `code` is `ERR_POOL_CLOSED`. */
 export class PoolClosedError extends HeddleError {
   static {
     describeClass(PoolClosedError.prototype, 'PoolClosedError');

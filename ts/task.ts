@@ -62,7 +62,7 @@ export function fork(fn: unknown, a?: unknown, b?: unknown, c?: unknown): unknow
 }
 
 /**
- * The result of a forked call. Runs it here if nobody took it; otherwise runs other tasks of this pool until its worker is done. Blocks this
+ * The result of a forked call. Runs it here if nobody took it; otherwise runs other forks until its worker is done, and none of others' while a lock is held. Blocks this
  * thread, not the others. May be called again: the result stays.
  *
  * @throws what the call threw; ERR_WORKER_EXITED when the worker that took it is gone; ERR_INVALID_ARGUMENT for an async function (await

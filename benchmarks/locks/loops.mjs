@@ -1,8 +1,10 @@
 /** What is measured of a mutex, the same for whoever has `lockSync()` and `unlock()`. Each thread calls with one kind of mutex only. */
 import { median } from '../lib/stats.mjs';
 
-/** Cells that two threads share in `contend()`. */
-export const CELLS = { ready: 0, stop: 1, first: 2, second: 3, count: 4 };
+/** Cells that two threads share in `contend()` and `watchClock()`. */
+export const CELLS = { ready: 0, phase: 1, first: 2, second: 3, count: 4 };
+/** What the main thread writes into the cell `phase`. Nothing counts while they warm up: the engine's compilers take the cores then. */
+export const PHASES = { warm: 0, measured: 1, over: 2 };
 
 /** @returns nanoseconds for a lock and its unlock: the median over `times` runs of `pairs` each, after one that does not count */
 export function timePairs(mutex, pairs, times) {
@@ -54,17 +56,24 @@ export function roundsFor(ns) {
  * Takes the mutex again and again until it is told to stop, with `rounds` of work under it, and counts in two cells that must stay alike.
  *
  * @param {{ isTimed: boolean }} how whether each wait is timed, which costs about as much as the section
- * @returns {{ sections: number, faults: number, longestMs: number }}
+ * @returns {{ sections: number, faults: number, longestMs: number, warm: number }} of the measured phase; `warm`: sections before it
  */
 export function contend(mutex, cells, rounds, { isTimed }) {
-  Atomics.add(cells, CELLS.ready, 1);
-  while (Atomics.load(cells, CELLS.ready) < 2);
-  const result = { sections: 0, faults: 0, longestMs: 0 };
-  return isTimed ? timed(mutex, cells, rounds, result) : untimed(mutex, cells, rounds, result);
+  const loop = isTimed ? timed : untimed;
+  startTogether(cells);
+  const warm = loop(mutex, cells, rounds, PHASES.warm);
+  const result = loop(mutex, cells, rounds, PHASES.measured);
+  return { ...result, faults: warm.faults + result.faults, warm: warm.sections };
 }
 
-function untimed(mutex, cells, rounds, result) {
-  while (Atomics.load(cells, CELLS.stop) === 0) {
+function startTogether(cells) {
+  Atomics.add(cells, CELLS.ready, 1);
+  while (Atomics.load(cells, CELLS.ready) < 2);
+}
+
+function untimed(mutex, cells, rounds, phase) {
+  const result = { sections: 0, faults: 0, longestMs: 0 };
+  while (Atomics.load(cells, CELLS.phase) === phase) {
     mutex.lockSync();
     section(cells, rounds, result);
     mutex.unlock();
@@ -72,8 +81,9 @@ function untimed(mutex, cells, rounds, result) {
   return result;
 }
 
-function timed(mutex, cells, rounds, result) {
-  while (Atomics.load(cells, CELLS.stop) === 0) {
+function timed(mutex, cells, rounds, phase) {
+  const result = { sections: 0, faults: 0, longestMs: 0 };
+  while (Atomics.load(cells, CELLS.phase) === phase) {
     const begin = performance.now();
     mutex.lockSync();
     result.longestMs = Math.max(result.longestMs, performance.now() - begin);
@@ -85,15 +95,19 @@ function timed(mutex, cells, rounds, result) {
 
 /** The longest time between two looks at the clock of a thread that does nothing else, while another does the same: what the machine alone takes. */
 export function watchClock(cells) {
-  Atomics.add(cells, CELLS.ready, 1);
-  while (Atomics.load(cells, CELLS.ready) < 2);
+  startTogether(cells);
+  longestGap(cells, PHASES.warm);
+  return { longestMs: longestGap(cells, PHASES.measured) };
+}
+
+function longestGap(cells, phase) {
   let longestMs = 0;
-  for (let last = performance.now(); Atomics.load(cells, CELLS.stop) === 0; ) {
+  for (let last = performance.now(); Atomics.load(cells, CELLS.phase) === phase; ) {
     const now = performance.now();
     longestMs = Math.max(longestMs, now - last);
     last = now;
   }
-  return { longestMs };
+  return longestMs;
 }
 
 function section(cells, rounds, result) {

@@ -121,10 +121,24 @@ describe.each(ways)('an error that is %s', (way, send) => {
       new errors.PoolClosedError(),
       new errors.MemoryFullError('m'),
       new errors.NotIsolatedError(),
+      new errors.PlacementError('m'),
+      new errors.PolicyInvalidError('m', [{ path: 'spec.rules', reason: 'must be an array', line: 3 }]),
+      new errors.LockOrderError('m', {
+        kind: 'cycle',
+        severity: 'certain',
+        granularity: 'lock',
+        steps: [{ held: 'a', taken: 'b', count: 1, isNow: true }],
+        rules: [],
+      }),
+      new errors.DeadlockError('m', []),
+      new errors.LockAbandonedError('m'),
+      new errors.NotOwnerError('m'),
       new errors.DataCloneFailure('args[0]', 'a function'),
       new errors.InvalidTypeError('m', { resource: 'maxThreads' }),
       new errors.InvalidRangeError('m'),
     ];
+    const classes = Object.values(errors).filter((value) => Error.isPrototypeOf(value));
+    expect(all.map((error) => error.constructor)).toEqual(expect.arrayContaining(classes));
     for (const sent of all) {
       const got = send(sent) as errors.HeddleError;
       expect(Object.getPrototypeOf(got)).toBe(Object.getPrototypeOf(sent));

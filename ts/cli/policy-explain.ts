@@ -101,23 +101,30 @@ function retryWords({ attempts, backoffBaseMs, jitterPercent }: RetryConfig): st
 }
 
 function nodesWords({ preferredNodes }: NUMAPolicy): string {
-  if (preferredNodes.length === 0) return "the submitter's node";
+  if (preferredNodes.length === 0) return 'all nodes';
   return `node${preferredNodes.length === 1 ? '' : 's'} ${preferredNodes.join(', ')}`;
 }
 
 function affinityWords(policy: NUMAPolicy): string {
-  const { required, allowedDistance, fallbackStrategy, qosOverride } = policy;
-  const where = policy.preferredNodes.length === 0 ? 'the node of whoever submits them' : nodesWords(policy);
-  if (required || fallbackStrategy === 'none')
-    return `Tasks run on ${where} only, and wait for a worker there.`;
-  const beyond =
-    fallbackStrategy === 'nearest'
-      ? 'then on the nearest node with a free worker'
-      : 'then on any node with a free worker';
+  const { preferredNodes, allowedDistance, fallbackStrategy, qosOverride } = policy;
+  const nodes = nodesWords(policy);
+  const others = fallbackStrategy === 'nearest' ? 'the nearest of the others' : 'any of the others';
+  let stand = `Workers stand on ${nodes}, by their CPUs.`;
+  if (preferredNodes.length > 0 && fallbackStrategy === 'none') stand = `Workers stand on ${nodes} only.`;
+  else if (preferredNodes.length > 0)
+    stand = `Workers stand on ${nodes} first, and when there are more of them than CPUs, on ${others}.`;
+  const near = fallbackStrategy === 'nearest' ? ', from near to far' : '';
+  const take =
+    fallbackStrategy === 'none'
+      ? ' A worker takes tasks of its own node and of none.'
+      : ` A worker takes tasks of its own node, then of none, then of other nodes${near}.`;
   const limit =
-    allowedDistance === 0 ? '' : `, none farther than distance ${allowedDistance} (10 is the node itself)`;
-  const override = qosOverride === undefined ? '' : ` There they are ${qosOverride}.`;
-  return `Tasks run on ${where} first, ${beyond}${limit}.${override}`;
+    allowedDistance === 0 ? '' : ` None goes farther than ${allowedDistance} (10 is the node itself).`;
+  const override =
+    qosOverride === undefined || preferredNodes.length === 0
+      ? ''
+      : ` Tasks whose numaNode is not a preferred one are ${qosOverride}.`;
+  return `${stand}${take}${limit}${override}`;
 }
 
 /** Each name with its rank, what comes after it, and the rules that say so; then the picture. */

@@ -513,7 +513,7 @@ export class ContextMutex {
 
   /**
    * The same lock, with its waits and holds counted, which {@link LockManager.metrics} reads. Counts what is done through the handle that this returns, and through
-   * every handle that any thread opens from now on; tasks in workers see it the next time that they ask for the lock. Costs about 0.1 microseconds a hold; handles
+   * every handle that any thread opens from now on; tasks in workers see it the next time that they ask for the lock. Costs about half a microsecond a hold; handles
    * without it cost nothing more.
    *
    * @throws {MemoryFullError} ERR_MEMORY_FULL.

@@ -25,7 +25,7 @@ export interface LockEdge {
   readonly from: number;
   /** Address of what was taken. */
   readonly to: number;
-  /** How often. Edges between locks that are taken right after one another are exact; see `docs`. */
+  /** How often. Exact between locks that are taken right after one another; others lag behind by less than 64 for each chain of locks and thread. */
   readonly weight: number;
   /** Is it part of a reported cycle? */
   readonly isCyclic: boolean;

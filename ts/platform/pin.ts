@@ -12,7 +12,7 @@ export interface PinResult {
   /** CPUs that the thread may run on now; empty where that cannot be read. */
   readonly cpus: readonly number[];
   /** Where memory comes from that the thread touches first. `'default'`: where the system likes. */
-  readonly memory: 'bound' | 'preferred' | 'default';
+  readonly memory: 'preferred' | 'default';
   /** By which means: `'syscall'` needs the package `koffi`; `'taskset'` the program; `'none'`: nothing worked. */
   readonly means: 'syscall' | 'taskset' | 'none';
   /** Why it is less than what was asked for. */

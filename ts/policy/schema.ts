@@ -77,7 +77,7 @@ export const lockPolicySchema = {
         qosOverride: {
           type: 'string',
           enum: ['Guaranteed', 'Burstable', 'BestEffort'],
-          description: 'Class of tasks that run on another than a preferred node. Default: their own.',
+          description: 'Class of tasks whose numaNode is not a preferred one. Default: their own.',
         },
       },
     },

@@ -11,8 +11,8 @@ export interface NUMAAffinitySpec
   extends FromSchema<(typeof lockPolicySchema)['properties']['numaAffinity']> {}
 
 /**
- * Where a task goes when no worker of a preferred node is free: `'nearest'`: the nearest node first; `'any'`: whoever is free; `'none'`: it waits for a
- * preferred node. None of them goes beyond `allowedDistance`.
+ * What a worker takes besides tasks of its own node and of none: `'nearest'`: those of other nodes, from near to far; `'any'`: the same in any order;
+ * `'none'`: nothing. Never of nodes beyond `allowedDistance`.
  */
 export type FallbackStrategy = FromSchema<
   (typeof lockPolicySchema)['properties']['numaAffinity']['properties']['fallbackStrategy']

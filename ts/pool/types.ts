@@ -66,7 +66,7 @@ export interface RunOptions {
   readonly transferList?: readonly Transferable[];
   /** May run more than once: the pool's `retry` policy applies to it. Default false. */
   readonly idempotent?: boolean;
-  /** May run on another machine, where a cluster coordinator is registered. Reserved: there is none yet, so it has no effect. */
+  /** May run in a pool of another runtime that helps this one: see docs/numa.md. Default false. */
   readonly shareable?: boolean;
   /** Terminates the worker when the task still runs so many milliseconds after it was cancelled. Default: the pool's; without one, only when the pool closes. */
   readonly abortGraceMs?: number;
@@ -76,7 +76,7 @@ export interface RunOptions {
 export interface MapOptions {
   /** Yield results in the order of the inputs. Default true. */
   readonly ordered?: boolean;
-  /** Most inputs taken and not yet yielded. Default: 4 per thread, at least 16. */
+  /** Most inputs taken and not yet yielded. Default: 4 for each call that can run at once (threads times `concurrentTasksPerWorker`), at least 16. */
   readonly concurrency?: number;
   /** Yield `{ status, ... }` records rather than fail on the first failure. Default false. */
   readonly settle?: boolean;
@@ -180,7 +180,10 @@ export interface PoolOptions {
   /** What workers print goes to the pool's `stdout` and `stderr` events, not to those of the process; where nobody listens it is dropped (Node). */
   readonly stdout?: boolean;
   readonly stderr?: boolean;
-  /** Makes the worker thread, for bundlers: `() => new Worker(new URL('heddle/worker', import.meta.url), { type: 'module' })`. */
+  /**
+   * Makes the worker thread, for bundlers: `() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })`, where worker.js is
+   * `import 'heddle/worker'`.
+   */
   readonly worker?: () => unknown;
 }
 

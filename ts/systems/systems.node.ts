@@ -65,7 +65,7 @@ export class NodeSystems extends BaseSystems {
   }
 
   /**
-   * Reads the machine. What cannot be read is told in `degradations` of the topology and of the container context; nothing of it throws. Takes a few
+   * Reads the machine. What cannot be read is told in `degradations` of the topology and of the container context; nothing of it throws. Takes about ten
    * milliseconds, and blocks for so long.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option.
