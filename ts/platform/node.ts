@@ -20,6 +20,7 @@ import { setStringCodec } from '../codec/pack.ts';
 import { HeddleError, InvalidTypeError } from '../errors.ts';
 import { describe } from '../options.ts';
 import { hasKernelThreadEnded, kernelThreadId } from './kernel-thread.ts';
+import { makeBuffer } from './large-buffers.ts';
 import { holdLifeline, openLifelines } from './lifelines.ts';
 import type {
   AsyncStore,
@@ -46,15 +47,10 @@ export function clockOffset(): number {
   return offset;
 }
 
-/** From so many bytes on it pays to leave a buffer unzeroed that is overwritten at once. */
-const UNZEROED_BYTES = 2 ** 16;
-
 /** Lets the codec read text with Node's native routines, on shared memory too, and make large buffers without zeroing them. */
 export function useNativeCodecs(): void {
   setStringCodec(nativeStrings);
-  setBufferAllocator((bytes) =>
-    bytes < UNZEROED_BYTES ? new ArrayBuffer(bytes) : (Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer),
-  );
+  setBufferAllocator(makeBuffer);
 }
 
 /** One timer of the thread for all that keep it alive: one each would stay in Node's lists after them. */
