@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sharedPath } from '../shared.ts';
 
-/** By group of the list of scenarios (anchors/locks.md of the shared folder): the files, and the names as they are there. */
+/** By group of the list of scenarios (anchors/locks.md in the folder of tests/shared.ts): the files, and the names as they are there. */
 const SCENARIOS: Readonly<Record<string, readonly [files: string, names: string]>> = {
   Exclusive: [
     'scenarios',
@@ -58,7 +58,7 @@ describe('every scenario is a test of its name', () => {
   }
 
   const list = sharedPath('anchors/locks.md');
-  it.skipIf(list === undefined)('of the whole list (needs anchors/locks.md of the shared folder)', () => {
+  it.skipIf(list === undefined)('of the whole list (needs ../shared/anchors)', () => {
     const section = readFileSync(list!, 'utf8').split('## Scenarios')[1]!;
     for (const line of section.split('\n').slice(1)) {
       if (line.trim() === '') continue;

@@ -1,5 +1,14 @@
-// npm run test:numa: placement on a machine that has several NUMA nodes, a guest that HEDDLE_NUMA_VM boots (a command as tools/numa-vm of the shared
-// folder). Two boots of about half a minute each. Without the variable it says so and ends.
+// npm run test:numa: placement on a machine that has several NUMA nodes, a guest that a command of yours boots: HEDDLE_NUMA_VM, the path of it. Two boots of
+// about half a minute each. Without the variable it says so and ends.
+//
+//   COMMAND --dir FOLDER --timeout SECONDS [--cgroup NAME=VALUE,NAME=VALUE...] -- PROGRAM ARGUMENT...
+//
+// It boots a Linux guest, runs the program there as root, in a copy of FOLDER, prints what the program prints, and ends with its exit code; with another
+// code than 0 when the time is up. --cgroup: the program runs in a control group (version 2) with these settings. The guest has Node as `node`, sh, mount,
+// unshare and taskset, and this machine:
+//
+//   node 0: CPUs 0-1    node 1: CPUs 2-3    node 2: CPUs 4-7    node 3: memory only
+//   distances: 0-1 16, 2-3 20, 0-2 and 1-2 32, 0-3 and 1-3 40
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +20,7 @@ const tool = process.env.HEDDLE_NUMA_VM;
 if (tool === undefined || !existsSync(tool)) {
   console.log(
     tool === undefined
-      ? 'test:numa skipped: HEDDLE_NUMA_VM is not set to the path of a numa-vm'
+      ? 'test:numa skipped: HEDDLE_NUMA_VM is not set to the path of a command that boots a guest'
       : `test:numa skipped: there is no ${tool} (HEDDLE_NUMA_VM)`,
   );
   process.exit(0);

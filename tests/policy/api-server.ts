@@ -3,13 +3,25 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { parse } from 'yaml';
 
-/** Path of a command that starts a Kubernetes API server (`up`, `down`), as tools/kube-apiserver of the shared folder does. Undefined, with a line that says so, without one. */
+/**
+ * Path of a command of yours that starts and stops a Kubernetes API server: `HEDDLE_KUBE_APISERVER`. It is not the server's own binary. Undefined, with a
+ * line that says so, without one.
+ *
+ * | call | does |
+ * | --- | --- |
+ * | `COMMAND up` | starts a server, waits until it answers, ends with exit code 0, and prints a line with `KUBECONFIG=PATH` |
+ * | `COMMAND down` | ends that server |
+ *
+ * PATH is a kubeconfig in YAML: its first cluster has the `server`, its first user a `token` that may make custom resource definitions and objects. The
+ * certificate is not checked. In its environment the command finds KUBE_INSTANCE, the same name for `up` and `down`, and KUBE_READY_TIMEOUT, for how many seconds
+ * it may wait.
+ */
 export function apiServerTool(): string | undefined {
   const tool = process.env.HEDDLE_KUBE_APISERVER;
   if (tool !== undefined && existsSync(tool)) return tool;
   console.warn(
     tool === undefined
-      ? 'Tests are skipped: HEDDLE_KUBE_APISERVER is not set to the path of a kube-apiserver (run its `build` once before)'
+      ? 'Tests are skipped: HEDDLE_KUBE_APISERVER is not set to the path of a command that starts a Kubernetes API server'
       : `Tests are skipped: there is no ${tool} (HEDDLE_KUBE_APISERVER)`,
   );
   return undefined;

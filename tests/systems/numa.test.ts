@@ -3,7 +3,7 @@ import { NodeSystems, type NUMAAffinitySpec, type RunOptions, StaticSystems, typ
 import { describe, expect, it } from 'vitest';
 import { fixture, openPoolOn, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
 
-/** The machine of tools/numa-vm: two nodes in a package, two further away, the last with memory only. */
+/** The machine of tests/numa/run.mjs: two nodes in a package, two further away, the last with memory only. */
 const FOUR = {
   cpus: 8,
   nodes: [

@@ -221,7 +221,8 @@ export class Runtime implements AsyncDisposable {
    * The mutex of this name: the same lock in every thread. What `options` does not say is as it was where the lock was first opened.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong option, or when the lock exists with another value of an option that is given.
-   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond `locks.maxLocks`, ERR_MEMORY_FULL, ERR_POOL_CLOSED after `dispose`.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond `locks.maxLocks`, ERR_MEMORY_FULL, ERR_POOL_CLOSED after `dispose`; ERR_WORKER_EXITED when a thread ended while it
+   * made a lock: try again once its end was told.
    */
   mutex(name: string, options: MutexOptions = {}): ContextMutex {
     this.#assertOpen('open a lock');
