@@ -2,7 +2,7 @@
  * The schema of a LockPolicy's `spec`: the one source of the custom resource definition (crd.ts), of what the validator checks
  * (structural.ts) and of the TypeScript types (types.ts infers them).
  *
- * It is a structural schema in the sense of Kubernetes' apiextensions v1, with nothing that a server of version 1.20 would drop: no CEL rules. What a schema
+ * It is a structural schema in the sense of Kubernetes' apiextensions v1, with nothing that a server of version 1.16 would drop: no CEL rules. What a schema
  * cannot say (rules that contradict each other, ids of nodes that are not there) stands in semantics.ts.
  */
 

@@ -34,8 +34,8 @@ export interface RuntimeOptions {
   readonly locks?: LocksOptions;
   /**
    * Limits that are enforced: asking for more is ERR_RESOURCE_LIMIT. `memoryMB`: `memoryBytes`. `maxLocks`: `locks.maxLocks`, and so the locks that are opened.
-   * `maxGoroutines`, `cpuMillicores`: workers of all pools together, each pool with its `maxThreads`; a pool that names none gets what is left. `qosLevel`: the class of
-   * pools that name none. Default: those of `systems`, which has none unless it was told some.
+   * `maxGoroutines`, `cpuMillicores`: workers of all pools together, each pool with its `maxThreads`; a pool that names none gets its default, at most what is left. `qosLevel`:
+   * the class of pools that name none. Default: those of `systems`, which has none unless it was told some.
    */
   readonly limits?: ResourceLimit;
   /** What the runtime knows of the machine and the container. Default: what is detected, `NodeSystems` or `BrowserSystems`. */
