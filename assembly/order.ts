@@ -354,7 +354,7 @@ function takeDown(at: usize, context: usize, held: usize, count: u32, lock: u32)
   for (let i: u32 = 0; i < count; i++) {
     const id = load<u32>(held + ((i as usize) << 2));
     noteId(at, id);
-    const known = kept == CONTEXT_HELD_MOST ? 0 : reference(graph, id);
+    const known = count - i > CONTEXT_HELD_MOST ? 0 : reference(graph, id);
     if (known == 0) {
       add32(at + ROOT_OVERFLOWS, 1);
       answer = ORDER_OVERFLOW_BIT;

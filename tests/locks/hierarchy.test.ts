@@ -210,6 +210,19 @@ describe('the order of locks', () => {
     expect(b.name).toBe('b');
   });
 
+  it('of an owner that holds more locks than are looked at, the newest ones count', async () => {
+    const { rt, reports } = await open({ order: 'throw' });
+    await using _ = rt;
+    nest(rt, ['x', 'newest']);
+    rt.withOwner(() => {
+      for (let i = 0; i < 768; i++) rt.mutex(`held ${i}`, { checks: { order: 'off' } }).lockSync();
+      rt.mutex('newest').lockSync();
+      expect(() => rt.mutex('x').lockSync()).toThrow(LockOrderError);
+    });
+    expect(rt.locks.orderStatistics().overflows).toBeGreaterThan(0);
+    expect(reports.map(({ kind }) => kind)).toContain('order');
+  });
+
   it('throw: a ring is refused, however much was learned beside it', async () => {
     await using rt = await createRuntime({ locks: { order: 'throw' } });
     rt.locks.onViolation(() => undefined);

@@ -1,6 +1,7 @@
 // Rules that were broken once.
 
 import { getEventListeners } from 'node:events';
+import { MemoryFullError, move } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import {
   fixture,
@@ -290,6 +291,23 @@ describe('retry', () => {
     const { buffer } = new Uint8Array(100);
     const error = await rejectionOf(pool.run('fail', [buffer], { idempotent: true, transferList: [buffer] }));
     expect(error.message).toBe('[object ArrayBuffer]');
+  });
+
+  it('keeps it also where the call waited for memory', async () => {
+    const { rt, pool } = await openPool({ retry: { attempts: 3 } }, { memoryBytes: 8 * 2 ** 20 });
+    const gate = gateOf(rt);
+    const calls = [1, 2].map((n) => pool.run('hold', [gate.name, n]));
+    expect(() => {
+      for (;;) rt.alloc(Uint8Array, 2 ** 16);
+    }).toThrow(MemoryFullError);
+    for (let i = 0; i < 20_000; i++) calls.push(pool.run('echo', [i]));
+    const { buffer } = new Uint8Array(100);
+    const call = rejectionOf(pool.run('failTimes', ['moved', 1, move(buffer)], { idempotent: true }));
+    // It was not handed over, so it waits.
+    expect(buffer.byteLength).toBe(100);
+    gate.open();
+    await Promise.all(calls);
+    expect((await call).message).toBe('failure 1');
   });
 });
 

@@ -78,6 +78,11 @@ interface Extra {
   stopGrace: (() => void) | undefined;
 }
 
+/** Arguments are kept for another run, as they are now; those that were handed over are gone. */
+function isRepeatable({ options, args }: Extra): boolean {
+  return options.idempotent === true && options.transferList === undefined && !args!.some(isMoved);
+}
+
 /** What the pool lends to its submissions. */
 export interface SubmissionHost {
   readonly agent: Agent;
@@ -364,11 +369,7 @@ export class Submissions implements Drainable, Lender {
       return this.#reject(() => error);
     }
     if (extra.settled) return promise;
-    if (extra.slot !== 0) {
-      // Arguments are kept for another run, as they are now; those that were handed over are gone.
-      const kept = options.idempotent === true && options.transferList === undefined && !args.some(isMoved);
-      extra.args = kept ? this.#snapshot(args) : undefined;
-    }
+    if (extra.slot !== 0) extra.args = isRepeatable(extra) ? this.#snapshot(args) : undefined;
     this.#watch(extra);
     return promise;
   }
@@ -461,6 +462,7 @@ export class Submissions implements Drainable, Lender {
             `cannot run task '${extra.name}': its arguments do not fit the shared memory; raise memoryBytes`,
           );
         }
+        if (!isRepeatable(extra)) extra.args = undefined;
         this.#host.onQueuedLate();
       } catch (error) {
         this.#settleExtra(extra, () => error);
