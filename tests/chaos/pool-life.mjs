@@ -41,7 +41,7 @@ class Book {
 
 /** What a pool is like; all from the seed. */
 function optionsOf(life, random) {
-  const isCrowd = random.chance(0.08);
+  const isCrowd = life.brings === 'crowd' || random.chance(0.08);
   const maxThreads = isCrowd ? 8 * CORES : random.between(1, 4);
   const minThreads = isCrowd ? maxThreads : random.between(0, maxThreads);
   const options = {
@@ -64,7 +64,7 @@ function optionsOf(life, random) {
   if (random.chance(0.2)) options.trace = random.pick([true, { capacity: 100 }]);
   if (random.chance(0.15)) options.maxQueue = random.pick([0, 5, 50]);
   if (random.chance(0.2)) options.highWaterMark = random.between(1, 20);
-  if (random.chance(0.5)) {
+  if (life.brings === 'heap' || random.chance(0.5)) {
     life.attempts = random.between(2, 3);
     options.retry = {
       attempts: life.attempts,
@@ -81,6 +81,8 @@ export class PoolLife {
   referee;
   name;
   isViolent;
+  /** What it is for, if it is for something: 'crowd' or 'heap'. */
+  brings;
   hasSmallHeap = false;
   endsHard;
   attempts = 1;
@@ -104,6 +106,7 @@ export class PoolLife {
   #submits = new Set();
   #hasMaps;
   #isClosing = false;
+  #firstOperation;
   #closedHard = false;
   #hasBound;
   #lost = [];
@@ -113,12 +116,14 @@ export class PoolLife {
   #made = new Map();
   #how;
 
-  constructor(world, name, random) {
+  constructor(world, name, random, brings) {
     this.world = world;
     this.referee = world.referee;
     this.name = name;
     this.#random = random;
-    this.isViolent = random.chance(world.violence);
+    this.brings = brings;
+    this.#firstOperation = brings === undefined ? undefined : 'scale';
+    this.isViolent = brings === 'heap' || random.chance(world.violence);
     this.#how = random.weighted([
       [4, 'shutdown'],
       [2, 'shutdown in time'],
@@ -127,7 +132,7 @@ export class PoolLife {
       [1, 'shutdown twice'],
     ]);
     this.endsHard = this.#how !== 'shutdown' && this.#how !== 'shutdown twice';
-    this.#hasMaps = random.chance(0.5);
+    this.#hasMaps = brings === 'heap' || random.chance(0.5);
     this.#options = optionsOf(this, random);
     this.#hasBound = this.#options.maxQueue !== undefined;
     if (this.isViolent) this.#makeViolent(random);
@@ -145,12 +150,12 @@ export class PoolLife {
 
   #makeViolent(random) {
     const limits = {};
-    if (random.chance(0.3)) {
+    if (this.brings === 'heap' || random.chance(0.3)) {
       this.hasSmallHeap = true;
       limits.maxOldGenerationSizeMb = 24;
     }
     const { name } = this;
-    if (random.chance(0.6)) {
+    if (this.brings === 'heap' || random.chance(0.6)) {
       // The only way for a user to reach the threads: to make them.
       this.#options.worker = () => {
         const worker = new Worker(WORKER, { name, resourceLimits: { stackSizeMb: 8, ...limits } });
@@ -184,12 +189,15 @@ export class PoolLife {
   async run(ms) {
     const random = this.#random;
     if (!(await this.#begin())) return;
+    if (this.brings === 'heap') await this.#rollCall(random.split());
     const until = performance.now() + ms;
     const parts = Array.from({ length: random.between(2, 4) }, () => this.#client(random.split(), until));
     parts.push(this.#operator(random.split(), until));
     if (this.#options.worker !== undefined) parts.push(this.#killer(random.split(), until));
     // Most pools end in the middle of it.
-    await (random.chance(0.3) ? Promise.all(parts) : delay(ms * random.pick([0.3, 0.7, 1])));
+    await (this.brings !== undefined || random.chance(0.3)
+      ? Promise.all(parts)
+      : delay(ms * random.pick([0.3, 0.7, 1])));
     await this.#end(random);
     await Promise.all(parts);
     this.#audit();
@@ -213,8 +221,10 @@ export class PoolLife {
     }
     this.referee.pools++;
     this.counter = world.alloc(Int32Array, 16);
+    if (this.#options.minThreads >= 8 * CORES) this.referee.faults.crowd++;
     this.pool.on('workerExit', (exit) => {
       this.#exits++;
+      if (exit.error?.code === 'ERR_WORKER_OUT_OF_MEMORY') this.referee.faults.heap++;
       this.referee.deaths++;
       this.note(
         `worker ${exit.id} (thread ${exit.threadId}) ended: ${exit.exitCode}${exit.expected ? ', expected' : ''} ${exit.error ?? ''}`,
@@ -288,9 +298,21 @@ export class PoolLife {
     await Promise.all([...flying, ...late]);
   }
 
+  /** Calls of every kind; first, while nothing else can end a worker, those that do, until they did. */
+  async #rollCall(random) {
+    for (const fault of ['exit', 'heap']) {
+      const kind = KINDS.find(({ name }) => name === fault);
+      // Some are aborted before they begin.
+      for (let i = 0; i < 50 && this.referee.faults[fault] === 0; i++) {
+        this.#made.delete(kind);
+        await this.#launch(random, kind);
+      }
+    }
+    await Promise.all(KINDS.map((kind) => this.#launch(random, kind)));
+  }
+
   /** Makes one call of a random kind. Resolves when it has its outcome and was judged. */
-  #launch(random) {
-    const kind = random.weighted(this.#kinds);
+  #launch(random, kind = random.weighted(this.#kinds)) {
     const made = this.#made.get(kind) ?? 0;
     if (made >= (kind.limit ?? Infinity) || kind.needs?.(this) === false) return undefined;
     this.#made.set(kind, made + 1);
@@ -363,7 +385,7 @@ export class PoolLife {
     if (call.abort === undefined) return;
     const abort = () => {
       entry.isAborted = true;
-      this.referee.cancels++;
+      this.referee.faults.cancel++;
       call.abort.abort(new Error(`chaos aborts ${entry.index}`));
     };
     if (call.abortAfter === 'now') abort();
@@ -395,7 +417,8 @@ export class PoolLife {
       const { error } = outcome;
       const isOwn = call.fails?.(error) === true;
       result = isOwn ? 'own error' : (error?.code ?? 'other');
-      if (error?.code === 'ERR_TASK_TIMEOUT') this.referee.cancels++;
+      if (error?.code === 'ERR_TASK_TIMEOUT') this.referee.faults.cancel++;
+      if (error?.code === 'ERR_WORKER_EXITED' && entry.kind === 'exit') this.referee.faults.exit++;
       this.expect(
         isOwn || this.mayFailWith(error, entry) || (call.guarded && entry.isAborted),
         () => `${this.#nameOf(entry)()} failed with ${error?.stack ?? error}`,
@@ -429,19 +452,23 @@ export class PoolLife {
     while (!this.#isClosing && performance.now() < until) {
       await delay(random.pick([1, 20, 100, 300]));
       if (this.#isClosing) return;
-      const what = random.weighted([
-        [2, 'scale'],
-        [2, 'setConfig'],
-        [4, 'metrics'],
-        [1, 'diagnostics'],
-        [1, 'trace'],
-        [1, 'ready'],
-        [3, 'submit'],
-        [2, 'wrong'],
-      ]);
+      const what =
+        this.#firstOperation ??
+        random.weighted([
+          [2, 'scale'],
+          [2, 'setConfig'],
+          [4, 'metrics'],
+          [1, 'diagnostics'],
+          [1, 'trace'],
+          [1, 'ready'],
+          [3, 'submit'],
+          [2, 'wrong'],
+        ]);
+      this.#firstOperation = undefined;
       if (what !== 'metrics' && what !== 'submit') this.note(what);
       try {
         if (what === 'scale') {
+          this.referee.faults.scale++;
           const scaled = pool.scale(random.chance(0.03) ? 8 * CORES : random.between(1, 4));
           void referee
             .watch(`${this.name}: scale()`, scaled, this.#progress)
@@ -555,6 +582,7 @@ export class PoolLife {
       if (this.#workers.size === 0) continue;
       const victim = [...this.#workers][random.below(this.#workers.size)];
       this.note(`terminates thread ${victim.threadId}`);
+      this.referee.faults.terminate++;
       void victim.terminate();
     }
   }

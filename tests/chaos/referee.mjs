@@ -16,11 +16,12 @@ export class Referee {
   violations = [];
   checks = 0;
   deaths = 0;
-  cancels = 0;
   calls = 0;
   settled = 0;
   worlds = 0;
   pools = 0;
+  /** How often each kind of trouble came. */
+  faults = { terminate: 0, exit: 0, heap: 0, crowd: 0, cancel: 0, scale: 0 };
   events = 0;
   #ring = [];
   #next = 0;

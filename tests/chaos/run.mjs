@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import Table from 'cli-table3';
+import { KINDS } from './calls.mjs';
 import { randomFrom } from './random.mjs';
 import { Referee } from './referee.mjs';
 import { World } from './world.mjs';
@@ -30,6 +31,8 @@ const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 const patienceMs = Number(values.patience) * 1000;
 const leastEpochs = Number(values.epochs);
+/** A run that is at least so long has had every kind of trouble. */
+const COVERED_SECONDS = 20;
 const { sabotage } = values;
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || !(patienceMs > 0) || !(leastEpochs > 0)) {
   console.error('usage: chaos [--seconds N] [--seed N] [--patience N] [--epochs N]');
@@ -73,7 +76,7 @@ function progress() {
   lastAt = now;
   const rss = process.memoryUsage.rss();
   rssMost = Math.max(rssMost, rss);
-  const line = `${elapsed().toFixed(0).padStart(5)} s  ${Math.round(rate)} calls/s  ${referee.settled} settled  ${referee.pending} pending  ${referee.deaths} deaths  ${referee.cancels} cancels  ${referee.pools} pools  ${(rss / MIB).toFixed(0)} MiB  ${referee.violations.length} violations`;
+  const line = `${elapsed().toFixed(0).padStart(5)} s  ${Math.round(rate)} calls/s  ${referee.settled} settled  ${referee.pending} pending  ${referee.deaths} deaths  ${referee.faults.cancel} cancels  ${referee.pools} pools  ${(rss / MIB).toFixed(0)} MiB  ${referee.violations.length} violations`;
   if (isTerminal) process.stdout.write(`\r\x1b[K${line}`);
   else console.log(line);
 }
@@ -125,6 +128,7 @@ async function epoch(number, ms, random) {
         sabotage,
         name: `${number}${'abc'[lane]}${n}`,
         random: random.split(),
+        isCertain: number === 1 && lane === 0 && n === 0 && seconds >= COVERED_SECONDS,
       });
       worlds.add(world);
       remembered.push(new WeakRef(world));
@@ -223,6 +227,15 @@ if (!hung) {
   referee.expect(alive <= 2, `${alive} of ${remembered.length} worlds are still in memory`);
 }
 
+// ---- what the run was about -----------------------------------------------------------------------------------------------------------------
+
+if (seconds >= COVERED_SECONDS && !referee.isOver) {
+  for (const [what, count] of Object.entries(referee.faults))
+    referee.expect(count > 0, `the run had no ${what}: what it says of that is worth nothing`);
+  for (const { name } of KINDS)
+    referee.expect(referee.tally.has(name), `the run had no call of the kind '${name}'`);
+}
+
 // ---- the table --------------------------------------------------------------------------------------------------------------------------------
 
 clearInterval(ticker);
@@ -255,7 +268,13 @@ const flat =
     ? ''
     : `, heap ${(heapTrend.first / MIB).toFixed(1)} to ${(heapTrend.last / MIB).toFixed(1)} MiB`;
 console.log(
-  `${referee.worlds} runtimes, ${referee.pools} pools, ${referee.deaths} ends of workers, ${referee.cancels} cancels, ${referee.checks} checks in ${samples.length} epochs${flat}, at most ${(rssMost / MIB).toFixed(0)} MiB`,
+  `${referee.worlds} runtimes, ${referee.pools} pools, ${referee.deaths} ends of workers, ${Object.entries(
+    referee.faults,
+  )
+    .map(([what, count]) => `${what} ${count}`)
+    .join(
+      ', ',
+    )}, ${referee.checks} checks in ${samples.length} epochs${flat}, at most ${(rssMost / MIB).toFixed(0)} MiB`,
 );
 const slow = referee.pendingNames.slice(0, 10);
 if (slow.length > 0) console.log(`still pending: ${slow.join('; ')}`);

@@ -8,6 +8,8 @@ import { WorldLocks } from './world-locks.mjs';
 const MIB = 2 ** 20;
 /** Threads that a pool has at once, with those that are on their way out. */
 const THREADS_MOST = 40;
+/** How long the pools live that are for certain there. */
+const CERTAIN_MS = 2000;
 
 export class World {
   referee;
@@ -31,13 +33,17 @@ export class World {
   #peak = 0;
   #pools = 0;
 
-  constructor({ referee, sabotage, name, random }) {
+  /** Does it bring what comes about seldom, whatever the seed? */
+  #isCertain;
+
+  constructor({ referee, sabotage, name, random, isCertain = false }) {
     this.referee = referee;
     this.sabotage = sabotage;
     this.name = name;
     this.#random = random;
-    this.#isStandalone = random.chance(0.15);
-    this.#memoryBytes = random.pick([6, 12, 64, 64, 256, 1024]) * MIB;
+    this.#isCertain = isCertain;
+    this.#isStandalone = random.chance(0.15) && !isCertain;
+    this.#memoryBytes = (isCertain ? 64 : random.pick([6, 12, 64, 64, 256, 1024])) * MIB;
     this.isSmall = this.#memoryBytes < 32 * MIB;
     this.violence = random.pick([0, 0, 0.3, 0.7, 1]);
     this.#lanes = this.#isStandalone ? 1 : random.pick([1, 1, 2, 3]);
@@ -61,6 +67,8 @@ export class World {
     if (!this.#isStandalone) this.#rt = await createRuntime({ memoryBytes: this.#memoryBytes });
     // The tables of locks take a megabyte.
     if (this.#rt !== undefined && !this.isSmall) this.locks = new WorldLocks(this.#rt, this);
+    for (const brings of this.#isCertain ? ['crowd', 'heap'] : [])
+      await this.#live(this.#random, CERTAIN_MS, brings);
     const until = performance.now() + ms;
     const lanes = Array.from({ length: this.#lanes }, () => this.#lane(this.#random.split(), until));
     if (this.locks !== undefined) lanes.push(this.locks.play(this.#random.split(), until));
@@ -77,12 +85,16 @@ export class World {
       left > 0 && !this.referee.isOver;
       left = until - performance.now()
     ) {
-      const life = new PoolLife(this, `${this.name}.${++this.#pools}`, random.split());
-      this.#lives.add(life);
-      await life.run(Math.min(left, random.pick([50, 500, 2000, 5000])));
-      this.#lives.delete(life);
-      this.#peak = Math.max(this.#peak, life.peak);
+      await this.#live(random, Math.min(left, random.pick([50, 500, 2000, 5000])));
     }
+  }
+
+  async #live(random, ms, brings) {
+    const life = new PoolLife(this, `${this.name}.${++this.#pools}`, random.split(), brings);
+    this.#lives.add(life);
+    await life.run(ms);
+    this.#lives.delete(life);
+    this.#peak = Math.max(this.#peak, life.peak);
   }
 
   createPool(options) {
