@@ -81,7 +81,7 @@ export class PoolLife {
   referee;
   name;
   isViolent;
-  /** What it is for, if it is for something: 'crowd' or 'heap'. */
+  /** What it brings for certain: 'crowd', many threads and no deaths; 'heap', workers that die of everything. */
   brings;
   hasSmallHeap = false;
   endsHard;
@@ -111,6 +111,8 @@ export class PoolLife {
   #hasBound;
   #lost = [];
   #guarded = 0;
+  /** What may be called here. */
+  #allowed;
   #kinds;
   /** Calls of each kind. */
   #made = new Map();
@@ -123,7 +125,7 @@ export class PoolLife {
     this.#random = random;
     this.brings = brings;
     this.#firstOperation = brings === undefined ? undefined : 'scale';
-    this.isViolent = brings === 'heap' || random.chance(world.violence);
+    this.isViolent = brings === undefined ? random.chance(world.violence) : brings === 'heap';
     this.#how = random.weighted([
       [4, 'shutdown'],
       [2, 'shutdown in time'],
@@ -131,12 +133,13 @@ export class PoolLife {
       [1, 'shutdown, then destroy'],
       [1, 'shutdown twice'],
     ]);
+    if (brings !== undefined) this.#how = 'shutdown';
     this.endsHard = this.#how !== 'shutdown' && this.#how !== 'shutdown twice';
-    this.#hasMaps = brings === 'heap' || random.chance(0.5);
+    this.#hasMaps = brings !== undefined || random.chance(0.5);
     this.#options = optionsOf(this, random);
     this.#hasBound = this.#options.maxQueue !== undefined;
     if (this.isViolent) this.#makeViolent(random);
-    const kinds = KINDS.filter(
+    this.#allowed = KINDS.filter(
       (kind) =>
         (kind.violent ? this.isViolent : true) &&
         (this.#hasMaps || kind.name !== 'map') &&
@@ -144,8 +147,11 @@ export class PoolLife {
     );
     // Some lives are all of a few kinds.
     this.#kinds = random.chance(0.25)
-      ? Array.from({ length: random.between(2, 6) }, () => random.pick(kinds)).map((kind) => [1, kind])
-      : kinds.map((kind) => [kind.weight, kind]);
+      ? Array.from({ length: random.between(2, 6) }, () => random.pick(this.#allowed)).map((kind) => [
+          1,
+          kind,
+        ])
+      : this.#allowed.map((kind) => [kind.weight, kind]);
   }
 
   #makeViolent(random) {
@@ -189,7 +195,7 @@ export class PoolLife {
   async run(ms) {
     const random = this.#random;
     if (!(await this.#begin())) return;
-    if (this.brings === 'heap') await this.#rollCall(random.split());
+    if (this.brings !== undefined) await this.#rollCall(random.split());
     const until = performance.now() + ms;
     const parts = Array.from({ length: random.between(2, 4) }, () => this.#client(random.split(), until));
     parts.push(this.#operator(random.split(), until));
@@ -300,7 +306,7 @@ export class PoolLife {
 
   /** Calls of every kind; first, while nothing else can end a worker, those that do, until they did. */
   async #rollCall(random) {
-    for (const fault of ['exit', 'heap']) {
+    for (const fault of this.brings === 'heap' ? ['exit', 'heap'] : []) {
       const kind = KINDS.find(({ name }) => name === fault);
       // Some are aborted before they begin.
       for (let i = 0; i < 50 && this.referee.faults[fault] === 0; i++) {
@@ -308,7 +314,7 @@ export class PoolLife {
         await this.#launch(random, kind);
       }
     }
-    await Promise.all(KINDS.map((kind) => this.#launch(random, kind)));
+    await Promise.all(this.#allowed.map((kind) => this.#launch(random, kind)));
   }
 
   /** Makes one call of a random kind. Resolves when it has its outcome and was judged. */

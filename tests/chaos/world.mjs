@@ -42,8 +42,10 @@ export class World {
     this.name = name;
     this.#random = random;
     this.#isCertain = isCertain;
-    this.#isStandalone = random.chance(0.15) && !isCertain;
-    this.#memoryBytes = (isCertain ? 64 : random.pick([6, 12, 64, 64, 256, 1024])) * MIB;
+    // What is to be seen must be there.
+    const hasLocks = isCertain || sabotage === 'unlocked' || sabotage === 'hold';
+    this.#isStandalone = random.chance(0.15) && !hasLocks;
+    this.#memoryBytes = (hasLocks ? 64 : random.pick([6, 12, 64, 64, 256, 1024])) * MIB;
     this.isSmall = this.#memoryBytes < 32 * MIB;
     this.violence = random.pick([0, 0, 0.3, 0.7, 1]);
     this.#lanes = this.#isStandalone ? 1 : random.pick([1, 1, 2, 3]);
