@@ -17,6 +17,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeExplorable } from './instrument.mjs';
+import { optimise } from './optimise.mjs';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const TARGETS = ['debug', 'release', 'model'];
@@ -113,37 +114,6 @@ function modelSources() {
     sources[path] = mutants.length === 0 ? text : `${text}\nimport { ${names} } from './mutants';\n`;
   }
   return sources;
-}
-
-/** asc leaves function names in, for the text file; the binary that ships carries none. */
-function optimise(binaryen, bytes) {
-  const module = binaryen.readBinary(bytes);
-  const has = binaryen.Features;
-  module.setFeatures(
-    has.Atomics |
-      has.BulkMemory |
-      has.BulkMemoryOpt |
-      has.MutableGlobals |
-      has.NontrappingFPToInt |
-      has.SignExt,
-  );
-  binaryen.setOptimizeLevel(4);
-  binaryen.setShrinkLevel(0);
-  // Hot exports should be straight-line: their helpers are small, and what is rare stands in functions of its own (`…Slow`).
-  binaryen.setAlwaysInlineMaxSize(24);
-  binaryen.setFlexibleInlineMaxSize(60);
-  binaryen.setOneCallerInlineMaxSize(200);
-  binaryen.setDebugInfo(false);
-  module.optimize();
-  module.runPasses(['strip-producers', 'strip-target-features']);
-  if (!module.validate()) throw new Error('the optimised kernel is not valid WebAssembly');
-  const result = {
-    wasm: module.emitBinary(),
-    wat: module.emitText(),
-    signatures: signaturesOf(binaryen, module),
-  };
-  module.dispose();
-  return result;
 }
 
 /** The exported functions with their WebAssembly types. */
@@ -323,7 +293,11 @@ async function compile(hash) {
       module.dispose();
       continue;
     }
-    const { wasm, wat, signatures } = optimise(binaryen, bytes);
+    const module = optimise(binaryen, bytes);
+    const wasm = module.emitBinary();
+    const wat = module.emitText();
+    const signatures = signaturesOf(binaryen, module);
+    module.dispose();
     const base64 = Buffer.from(wasm).toString('base64');
     writeWhole(outFile, wasm);
     writeWhole('build/kernel.wasm', wasm);

@@ -137,7 +137,9 @@ describe.each(ways)('an error that is %s', (way, send) => {
       new errors.InvalidTypeError('m', { resource: 'maxThreads' }),
       new errors.InvalidRangeError('m'),
     ];
-    const classes = Object.values(errors).filter((value) => Error.isPrototypeOf(value));
+    const classes = Object.values(errors).filter(
+      (value) => typeof value === 'function' && value.prototype instanceof Error,
+    );
     expect(all.map((error) => error.constructor)).toEqual(expect.arrayContaining(classes));
     for (const sent of all) {
       const got = send(sent) as errors.HeddleError;

@@ -1,8 +1,15 @@
 // The checker against the definition: every order of every subset of the pending operations, on small random histories.
 
 import { describe, expect, it } from 'vitest';
+import {
+  LOCK_BUSY,
+  LOCK_NOT_OWNER,
+  LOCK_OWN,
+  LOCK_RELEASED,
+  LOCK_TAKEN,
+} from '../../build/generated/layout.ts';
 import { checkHistory, type Operation, type Spec } from './checker.ts';
-import { boolSpec, dequeSpec, int32Spec, STEAL_RETRY, unexplainedRetries } from './specs.ts';
+import { boolSpec, dequeSpec, int32Spec, mutexSpec, STEAL_RETRY, unexplainedRetries } from './specs.ts';
 
 function randomFrom(seed: number): (below: number) => number {
   let x = seed;
@@ -41,7 +48,7 @@ interface Generator<S> {
   /** A result out of thin air. */
   readonly guess: (random: (below: number) => number, name: string, n: number) => number | number[];
   /** What the object gives in this state. */
-  readonly answer: (state: S, call: { name: string; args: number[] }) => number | number[];
+  readonly answer: (state: S, call: { name: string; args: number[]; thread: number }) => number | number[];
 }
 
 const cell = (spec: Spec<number>, names: readonly string[]): Generator<number> => ({
@@ -117,7 +124,19 @@ function randomHistory<S>(generator: Generator<S>, random: (below: number) => nu
   return history;
 }
 
+const mutex: Generator<number> = {
+  spec: mutexSpec(),
+  call: (random) => ({ name: ['tryLock', 'lock', 'unlock'][random(3)]!, args: [] }),
+  guess: (random) => [LOCK_TAKEN, LOCK_BUSY, LOCK_OWN, LOCK_RELEASED, LOCK_NOT_OWNER][random(5)]!,
+  answer(holder, { name, thread }) {
+    if (name === 'unlock') return holder === thread ? LOCK_RELEASED : LOCK_NOT_OWNER;
+    if (holder === thread) return LOCK_OWN;
+    return holder === -1 || name === 'lock' ? LOCK_TAKEN : LOCK_BUSY;
+  },
+};
+
 const GENERATORS: readonly [string, Generator<any>][] = [
+  ['mutex', mutex],
   ['deque', deque],
   ['AtomicInt32', cell(int32Spec(), ['add', 'load', 'store', 'swap', 'cas'])],
   ['AtomicBool', cell(boolSpec(), ['load', 'store', 'swap', 'cas'])],

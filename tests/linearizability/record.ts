@@ -4,6 +4,8 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import asc from 'assemblyscript/asc';
+import binaryen from 'binaryen';
+import { optimise } from '../../assembly/optimise.mjs';
 import {
   CELL_SIZE,
   CELLS,
@@ -37,7 +39,7 @@ export interface Mutation {
   readonly to: string;
 }
 
-/** Compiles the structures as the release kernel is compiled, or with a fault. */
+/** Compiles the structures as the release kernel is compiled and optimised, or with a fault. */
 export async function compileStructures(mutation?: Mutation): Promise<WebAssembly.Module> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
@@ -65,7 +67,10 @@ export async function compileStructures(mutation?: Mutation): Promise<WebAssembl
     },
   );
   if (error !== null || binary === undefined) throw new Error(`asc failed: ${stderr.toString()}`);
-  return WebAssembly.compile(binary as Uint8Array<ArrayBuffer>);
+  const module = optimise(binaryen, binary);
+  const optimised = module.emitBinary() as Uint8Array<ArrayBuffer>;
+  module.dispose();
+  return WebAssembly.compile(optimised);
 }
 
 /** In the order of the numbers in thread.mjs. */
