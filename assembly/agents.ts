@@ -106,6 +106,7 @@ export function openPool(queues: u32): usize {
     const pool: usize = POOLS + id * POOL_SIZE;
     // mutant OPEN_POOL_WITHOUT_CAS: { if (load32(pool + POOL_STATE) != POOL_FREE) continue; store32(pool + POOL_STATE, POOL_OPEN); store<u32>(pool + POOL_ID, id); store<u32>(pool + POOL_QUEUES, queues); return pool; }
     if (load32(pool + POOL_STATE) == POOL_FREE && cas32(pool + POOL_STATE, POOL_FREE, POOL_OPEN)) {
+      // mutant OPEN_KEEPS_WORDS: { store<u32>(pool + POOL_ID, id); return pool; }
       memory.fill(pool + 4, 0, POOL_SIZE - 4);
       store<u32>(pool + POOL_ID, id);
       store<u32>(pool + POOL_QUEUES, queues);
@@ -131,6 +132,7 @@ function newLane(pool: usize, deques: u32): usize {
   const spans = (bytes + SPAN_SIZE - 1) >> SPAN_SHIFT;
   const lane = claimSpans(spans, OWNER_POOL + load<u32>(pool + POOL_ID));
   if (lane == 0) return 0;
+  // mutant LANE_KEEPS_ENTRIES: { for (let i: u32 = 0; i < deques; i++) initDeque(lane + LANE_DEQUES + i * DEQUE_SIZE); return lane; }
   memory.fill(lane, 0, bytes);
   for (let i: u32 = 0; i < deques; i++) initDeque(lane + LANE_DEQUES + i * DEQUE_SIZE);
   return lane;

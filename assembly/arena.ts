@@ -113,6 +113,7 @@ export function release(agent: usize, payload: usize): void {
   const returns = AGENTS + owner * AGENT_SIZE + AGENT_RETURNS;
   while (true) {
     const head = load32(returns);
+    // mutant RETURN_BY_EXCHANGE: { store<u32>(block + BLOCK_LINK, exchange32(returns, 0)); store32(returns, block as u32); return; }
     // mutant RETURN_LINKS_LATE: { if (!cas32(returns, head, block as u32)) continue; store<u32>(block + BLOCK_LINK, head); return; }
     store<u32>(block + BLOCK_LINK, head); // plain: published by the CAS below
     // mutant RETURN_BY_STORE: { store32(returns, block as u32); return; }

@@ -20,6 +20,8 @@ import {
 } from './layout';
 import { CELL_KIND_CLASH, CELL_TABLE_FULL } from './status';
 
+// model: import { relax } from './schedule';
+
 /** FNV-1a, 64 bits (Fowler, Noll, Vo); the low two bits make room for the kind, and 0 is never an identity. */
 function hash(name: usize, length: u32): u64 {
   // biome-ignore lint/correctness/noPrecisionLoss: a 64-bit constant of AssemblyScript
@@ -40,6 +42,7 @@ export function findCell(name: usize, length: u32, kind: u32): usize {
   for (let probe: u32 = 0; probe < MAX_CELLS; probe++) {
     const cell: usize = CELLS + ((start + probe) % MAX_CELLS) * CELL_SIZE;
     let claim = load64(cell + CELL_CLAIM);
+    // mutant NAME_AWAITED: if (claim != 0) while (load32(cell + CELL_NAME_LENGTH) == 0) relax();
     if (claim == 0) {
       // mutant CLAIM_OR_NEXT: if (!cas64(cell + CELL_CLAIM, 0, identity | kind)) continue;
       cas64(cell + CELL_CLAIM, 0, identity | kind);

@@ -120,6 +120,8 @@ export const MUTANT_RESCUED_ANYWHERE: u32 = 328;
 export const MUTANT_STEALS_FROM_PLACED: u32 = 329;
 /** A pool that is placed anew is bounded only when some worker reaches less than all. */
 export const MUTANT_BOUNDED_LATE: u32 = 330;
+/** An agent is notified before its token is written. */
+export const MUTANT_UNPARK_NOTIFIES_FIRST: u32 = 331;
 
 // ---- slots.ts ------------------------------------------------------------------------------------------------------------------------------
 
@@ -141,6 +143,8 @@ export const MUTANT_JOINER_CLAIMS: u32 = 407;
 export const MUTANT_UNPARK_BEFORE_CANCEL: u32 = 408;
 /** In the model's program: a lost fork's slot is used again. */
 export const MUTANT_REUSE_LOST: u32 = 409;
+/** A fork is taken back without a look whether a thief has it. */
+export const MUTANT_TAKE_BACK_UNSEEN: u32 = 410;
 
 // ---- cells.ts ------------------------------------------------------------------------------------------------------------------------------
 
@@ -156,6 +160,8 @@ export const MUTANT_CAS_IN_TWO_STEPS: u32 = 504;
 export const MUTANT_SWAP_IN_TWO_STEPS: u32 = 505;
 /** Who loses the race for a cell goes on to the next. */
 export const MUTANT_CLAIM_OR_NEXT: u32 = 506;
+/** Whoever meets a claimed cell waits until who claimed it has begun its name. */
+export const MUTANT_NAME_AWAITED: u32 = 507;
 
 // ---- arena.ts --------------------------------------------------------------------------------------------------------------------------
 
@@ -169,6 +175,8 @@ export const MUTANT_TAKE_BY_STORE: u32 = 603;
 export const MUTANT_TRIM_IN_USE: u32 = 604;
 /** The blocks of a span that is given back stay in the free list. */
 export const MUTANT_TRIM_LEAVES_LINKS: u32 = 605;
+/** A reader takes the returns while it puts a block on top of them. */
+export const MUTANT_RETURN_BY_EXCHANGE: u32 = 606;
 
 // ---- spans.ts --------------------------------------------------------------------------------------------------------------------------
 
@@ -197,6 +205,10 @@ export const MUTANT_STOP_SEARCH_SILENT: u32 = 805;
 export const MUTANT_CLOSE_EARLY: u32 = 807;
 /** In the model: the thread that left is not recovered. */
 export const MUTANT_LEAVER_FORGOTTEN: u32 = 808;
+/** A pool that is opened keeps the words of the last one. */
+export const MUTANT_OPEN_KEEPS_WORDS: u32 = 809;
+/** A new lane keeps the entries of the last one. */
+export const MUTANT_LANE_KEEPS_ENTRIES: u32 = 810;
 
 // ---- recovery.ts, slots.ts: what is done after a death ---------------------------------------------------------------------------------
 
@@ -248,6 +260,10 @@ export const MUTANT_TICKS_IGNORED: u32 = 924;
 export const MUTANT_FORGETS_FIRST: u32 = 925;
 /** In the model: a slot does not say that its result is being given back. */
 export const MUTANT_RETURNS_SILENTLY: u32 = 928;
+/** A fork becomes lost without a CAS. */
+export const MUTANT_LOST_BY_STORE: u32 = 929;
+/** A worker counts a look between taking an entry and claiming it. */
+export const MUTANT_TICKS_HOLDING: u32 = 930;
 
 // ---- lock-table.ts ------------------------------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ import { PARK_EMPTY, PARK_PARKED, PARK_TOKEN } from './status';
 
 /** Tells an agent to look again. Notifies only when it sleeps: V8 takes one lock for the whole process on every notify. */
 export function unpark(agent: usize): void {
+  // mutant UNPARK_NOTIFIES_FIRST: { if (load32(agent + AGENT_PARK) == PARK_PARKED) notifyAll(agent + AGENT_PARK); store32(agent + AGENT_PARK, PARK_TOKEN); return; }
   if (exchange32(agent + AGENT_PARK, PARK_TOKEN) == PARK_PARKED) notifyAll(agent + AGENT_PARK);
 }
 

@@ -110,6 +110,7 @@ export function fork(pool: usize, deque: usize, slot: usize): u32 {
 
 /** Worker: takes back a fork that nobody stole, if it is its newest. */
 export function takeBack(deque: usize, slot: usize): u32 {
+  // mutant TAKE_BACK_UNSEEN: { popIf(deque, slot as u32); return 1; }
   return popIf(deque, slot as u32) ? 1 : 0;
 }
 
@@ -233,6 +234,7 @@ function stealDeque(agent: usize, deque: usize): usize {
     const slot: usize = steal(deque, agent + AGENT_HELD);
     if (slot == 0) return 0;
     count(agent + COUNTER_STEAL_ATTEMPTS, 1);
+    // mutant TICKS_HOLDING: store32(agent + AGENT_TICK, load<u32>(agent + AGENT_TICK) + 1);
     if (slot == STEAL_RETRY || !admit(agent, slot)) continue;
     count(agent + COUNTER_STEAL_SUCCESSES, 1);
     if ((load<u32>(slot + SLOT_META) & META_FORK_BIT) != 0) count(agent + COUNTER_FORKS_STOLEN, 1);

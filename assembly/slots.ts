@@ -150,6 +150,7 @@ export function concludeCancelled(slot: usize, status: u32, agentId: u32): bool 
 export function markLost(slot: usize): void {
   // mutant NOT_LOST: return;
   const state = load32(slot + SLOT_STATE);
+  // mutant LOST_BY_STORE: { if ((state & STATE_STATUS_MASK) == SLOT_QUEUED) store32(slot + SLOT_STATE, (state & ~STATE_STATUS_MASK) | SLOT_LOST); return; }
   if ((state & STATE_STATUS_MASK) == SLOT_QUEUED)
     cas32(slot + SLOT_STATE, state, (state & ~STATE_STATUS_MASK) | SLOT_LOST);
 }

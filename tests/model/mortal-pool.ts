@@ -56,6 +56,7 @@ import {
 } from '../../build/generated/layout.model.ts';
 import type { Call } from './explorer/types.ts';
 import { type KernelThread, type KernelWorld, MEMORY_BYTES, type Steps } from './kernel.ts';
+import { LAST_GENERATION, nearWrap } from './pool.ts';
 
 /** A part of a thread's code that comes to a result. */
 export type Program<Result> = Generator<Call, Result, any>;
@@ -107,15 +108,16 @@ export interface PoolShape {
 const slotsOf = (span: number): number[] =>
   Array.from({ length: SLOTS_PER_SPAN - 1 }, (_, i) => span + (i + 1) * SLOT_SIZE);
 
-export function makePool({ calls, u32 }: KernelWorld, shape: PoolShape): Pool {
+export function makePool(world: KernelWorld, shape: PoolShape): Pool {
+  const { calls, u32 } = world;
   calls.initMemory(MEMORY_BYTES);
   const pool = calls.openPool(1);
   const main = calls.claimAgent(KIND_SUBMITTER, 0);
-  const lane = calls.joinAsSubmitter(main, pool);
+  const lane = nearWrap(world, calls.joinAsSubmitter(main, pool));
   const slots = slotsOf(calls.addSlotSpan(main));
   const workers = Array.from({ length: shape.workers }, (_, index) => {
     const agent = calls.claimAgent(KIND_WORKER, 0);
-    const own = calls.joinAsWorker(agent, pool, index);
+    const own = nearWrap(world, calls.joinAsWorker(agent, pool, index));
     u32[(agent + AGENT_BATCH) >>> 2] = shape.batch ?? 1;
     const hasSlots = shape.forkers?.includes(index) ?? false;
     return {
@@ -135,6 +137,8 @@ export function makePool({ calls, u32 }: KernelWorld, shape: PoolShape): Pool {
     successor: calls.claimAgent(KIND_WORKER, 0),
     firstSpan: u32[HEADER_FIRST_SPAN >>> 2]!,
   };
+  for (const slot of [...slots, ...workers.flatMap((worker) => worker.slots)])
+    u32[(slot + SLOT_STATE) >>> 2] = LAST_GENERATION;
   for (const slot of slots.slice(0, shape.tasks)) {
     for (const [field, value] of taskWords(lane, 0)) u32[(slot + field) >>> 2] = value;
     calls.submit(pool, lane, 0, 0, slot);

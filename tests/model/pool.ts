@@ -3,15 +3,18 @@ import {
   AGENT_DOORBELL,
   AGENT_ID,
   AGENT_PARK,
+  CLASSES,
   DEQUE_BOTTOM,
   DEQUE_BUFFER,
   DEQUE_HEADER,
   DEQUE_SIZE,
   DEQUE_TOP,
+  DEQUE_TOP_SEEN,
   KIND_SUBMITTER,
   KIND_WORKER,
   LANE_COMPLETED,
   LANE_DEQUES,
+  LANE_QUEUES,
   META_FORK_BIT,
   MUTANT_STATUS_BEFORE_PARK,
   POOL_IDLE,
@@ -28,6 +31,7 @@ import {
   SLOT_STATE,
   STATE_AGENT_MASK,
   STATE_AGENT_SHIFT,
+  STATE_GENERATION_SHIFT,
   STATE_STATUS_MASK,
 } from '../../build/generated/layout.model.ts';
 import type { Call } from './explorer/types.ts';
@@ -62,14 +66,28 @@ export function addPool(world: KernelWorld, workers: number): Pool {
   const submitter = addSubmitter(world, pool);
   const places = Array.from({ length: workers }, (_, index) => {
     const agent = calls.claimAgent(KIND_WORKER, 0);
-    return { agent, id: idOf(world, agent), lane: calls.joinAsWorker(agent, pool, index) };
+    return { agent, id: idOf(world, agent), lane: nearWrap(world, calls.joinAsWorker(agent, pool, index)) };
   });
   return { pool, submitter, workers: places };
 }
 
+/** In set-up: the indices of a new lane's deques wrap to 0 with the first push. */
+export function nearWrap({ calls, u32 }: KernelWorld, lane: number): number {
+  for (let queue = 0; queue < u32[(lane + LANE_QUEUES) >>> 2]!; queue++) {
+    for (let qosClass = 0; qosClass < CLASSES; qosClass++) {
+      const deque = calls.dequeOf(lane, qosClass, queue);
+      for (const field of [DEQUE_TOP, DEQUE_BOTTOM, DEQUE_TOP_SEEN]) u32[(deque + field) >>> 2] = 0xffffffff;
+    }
+  }
+  return lane;
+}
+
+/** State of a free slot whose generation wraps to 0 when it is queued. */
+export const LAST_GENERATION = (0xffffffff << STATE_GENERATION_SHIFT) >>> 0;
+
 export function addSubmitter(world: KernelWorld, pool: number): Place {
   const agent = world.calls.claimAgent(KIND_SUBMITTER, 0);
-  return { agent, id: idOf(world, agent), lane: world.calls.joinAsSubmitter(agent, pool) };
+  return { agent, id: idOf(world, agent), lane: nearWrap(world, world.calls.joinAsSubmitter(agent, pool)) };
 }
 
 export function idOf({ u32 }: KernelWorld, agent: number): number {
@@ -82,6 +100,7 @@ export function fillSlots({ calls, u32 }: KernelWorld, from: Place, count: numbe
   return Array.from({ length: count }, (_, i) => {
     const slot = span + (i + 1) * SLOT_SIZE;
     u32[(slot + SLOT_OWNER) >>> 2] = from.lane;
+    u32[(slot + SLOT_STATE) >>> 2] = LAST_GENERATION;
     return slot;
   });
 }

@@ -19,9 +19,11 @@ import {
   MUTANT_CAS_IN_TWO_STEPS,
   MUTANT_CLAIM_OR_NEXT,
   MUTANT_CLAIM_UNSEEN,
+  MUTANT_NAME_AWAITED,
   MUTANT_NAME_BY_STORE,
   MUTANT_SWAP_IN_TWO_STEPS,
 } from '../../../build/generated/layout.model.ts';
+import type { Outcome } from '../explorer/types.ts';
 import {
   type KernelModel,
   type KernelThread,
@@ -161,7 +163,7 @@ const finders = (...asked: number[]) => ({
   check: (world: KernelWorld, fixture: Fixture, state: State) => checkFound(world, fixture, state, asked),
 });
 
-export const cellModels: readonly KernelModel<Fixture, State>[] = [
+const foundModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
     ...finders(0, 0),
@@ -270,6 +272,47 @@ export const cellModels: readonly KernelModel<Fixture, State>[] = [
     ],
   },
 ];
+
+/** Thread 0 may die: the others find what they asked for, and its name can be made a cell later. */
+const mortal = (...asked: number[]) => ({
+  ...finders(...asked),
+  kill: { threads: [0] },
+  check(world: KernelWorld, fixture: Fixture, { found, history }: State, { finished }: Outcome) {
+    for (const thread of finished.filter((id) => id !== 0)) if (found[thread] === undefined) return 'no answer';
+    const dead = world.calls.findCell(fixture.names[asked[0]!]!, NAME.length, CELL_INT32);
+    return checkFound(world, fixture, { found: [found[0] ?? dead, ...found.slice(1)], history }, asked);
+  },
+});
+
+const deathModels: readonly KernelModel<Fixture, State>[] = [
+  {
+    ...common,
+    ...mortal(0, 0, 0),
+    name: 'cells-death',
+    property: 'a thread may die anywhere in making a cell: two others of the same name have it all the same',
+    setup: setup([NAME]),
+    bounds: [2, 3],
+    quick: 1,
+    mutants: [
+      { name: 'name awaited', id: MUTANT_NAME_AWAITED, why: 'the dead has claimed the cell and not named it' },
+    ],
+  },
+  {
+    ...common,
+    ...mortal(0, 1),
+    name: 'cells-death-other-name',
+    property: 'a thread may die anywhere in making a cell: names with the same hash that begin alike have two',
+    setup: setup([NAME, twin(NAME, 4)]),
+    bounds: [3, ALL],
+    quick: true,
+    mutants: [
+      { name: 'name awaited', id: MUTANT_NAME_AWAITED, why: 'the dead has claimed the cell and not named it' },
+      { name: 'name by store', id: MUTANT_NAME_BY_STORE, why: 'both write their name into one cell' },
+    ],
+  },
+];
+
+export const cellModels: readonly KernelModel<Fixture, State>[] = [...foundModels, ...deathModels];
 
 /** A name with another identity whose search starts at the same of the two cells. */
 function otherHash(name: string): string {

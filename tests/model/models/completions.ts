@@ -16,6 +16,7 @@ import {
   AGENT_DOORBELL,
   BELL_ARMED,
   MUTANT_ANNOUNCE_BEFORE_OUTCOME,
+  MUTANT_CLAIMED_FORGOTTEN,
   MUTANT_LOOK_BEFORE_ARMING,
   MUTANT_NO_RING_AGAIN,
   MUTANT_PUSH_BY_STORE,
@@ -120,13 +121,15 @@ const describe = (address: number, fixture: Fixture): string | undefined =>
 
 const ALL = Number.POSITIVE_INFINITY;
 
+/** A wait may end for nothing. */
+const common = { structure: 'completions', state, describe, spurious: 1 };
+
 export const completionModels: readonly KernelModel<Fixture, State>[] = [
   {
+    ...common,
     name: 'completions',
-    structure: 'completions',
     property: 'every outcome comes home once, in order, and no ring is lost',
     setup: setup(1, [0, 0]),
-    state,
     threads: [
       { name: 'consumer', run: consumer(2) },
       { name: 'producer', run: producer(0, 1) },
@@ -136,7 +139,6 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
       if (wrong !== undefined || state.seen[0] === fixture.slots[0]) return wrong;
       return 'outcomes of one worker came in another order';
     },
-    describe,
     bounds: [3, ALL],
     quick: true,
     mutants: [
@@ -160,11 +162,10 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
     ],
   },
   {
+    ...common,
     name: 'completions-two',
-    structure: 'completions',
     property: 'every outcome of two workers comes home once',
     setup: setup(2, [0, 0, 1]),
-    state,
     threads: [
       { name: 'consumer', run: consumer(3) },
       { name: 'producer A', run: producer(0, 1) },
@@ -176,7 +177,6 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
       if (wrong !== undefined || state.seen.indexOf(first!) < state.seen.indexOf(second!)) return wrong;
       return 'outcomes of one worker came in another order';
     },
-    describe,
     bounds: [2, 3],
     quick: true,
     mutants: [
@@ -185,11 +185,10 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
     ],
   },
   {
+    ...common,
     name: 'completions-three',
-    structure: 'completions',
     property: 'every outcome of three workers comes home once',
     setup: setup(3, [0, 1, 2]),
-    state,
     threads: [
       { name: 'consumer', run: consumer(3) },
       { name: 'producer A', run: producer(0) },
@@ -197,16 +196,14 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
       { name: 'producer C', run: producer(2) },
     ],
     check,
-    describe,
     bounds: [2],
     mutants: [{ name: 'push by store', id: MUTANT_PUSH_BY_STORE, why: 'an outcome is lost' }],
   },
   {
+    ...common,
     name: 'completions-death',
-    structure: 'completions',
     property: 'a worker may die anywhere: its outcome comes home, or the sweep after recovery finds it',
     setup: setup(2, [0, 1]),
-    state,
     threads: [
       { name: 'producer A', run: producer(0) },
       { name: 'producer B', run: producer(1) },
@@ -246,18 +243,17 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
       }
       return undefined;
     },
-    describe,
     bounds: [2, ALL],
     mutants: [
       { name: 'push by store', id: MUTANT_PUSH_BY_STORE, why: 'the outcome of the other worker is lost' },
+      { name: 'claimed forgotten', id: MUTANT_CLAIMED_FORGOTTEN, why: 'what the dead was running has no outcome' },
     ],
   },
   {
+    ...common,
     name: 'completions-half-rung',
-    structure: 'completions',
     property: 'a worker may die while it rings: the submitter does not sleep on an outcome',
     setup: setup(2, [0, 1]),
-    state,
     threads: [
       { name: 'producer A', run: producer(0) },
       { name: 'producer B', run: producer(1) },
@@ -280,7 +276,6 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
       // The sweep finds what the dead had concluded and not pushed, no more.
       return state.seen.includes(fixture.slots[1]!) ? undefined : 'the outcome of the living worker is lost';
     },
-    describe,
     bounds: [2],
     mutants: [
       { name: 'no ring again', id: MUTANT_NO_RING_AGAIN, why: 'the bell says RUNG and nobody was notified' },

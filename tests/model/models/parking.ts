@@ -28,7 +28,9 @@ import {
   MUTANT_FORK_WAKES_NO_JOINER,
   MUTANT_JOIN_LOOKS_FIRST,
   MUTANT_KEEP_SEARCHING,
+  MUTANT_KEEPS_IDLE,
   MUTANT_KEEPS_OTHERS_SEARCHING,
+  MUTANT_KEEPS_SEARCHING,
   MUTANT_LOOK_BEFORE_ANNOUNCING,
   MUTANT_LOOPING_IS_FIRM,
   MUTANT_NO_HANDOFF,
@@ -161,10 +163,21 @@ function wrongRuns(
   return undefined;
 }
 
+/** Who was woken to search looks before another is woken. */
+function throttled(world: KernelWorld, { pool, workers }: Fixture): string | undefined {
+  const searching = setOf(world, pool, POOL_SEARCHING);
+  const woken = workers.filter(
+    ({ agent }, index) =>
+      world.u32[(agent + AGENT_PARK) >>> 2] === PARK_TOKEN && (searching & (1 << index)) !== 0,
+  );
+  return woken.length < 2 ? undefined : 'two workers were woken at once';
+}
+
 const describe = (address: number, fixture: Fixture): string | undefined =>
   describePool(fixture, fixture.slots, address);
 
-const common = { structure: 'parking', state, check, describe, rests: () => true };
+/** A wait may end for nothing. */
+const common = { structure: 'parking', state, check, describe, rests: () => true, spurious: 1 };
 const ALL = Number.POSITIVE_INFINITY;
 const worker = (index: number, options: WorkerOptions & { readonly endless?: readonly number[] } = {}) => ({
   name: `worker ${'ABC'[index]}`,
@@ -236,14 +249,9 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     property: 'at most one worker was woken and has not looked yet',
     setup: setup(2, 2),
     threads: [worker(0), worker(1), { name: 'submitter', run: submits(0, 1) }],
-    invariant(world, { pool, workers }) {
-      const searching = setOf(world, pool, POOL_SEARCHING);
-      const woken = workers.filter(
-        ({ agent }, index) =>
-          world.u32[(agent + AGENT_PARK) >>> 2] === PARK_TOKEN && (searching & (1 << index)) !== 0,
-      );
-      return woken.length < 2 ? undefined : 'two workers were woken at once';
-    },
+    invariant: throttled,
+    // One that wakes for nothing searches beside the one that was woken.
+    spurious: 0,
     bounds: [2],
     mutants: [
       { name: 'wake unthrottled', id: MUTANT_WAKE_UNTHROTTLED, why: 'the second submission wakes another' },
@@ -308,6 +316,29 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     ],
     bounds: [2],
     mutants: [{ name: 'no handoff', id: MUTANT_NO_HANDOFF, why: 'the chain of wake-ups ends' }],
+  },
+  {
+    ...common,
+    name: 'park-three-throttle',
+    property: 'of three workers, one of them awake, at most one was woken and has not looked yet',
+    setup(world) {
+      const fixture = setup(3, 2)(world);
+      putToSleep(world, fixture.workers.slice(1));
+      return fixture;
+    },
+    threads: [
+      worker(0),
+      worker(1, { asleep: 'sleeping' }),
+      worker(2, { asleep: 'sleeping' }),
+      { name: 'submitter', run: submits(0, 1) },
+    ],
+    invariant: throttled,
+    spurious: 0,
+    bounds: [2],
+    mutants: [
+      { name: 'wake unthrottled', id: MUTANT_WAKE_UNTHROTTLED, why: 'the second submission wakes another' },
+      { name: 'no second look', id: MUTANT_NO_SECOND_LOOK, why: 'the submitter saw a searcher' },
+    ],
   },
   {
     ...common,
@@ -626,7 +657,11 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     kill: { threads: [0] },
     check: checkAfterDeath,
     bounds: [2],
-    mutants: [{ name: 'wake nobody', id: MUTANT_WAKE_NOBODY, why: 'the worker sleeps' }],
+    mutants: [
+      { name: 'wake nobody', id: MUTANT_WAKE_NOBODY, why: 'the worker sleeps' },
+      { name: 'keeps idle', id: MUTANT_KEEPS_IDLE, why: 'the next submission wakes the dead' },
+      { name: 'keeps searching', id: MUTANT_KEEPS_SEARCHING, why: 'the dead passes for a searcher' },
+    ],
   },
   {
     ...common,

@@ -21,6 +21,7 @@ import {
   MUTANT_HANDOFF_BY_THE_LAST,
   MUTANT_HANDOFF_TO_ONE,
   MUTANT_LOOKS_IF_THE_LAST,
+  MUTANT_NO_WAKE_ALL,
   MUTANT_RESCUED_ANYWHERE,
   MUTANT_STEALS_BEYOND,
   MUTANT_STEALS_FROM_PLACED,
@@ -28,6 +29,7 @@ import {
   MUTANT_WAKE_ANY_NODE,
   OWNER_POOL,
   SLOT_DONE,
+  SLOT_EXITED,
   SLOT_LINK,
   SLOT_META,
 } from '../../../build/generated/layout.model.ts';
@@ -45,10 +47,12 @@ import {
   fillForks,
   fillSlots,
   idOf,
+  nearWrap,
   type Part,
   type Place,
   type Pool,
   putToSleep,
+  statusOf,
   type WorkerOptions,
   work,
 } from '../pool.ts';
@@ -99,7 +103,7 @@ function open(world: KernelWorld, shape: Shape): Fixture {
   const workers = reach.map((_, index) => {
     const agent = calls.claimAgent(KIND_WORKER, 0);
     const isThere = !moved || index === 0;
-    const lane = isThere ? calls.joinAsWorker(agent, pool, index) : 0;
+    const lane = isThere ? nearWrap(world, calls.joinAsWorker(agent, pool, index)) : 0;
     // It waits for its start.
     if (!isThere) calls.preparePark(agent);
     const place = { agent, id: idOf(world, agent), lane };
@@ -226,6 +230,41 @@ function check(
   if (depth < left) return `${left} tasks did not run, and ${depth} are queued`;
   return undefined;
 }
+
+/** As check(), where one worker may be dead: what it was running has exited. */
+function checkAfterDeath(
+  world: KernelWorld,
+  fixture: Fixture,
+  state: State,
+  outcome: Outcome,
+): string | undefined {
+  const { slots, queues } = fixture;
+  const { killed } = outcome;
+  const exited = [...slots.keys()].filter((task) => statusOf(world, slots[task]!) === SLOT_EXITED);
+  if (exited.length > 0 && killed.length === 0) return `task ${exited[0]} exited, and nobody died`;
+  const isHere = (task: number): boolean => !exited.includes(task);
+  const here = [...slots.keys()].filter(isHere);
+  for (const task of exited) {
+    const by = state.ran.findIndex((tasks, index) => !killed.includes(index) && tasks.includes(task));
+    if (by >= 0) return `task ${task} exited, and worker ${by} ran it`;
+  }
+  const left = {
+    ...fixture,
+    slots: here.map((task) => slots[task]!),
+    queues: here.map((task) => queues[task]!),
+  };
+  const ran = state.ran.map((tasks) => tasks.filter(isHere).map((task) => here.indexOf(task)));
+  return check(world, left, { ran, busy: new Set([...state.busy, ...killed]) }, outcome);
+}
+
+/** The dead is recovered. */
+const burial = {
+  name: 'burial',
+  onDeath: true,
+  *run({ call, fixture, dead }: Thread): Steps {
+    yield call.recover(fixture.workers[dead[0]!]!.agent, fixture.rescuer.lane);
+  },
+};
 
 const common = {
   structure: 'placement',
@@ -452,6 +491,42 @@ export const placementModels: readonly KernelModel<Fixture, State>[] = [
       worker(2),
     ],
     bounds: [1, 2],
+    mutants: [
+      {
+        name: 'rescued anywhere',
+        id: MUTANT_RESCUED_ANYWHERE,
+        why: 'A meets a task of B where everybody looks, and it is lost',
+      },
+    ],
+  },
+  {
+    ...common,
+    name: 'placed-death-woken',
+    property: 'a worker that was woken for a task may die at any step: another that may take it runs it',
+    // B reaches the node of A.
+    setup: asleep({ reach: [[1], [2, 1]], tasks: [1] }, 0, 1),
+    threads: [
+      worker(0, { asleep: 'sleeping' }),
+      worker(1, { asleep: 'sleeping' }),
+      { name: 'submitter', run: submits(0) },
+      burial,
+    ],
+    kill: { threads: [0] },
+    check: checkAfterDeath,
+    bounds: [2],
+    mutants: [{ name: 'no wake all', id: MUTANT_NO_WAKE_ALL, why: 'the dead has swallowed the wake-up' }],
+  },
+  {
+    ...common,
+    name: 'placed-death-taking',
+    property: 'a worker may die at any step of taking, running and going to sleep: what is left stays in its queue',
+    setup: (world) =>
+      queued(world, open(world, { reach: APART, tasks: [2, 2, 2], batch: BATCH_MOST }), 0, 1, 2),
+    threads: [worker(0), worker(1), burial],
+    kill: { threads: [1] },
+    check: checkAfterDeath,
+    bounds: [1, 2],
+    quick: 0,
     mutants: [
       {
         name: 'rescued anywhere',

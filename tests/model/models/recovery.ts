@@ -57,6 +57,7 @@ import {
   MUTANT_RUNNING_IGNORED,
   MUTANT_SWEEP_FIRST,
   MUTANT_TICKS_FIRST,
+  MUTANT_TICKS_HOLDING,
   MUTANT_TICKS_IGNORED,
   PARK_PARKED,
   SLOT_DONE,
@@ -317,13 +318,16 @@ const taskModels: readonly RecoveryModel[] = [
         name: 'main',
         *run(thread) {
           const { call, fixture, state } = thread;
-          while (state.home.length < 2) {
+          let isHome = false;
+          while (!isHome) {
             yield call.wait32(fixture.main + AGENT_DOORBELL, BELL_ARMED, -1n);
             yield* enterLoop(thread);
             yield call.quietDoorbell(fixture.main);
             yield* drain(thread);
             yield call.armDoorbell(fixture.main);
             yield* drain(thread);
+            // What the other half of the loop brought home counts; it is not at it now.
+            isHome = state.home.length >= 2;
             yield* leaveLoop(thread);
           }
         },
@@ -730,6 +734,11 @@ const reapModels: readonly RecoveryModel[] = [
         id: MUTANT_TICKS_IGNORED,
         why: 'the thief holds an entry that it has not claimed',
       },
+      {
+        name: 'ticks while it holds an entry',
+        id: MUTANT_TICKS_HOLDING,
+        why: 'the thief seems to have moved on, and claims what the slot holds next',
+      },
     ],
   },
   {
@@ -844,7 +853,7 @@ const reapModels: readonly RecoveryModel[] = [
     ...common,
     name: 'death-of-reader',
     property:
-      "a joiner dies at any step of reading its thief's result; the block comes back to the thief, not twice",
+      "a joiner dies at any step of reading its thief's result; the block comes back to the thief once, or at the latest when the thief ends",
     setup(world) {
       const fixture = forkPool(world, 2, [0]);
       putResult(world, fixture.workers[1]!.agent, fixture.workers[0]!.slots[0]!);
@@ -866,13 +875,16 @@ const reapModels: readonly RecoveryModel[] = [
       },
     ],
     kill: { threads: [0] },
-    check(world, fixture, { wrong }) {
+    check(world, fixture, { wrong }, { killed }) {
       if (wrong.length > 0) return wrong.join('; ');
       const returns = returnsOf(world, fixture.workers[1]!.agent);
       if (typeof returns === 'string') return returns;
       const tag = world.u32[(fixture.workers[0]!.slots[0]! + SLOT_TAGS) >>> 2];
-      // A death between the two steps leaves it until its owner ends.
-      return returns.length === 1 || tag === TAG_RETURNED ? undefined : 'the block is lost';
+      // One that the dead was just giving back may be left.
+      if (returns.length !== 1 && (tag !== TAG_RETURNED || killed.length === 0)) return 'the block is lost';
+      // The thief ends too: nothing of the dead reader holds its memory.
+      world.calls.recover(fixture.workers[1]!.agent, fixture.lane);
+      return reapAll(world, fixture, [...killed, 1]);
     },
     bounds: [3, ALL],
     quick: true,

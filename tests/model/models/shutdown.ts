@@ -17,7 +17,12 @@ import {
   MUTANT_CLAIM_AGENT_WITHOUT_CAS,
   MUTANT_CLOSE_EARLY,
   MUTANT_CLOSE_FREES_FIRST,
+  MUTANT_KEEPS_SEARCHING,
+  MUTANT_LANE_KEEPS_ENTRIES,
   MUTANT_LEAVER_FORGOTTEN,
+  MUTANT_NO_DRAIN,
+  MUTANT_NO_WAKE_ALL,
+  MUTANT_OPEN_KEEPS_WORDS,
   MUTANT_OPEN_POOL_WITHOUT_CAS,
   MUTANT_STOP_SEARCH_SILENT,
   OWNER_POOL,
@@ -26,7 +31,13 @@ import {
   SPAN_SIZE,
   SPAN_TABLE,
 } from '../../../build/generated/layout.model.ts';
-import { type KernelModel, type KernelThread, MEMORY_BYTES, type Steps } from '../kernel.ts';
+import {
+  type KernelModel,
+  type KernelThread,
+  type KernelWorld,
+  MEMORY_BYTES,
+  type Steps,
+} from '../kernel.ts';
 import {
   bury,
   describePool,
@@ -49,41 +60,50 @@ const common = { structure: 'scale-down and shutdown', state: poolNotes, describ
 const EXITED = 0;
 const STOP = 64;
 
+type ModelThread = KernelModel<Pool, PoolNotes>['threads'][number];
+
+/** Two workers that sleep, and no task. */
+function twoAsleep(world: KernelWorld): Pool {
+  const fixture = makePool(world, { workers: 2, tasks: 0 });
+  for (const { agent } of fixture.workers) {
+    world.calls.enterIdle(agent, 0);
+    world.calls.preparePark(agent);
+  }
+  return fixture;
+}
+
+const leaver: ModelThread = {
+  name: 'leaver',
+  *run({ call, fixture }) {
+    const { agent } = fixture.workers[0]!;
+    // A message tells it to stop; it may be woken as well.
+    yield call.finishPark(agent);
+    yield call.exitIdle(agent);
+    yield call.stopSearch(agent);
+  },
+};
+
+const other: ModelThread = {
+  name: 'other',
+  *run(thread) {
+    const { call, fixture } = thread;
+    const { agent } = fixture.workers[1]!;
+    yield call.block(agent, -1);
+    yield call.finishPark(agent);
+    yield call.exitIdle(agent);
+    yield* work(thread);
+  },
+};
+
 const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
   {
     ...common,
     name: 'leave-woken',
     property: 'a worker that leaves while a task wakes it hands the wake-up on; before its end is noticed',
-    setup(world) {
-      const fixture = makePool(world, { workers: 2, tasks: 0 });
-      for (const { agent } of fixture.workers) {
-        world.calls.enterIdle(agent, 0);
-        world.calls.preparePark(agent);
-      }
-      return fixture;
-    },
+    setup: twoAsleep,
     threads: [
-      {
-        name: 'leaver',
-        *run({ call, fixture }) {
-          const { agent } = fixture.workers[0]!;
-          // A message tells it to stop; it may be woken as well.
-          yield call.finishPark(agent);
-          yield call.exitIdle(agent);
-          yield call.stopSearch(agent);
-        },
-      },
-      {
-        name: 'other',
-        *run(thread) {
-          const { call, fixture } = thread;
-          const { agent } = fixture.workers[1]!;
-          yield call.block(agent, -1);
-          yield call.finishPark(agent);
-          yield call.exitIdle(agent);
-          yield* work(thread);
-        },
-      },
+      leaver,
+      other,
       {
         name: 'main',
         *run(thread) {
@@ -101,6 +121,43 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
         id: MUTANT_STOP_SEARCH_SILENT,
         why: 'the submitter saw a searcher, who leaves',
       },
+    ],
+  },
+  {
+    ...common,
+    name: 'leave-woken-death',
+    property: 'a worker that leaves while a task wakes it may die at any step: no task waits for it',
+    setup: twoAsleep,
+    threads: [
+      leaver,
+      other,
+      {
+        name: 'main',
+        *run(thread) {
+          const { call, world } = thread;
+          yield* submit(thread, 0);
+          yield call.wait32(world.scratch + EXITED, 0, -1n);
+          yield* bury(thread, 0);
+          yield* submit(thread, 1);
+        },
+      },
+      {
+        name: 'exit event',
+        onDeath: true,
+        *run({ call, world }) {
+          yield call.store32(world.scratch + EXITED, 1);
+          yield call.notifyAll(world.scratch + EXITED);
+        },
+      },
+    ],
+    kill: { threads: [0] },
+    rests: (_waiting, { calls }, { pool }) => calls.anyQueued(pool) === 0,
+    check: (world, fixture, notes, { killed }) =>
+      settle(world, { ...fixture, tasks: notes.buried.length > 0 ? 2 : 1 }, notes, killed),
+    bounds: [2],
+    mutants: [
+      { name: 'no wake all', id: MUTANT_NO_WAKE_ALL, why: 'the dead has swallowed the wake-up' },
+      { name: 'keeps searching', id: MUTANT_KEEPS_SEARCHING, why: 'the dead passes for a searcher' },
     ],
   },
   {
@@ -148,6 +205,7 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
         id: MUTANT_LEAVER_FORGOTTEN,
         why: 'the rest of its batch stays in a deque whose owner is gone',
       },
+      { name: 'no drain', id: MUTANT_NO_DRAIN, why: 'as above, although the leaver was recovered' },
     ],
   },
   {
@@ -190,7 +248,10 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
         *run(thread) {
           const { call, fixture, world } = thread;
           const { agent } = fixture.workers[0]!;
+          yield* submit(thread, 1);
           yield call.store32(world.scratch + STOP, 1);
+          // What comes now runs if the worker has not looked yet.
+          yield* submit(thread, 2);
           yield call.unpark(agent);
           const isEarly: number = yield call.isMutant(MUTANT_CLOSE_EARLY);
           if (isEarly === 0) yield call.wait32(world.scratch + EXITED, 0, -1n);
@@ -215,14 +276,23 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
       ] as const)
         if (u32[(pool + set) >>> 2] !== 0) return `the new pool has a worker in its ${name} set`;
       if (calls.anyQueued(pool) !== 0) return 'the new pool has tasks';
-      const runs = ran.flat().filter((slot) => slot === slots[0]).length;
-      if (runs > 1) return 'the task ran twice';
-      if (runs === 1 && home.length !== 1) return `the task ran, and came home ${home.length} times`;
+      for (const [task, slot] of slots.slice(0, 3).entries()) {
+        const runs = ran.flat().filter((known) => known === slot).length;
+        const came = home.filter(([known]) => known === slot).length;
+        if (runs > 1) return `task ${task} ran twice`;
+        if (came !== runs) return `task ${task} ran ${runs} times, and came home ${came} times`;
+      }
       return undefined;
     },
     bounds: [2, 3],
     mutants: [
       { name: 'close early', id: MUTANT_CLOSE_EARLY, why: 'its last worker writes into the next pool' },
+      {
+        name: 'open keeps words',
+        id: MUTANT_OPEN_KEEPS_WORDS,
+        why: 'a worker of the new pool has a lane that is free memory',
+      },
+      { name: 'lane keeps entries', id: MUTANT_LANE_KEEPS_ENTRIES, why: 'tasks of the last pool are queued' },
     ],
   },
 ];

@@ -20,11 +20,16 @@ import {
   MUTANT_CLAIM_BY_STORE,
   MUTANT_CLAIM_FOR_ANY_POOL,
   MUTANT_DROP_BY_STORE,
+  MUTANT_HELD_FORGOTTEN,
   MUTANT_JOINER_CLAIMS,
+  MUTANT_LOST_BY_STORE,
   MUTANT_NO_GENERATION,
+  MUTANT_NOT_LOST,
   MUTANT_READ_AFTER_OUTCOME,
   MUTANT_REUSE_LOST,
+  MUTANT_TAKE_BACK_UNSEEN,
   MUTANT_UNPARK_BEFORE_CANCEL,
+  MUTANT_UNPARK_NOTIFIES_FIRST,
   OWNER_POOL,
   SLOT_CANCEL,
   SLOT_DONE,
@@ -259,6 +264,11 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
         id: MUTANT_UNPARK_BEFORE_CANCEL,
         why: 'the worker wakes, sees nothing, and sleeps again',
       },
+      {
+        name: 'notify before the token',
+        id: MUTANT_UNPARK_NOTIFIES_FIRST,
+        why: 'the worker was not asleep yet, and finds no token',
+      },
     ],
   },
   {
@@ -330,6 +340,7 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
         id: MUTANT_JOINER_CLAIMS,
         why: 'the slow thief claims the next fork, which its owner pops',
       },
+      { name: 'take back unseen', id: MUTANT_TAKE_BACK_UNSEEN, why: 'a thief has the fork' },
     ],
   },
   {
@@ -411,6 +422,8 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
     quick: 1,
     mutants: [
       { name: 'joiner claims', id: MUTANT_JOINER_CLAIMS, why: 'the slow thief claims the next fork' },
+      { name: 'not lost', id: MUTANT_NOT_LOST, why: 'the fork is in no queue, and its joiner waits' },
+      { name: 'held forgotten', id: MUTANT_HELD_FORGOTTEN, why: 'dead between the CAS and the claim' },
     ],
   },
   {
@@ -459,6 +472,11 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
         name: 'reuse lost',
         id: MUTANT_REUSE_LOST,
         why: 'the other thief claims the next fork, which its owner pops',
+      },
+      {
+        name: 'lost by store',
+        id: MUTANT_LOST_BY_STORE,
+        why: 'the other thief claims it meanwhile, and the joiner runs it too',
       },
     ],
   },
