@@ -66,13 +66,13 @@ interface Fixture {
 interface State {
   readonly held: number[][];
   readonly wrong: string[];
-  /** The block that a mortal reader is giving back, or -1. */
-  giving: number;
+  /** How many blocks a mortal reader has begun to give back. */
+  begun: number;
 }
 
 type Worker = KernelThread<Fixture, State>;
 
-const state = (): State => ({ held: [[], [], []], wrong: [], giving: -1 });
+const state = (): State => ({ held: [[], [], []], wrong: [], begun: 0 });
 
 /** Agents 0 and up, `spans` spans in all, and `given` small blocks in the hands of readers. */
 function setup(agents: number, spans: number, given: number): (world: KernelWorld) => Fixture {
@@ -108,13 +108,13 @@ function* keep({ call, fixture, state, id }: Worker, agent: number, bytes = 100)
   state.held[id]!.push(payload);
 }
 
-/** Everything that the agent's spans hold is somewhere, once; `mayMiss` blocks may be nowhere. */
+/** Everything that the agent's spans hold is somewhere, once; `lost` may be nowhere. */
 function check(
   world: KernelWorld,
   fixture: Fixture,
   state: State,
   kept: readonly number[],
-  mayMiss = 0,
+  lost?: number,
 ): string | undefined {
   const { u32 } = world;
   if (state.wrong.length > 0) return state.wrong.join('; ');
@@ -164,6 +164,7 @@ function check(
       }
     }
   }
+  if (lost !== undefined && !places.has(lost)) put(lost, 'no place');
   const end = u32[HEADER_SPAN_COUNT >>> 2]!;
   for (let span = fixture.firstSpan; span < end; span++) {
     const owner = u32[(SPAN_TABLE >>> 2) + span]!;
@@ -177,7 +178,7 @@ function check(
     const sizeClass = u32[(first + BLOCK_CLASS) >>> 2]!;
     if (sizeClass >= BLOCK_CLASSES) continue;
     const expected = SPAN_SIZE >>> (BLOCK_MIN_LOG2 + sizeClass);
-    if (inside.length > expected || inside.length < expected - mayMiss)
+    if (inside.length !== expected)
       return `span ${span - fixture.firstSpan} has ${expected} blocks, of which ${expected - inside.length} are lost`;
   }
   return undefined;
@@ -272,9 +273,8 @@ export const arenaModels: readonly KernelModel<Fixture, State>[] = [
         name: 'reader',
         *run(thread) {
           for (const nth of [0, 1]) {
-            thread.state.giving = nth;
+            thread.state.begun++;
             yield* giveBack(thread, 1, nth);
-            thread.state.giving = -1;
           }
         },
       },
@@ -282,9 +282,11 @@ export const arenaModels: readonly KernelModel<Fixture, State>[] = [
     kill: { threads: [1] },
     check(world, fixture, state, { killed }) {
       const { calls, u32 } = world;
-      if (killed.length === 0) return check(world, fixture, state, []);
-      // The one that it had not begun with is in its slot still.
-      const wrong = check(world, fixture, state, state.giving === 0 ? [1] : [], state.giving < 0 ? 0 : 1);
+      const { begun } = state;
+      // It still had those that it had not begun to give back.
+      const kept = [0, 1].slice(begun);
+      const last = killed.length > 0 && begun > 0 ? fixture.given[begun - 1]! - BLOCK_HEADER : undefined;
+      const wrong = check(world, fixture, state, kept, last);
       if (wrong !== undefined) return wrong;
       for (const agent of fixture.agents) {
         calls.recover(agent, 0);
@@ -296,7 +298,11 @@ export const arenaModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [3, ALL],
     quick: true,
     mutants: [
-      { name: 'return by exchange', id: MUTANT_RETURN_BY_EXCHANGE, why: 'the others are in no place meanwhile' },
+      {
+        name: 'return by exchange',
+        id: MUTANT_RETURN_BY_EXCHANGE,
+        why: 'the others are in no place meanwhile',
+      },
       { name: 'return links late', id: MUTANT_RETURN_LINKS_LATE, why: 'what is below it is lost too' },
     ],
   },

@@ -278,7 +278,8 @@ const mortal = (...asked: number[]) => ({
   ...finders(...asked),
   kill: { threads: [0] },
   check(world: KernelWorld, fixture: Fixture, { found, history }: State, { finished }: Outcome) {
-    for (const thread of finished.filter((id) => id !== 0)) if (found[thread] === undefined) return 'no answer';
+    for (const thread of finished.filter((id) => id !== 0))
+      if (found[thread] === undefined) return 'no answer';
     const dead = world.calls.findCell(fixture.names[asked[0]!]!, NAME.length, CELL_INT32);
     return checkFound(world, fixture, { found: [found[0] ?? dead, ...found.slice(1)], history }, asked);
   },
@@ -294,19 +295,28 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [2, 3],
     quick: 1,
     mutants: [
-      { name: 'name awaited', id: MUTANT_NAME_AWAITED, why: 'the dead has claimed the cell and not named it' },
+      {
+        name: 'name awaited',
+        id: MUTANT_NAME_AWAITED,
+        why: 'the dead has claimed the cell and not named it',
+      },
     ],
   },
   {
     ...common,
     ...mortal(0, 1),
     name: 'cells-death-other-name',
-    property: 'a thread may die anywhere in making a cell: names with the same hash that begin alike have two',
+    property:
+      'a thread may die anywhere in making a cell: names with the same hash that begin alike have two',
     setup: setup([NAME, twin(NAME, 4)]),
     bounds: [3, ALL],
     quick: true,
     mutants: [
-      { name: 'name awaited', id: MUTANT_NAME_AWAITED, why: 'the dead has claimed the cell and not named it' },
+      {
+        name: 'name awaited',
+        id: MUTANT_NAME_AWAITED,
+        why: 'the dead has claimed the cell and not named it',
+      },
       { name: 'name by store', id: MUTANT_NAME_BY_STORE, why: 'both write their name into one cell' },
     ],
   },

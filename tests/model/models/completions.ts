@@ -246,7 +246,11 @@ export const completionModels: readonly KernelModel<Fixture, State>[] = [
     bounds: [2, ALL],
     mutants: [
       { name: 'push by store', id: MUTANT_PUSH_BY_STORE, why: 'the outcome of the other worker is lost' },
-      { name: 'claimed forgotten', id: MUTANT_CLAIMED_FORGOTTEN, why: 'what the dead was running has no outcome' },
+      {
+        name: 'claimed forgotten',
+        id: MUTANT_CLAIMED_FORGOTTEN,
+        why: 'what the dead was running has no outcome',
+      },
     ],
   },
   {

@@ -519,7 +519,8 @@ export const placementModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
     name: 'placed-death-taking',
-    property: 'a worker may die at any step of taking, running and going to sleep: what is left stays in its queue',
+    property:
+      'a worker may die at any step of taking, running and going to sleep: what is left stays in its queue',
     setup: (world) =>
       queued(world, open(world, { reach: APART, tasks: [2, 2, 2], batch: BATCH_MOST }), 0, 1, 2),
     threads: [worker(0), worker(1), burial],

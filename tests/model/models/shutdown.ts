@@ -26,8 +26,12 @@ import {
   MUTANT_OPEN_POOL_WITHOUT_CAS,
   MUTANT_STOP_SEARCH_SILENT,
   OWNER_POOL,
+  POOL_ID,
   POOL_IDLE,
   POOL_SEARCHING,
+  POOL_SUBMITTER_HIGH,
+  POOL_SUBMITTER_LANES,
+  POOL_WORKER_LANES,
   SPAN_SIZE,
   SPAN_TABLE,
 } from '../../../build/generated/layout.model.ts';
@@ -212,11 +216,8 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
     ...common,
     name: 'close-and-reuse',
     property:
-      'a pool whose record and lanes are used again knows nothing of the last one: no bit, no entry, no outcome',
-    setup(world) {
-      const fixture = makePool(world, { workers: 1, tasks: 1 });
-      return fixture;
-    },
+      'a pool whose record and lanes are used again knows nothing of the last one: no bit, no entry, no outcome; a task of that ran and came home, or neither',
+    setup: (world) => makePool(world, { workers: 1, tasks: 1 }),
     threads: [
       {
         name: 'worker',
@@ -276,6 +277,12 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
       ] as const)
         if (u32[(pool + set) >>> 2] !== 0) return `the new pool has a worker in its ${name} set`;
       if (calls.anyQueued(pool) !== 0) return 'the new pool has tasks';
+      if (u32[(pool + POOL_SUBMITTER_HIGH) >>> 2] !== 1) return 'the new pool knows the last submitter';
+      for (const lanes of [POOL_SUBMITTER_LANES, POOL_WORKER_LANES]) {
+        const owner = u32[(SPAN_TABLE >>> 2) + u32[(pool + lanes) >>> 2]! / SPAN_SIZE]!;
+        if (owner !== OWNER_POOL + u32[(pool + POOL_ID) >>> 2]!)
+          return `a lane of the new pool belongs to ${owner}`;
+      }
       for (const [task, slot] of slots.slice(0, 3).entries()) {
         const runs = ran.flat().filter((known) => known === slot).length;
         const came = home.filter(([known]) => known === slot).length;
@@ -286,7 +293,11 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
     },
     bounds: [2, 3],
     mutants: [
-      { name: 'close early', id: MUTANT_CLOSE_EARLY, why: 'its last worker writes into the next pool' },
+      {
+        name: 'close early',
+        id: MUTANT_CLOSE_EARLY,
+        why: 'its last worker loses its wake-up with its record',
+      },
       {
         name: 'open keeps words',
         id: MUTANT_OPEN_KEEPS_WORDS,
