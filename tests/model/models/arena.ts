@@ -13,7 +13,8 @@
  *
  * Why these programs suffice: what threads share of an arena is one word, the head of the returns. Its moves are push (two readers, or one
  * with two blocks) and take-all (the owner, any time); the programs have both pairs, and a push of a block that came back and was given out again, so
- * the head can have the same value twice. The free lists are the owner's alone. Spans move by CAS on one word each; a run of two against another
+ * the head can have the same value twice. The free lists are the owner's alone. A reader that dies may lose the block in its hand; it has two, so that
+ * there is another below. Spans move by CAS on one word each; a run of two against another
  * run that overlaps it, or against single spans, has all the ways in which two claims can meet.
  */
 import {

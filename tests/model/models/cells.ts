@@ -7,7 +7,7 @@
  *
  * Why these programs suffice: a cell is claimed by one CAS and named by one CAS a word, so two finders make every race for a claim and for a word:
  * the same name, names that differ in the first word, and names that share one. A third name finds the table full. An operation is one access;
- * two threads show whether it is one.
+ * two threads show whether it is one. A death leaves a cell claimed and some of its words settled: whoever comes must not wait for the rest.
  */
 import {
   CELL_BOOL,

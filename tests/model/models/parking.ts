@@ -15,7 +15,8 @@
  * Why these programs suffice. Bits of the sets are alike, so a waker, the one it wakes and one that comes in between are all that an argument of
  * parking.ts speaks of: two submissions and one or two workers make them, a third worker makes the chain "the last searcher wakes the next". Busy
  * workers make every wake-up count: what one worker misses no other picks up. Sleeps that time out by themselves (naps), event loops that do not
- * answer (looping) and joins are programs of their own, because each is an argument of its own.
+ * answer (looping) and joins are programs of their own, because each is an argument of its own. A sleep may also end for nothing, once in each
+ * execution, where the search stays small enough.
  */
 import {
   AGENT_BATCH,
@@ -294,6 +295,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
         },
       },
     ],
+    spurious: 0,
     bounds: [2],
     mutants: [
       { name: 'no handoff', id: MUTANT_NO_HANDOFF, why: 'the second submitter left it to the searcher' },
@@ -431,6 +433,52 @@ function* joins(thread: Thread, index: number, task: number): Part<string> {
   return how;
 }
 
+const joinAndFork: KernelModel<Fixture, State> = {
+  ...common,
+  name: 'join-and-fork',
+  property:
+    'a joiner that is woken for a fork, and whose own join is over, leaves the fork to another joiner',
+  setup: forkSetup(3),
+  threads: [
+    {
+      // Forks Y, concludes X, and computes for ever.
+      name: 'worker A',
+      *run(thread) {
+        yield* forks(thread, 0, 0);
+        thread.state.ran[thread.id]!.push(1);
+        yield thread.call.finish(thread.fixture.slots[1]!, SLOT_DONE);
+      },
+    },
+    {
+      // Joins X, then computes for ever.
+      name: 'worker B',
+      *run(thread) {
+        yield* joins(thread, 1, 1);
+      },
+    },
+    {
+      // In a join that nothing ends.
+      name: 'worker C',
+      *run(thread) {
+        yield* joins(thread, 2, 2);
+      },
+    },
+  ],
+  check: (_world, _fixture, { ran }) =>
+    [...ran[1]!, ...ran[2]!].includes(0) ? undefined : 'C sleeps in a join while a fork is queued',
+  spurious: 0,
+  bounds: [3, Number.POSITIVE_INFINITY],
+  mutants: [
+    { name: 'chosen and gone', id: MUTANT_CHOSEN_AND_GONE, why: 'B was chosen, but leaves its join' },
+    {
+      name: 'one joiner tried',
+      id: MUTANT_ONE_JOINER_TRIED,
+      why: 'B takes its bit out when it sees the fork, then leaves its join without a look',
+    },
+    { name: 'fork wakes no joiner', id: MUTANT_FORK_WAKES_NO_JOINER, why: 'both sleep' },
+  ],
+};
+
 const joinModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
@@ -544,49 +592,13 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
       { name: 'status before park', id: MUTANT_STATUS_BEFORE_PARK, why: 'the joiner sleeps on' },
     ],
   },
+  joinAndFork,
   {
-    ...common,
-    name: 'join-and-fork',
-    property:
-      'a joiner that is woken for a fork, and whose own join is over, leaves the fork to another joiner',
-    setup: forkSetup(3),
-    threads: [
-      {
-        // Forks Y, concludes X, and computes for ever.
-        name: 'worker A',
-        *run(thread) {
-          yield* forks(thread, 0, 0);
-          thread.state.ran[thread.id]!.push(1);
-          yield thread.call.finish(thread.fixture.slots[1]!, SLOT_DONE);
-        },
-      },
-      {
-        // Joins X, then computes for ever.
-        name: 'worker B',
-        *run(thread) {
-          yield* joins(thread, 1, 1);
-        },
-      },
-      {
-        // In a join that nothing ends.
-        name: 'worker C',
-        *run(thread) {
-          yield* joins(thread, 2, 2);
-        },
-      },
-    ],
-    check: (_world, _fixture, { ran }) =>
-      [...ran[1]!, ...ran[2]!].includes(0) ? undefined : 'C sleeps in a join while a fork is queued',
-    bounds: [3, Number.POSITIVE_INFINITY],
-    mutants: [
-      { name: 'chosen and gone', id: MUTANT_CHOSEN_AND_GONE, why: 'B was chosen, but leaves its join' },
-      {
-        name: 'one joiner tried',
-        id: MUTANT_ONE_JOINER_TRIED,
-        why: 'B takes its bit out when it sees the fork, then leaves its join without a look',
-      },
-      { name: 'fork wakes no joiner', id: MUTANT_FORK_WAKES_NO_JOINER, why: 'both sleep' },
-    ],
+    ...joinAndFork,
+    name: 'join-and-fork-waking',
+    property: 'the same, when the sleep of a joiner may end for nothing',
+    spurious: 1,
+    bounds: [3],
   },
 ];
 
@@ -746,6 +758,7 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     threads: [worker(0), worker(1, { asleep: 'sleeping' }), rescuer],
     kill: { threads: [0] },
     check: checkAfterDeath,
+    spurious: 0,
     bounds: [2],
     mutants: [{ name: 'not beyond', id: MUTANT_NOT_BEYOND, why: "the batch is in nobody's deque" }],
   },
@@ -783,6 +796,7 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
       if (times === 1) return ran[0]!.length === 0 || killed.length > 0 ? undefined : 'both ran the fork';
       return status === SLOT_DONE || status === SLOT_EXITED ? undefined : `the fork is left ${status}`;
     },
+    spurious: 0,
     bounds: [3],
     mutants: [
       {

@@ -7,7 +7,8 @@
  *
  * Why these programs suffice. parking.ts is modelled on its own; what placement adds is who counts as a searcher, a sleeper and a queue. Two workers that
  * share nothing show that each is seen apart. A worker that reaches two others, which do not reach each other, is all that "one searcher for several
- * queues" speaks of. Entries where they do not belong come from a recovery only; one is put there by hand, which is what recovery.ts does.
+ * queues" speaks of. Entries where they do not belong come from a recovery only; one is put there by hand, which is what recovery.ts does. Of a death
+ * placement has two questions: who else may be woken for what the dead was to run, and into which queue goes what it held.
  */
 import {
   AGENT_BATCH,

@@ -9,7 +9,8 @@
  *
  * Only the main thread makes and unmakes pools, so a pool that closes meets a late worker, or nobody; but the records are claimed with a CAS, and
  * the model lets two threads claim them. Why these programs suffice: a leaver matters to others by three things, its bit as a searcher, the
- * entries of its deque, and the records that it still uses; each program is one of them.
+ * entries of its deque, and the records that it still uses; each program is one of them. The first two end in the recovery of the leaver, so one of
+ * them has it die on the way too.
  */
 import {
   AGENT_ID,
@@ -301,7 +302,7 @@ const poolModels: readonly KernelModel<Pool, PoolNotes>[] = [
       {
         name: 'open keeps words',
         id: MUTANT_OPEN_KEEPS_WORDS,
-        why: 'a worker of the new pool has a lane that is free memory',
+        why: 'its lanes are those of the last one, and free memory',
       },
       { name: 'lane keeps entries', id: MUTANT_LANE_KEEPS_ENTRIES, why: 'tasks of the last pool are queued' },
     ],
