@@ -15,6 +15,7 @@
  * the first recovery, and because what was rescued once can be lost once more.
  */
 import {
+  AGENT_ARENA,
   AGENT_DOORBELL,
   AGENT_HELD,
   AGENT_PARK,
@@ -670,16 +671,14 @@ function* readResult({ call, state }: Thread, reader: number, slot: number): Ste
   if (isFirst === 0) yield call.writePlain(slot + SLOT_TAGS, TAG_UNDEFINED);
 }
 
-/** The blocks on an agent's stack of returns, or what is wrong with it. */
+/** The blocks that came back to an agent: on its stack of returns, and taken from there into a free list; or what is wrong with them. */
 function returnsOf({ u32 }: KernelWorld, agent: number): number[] | string {
   const blocks: number[] = [];
-  for (
-    let block = u32[(agent + AGENT_RETURNS) >>> 2]!;
-    block !== 0;
-    block = u32[(block + BLOCK_LINK) >>> 2]!
-  ) {
-    if (blocks.includes(block)) return 'a block came back twice';
-    blocks.push(block);
+  for (const head of [AGENT_RETURNS, AGENT_ARENA]) {
+    for (let block = u32[(agent + head) >>> 2]!; block !== 0; block = u32[(block + BLOCK_LINK) >>> 2]!) {
+      if (blocks.includes(block)) return 'a block came back twice';
+      blocks.push(block);
+    }
   }
   return blocks;
 }
@@ -864,6 +863,14 @@ const reapModels: readonly RecoveryModel[] = [
         name: 'reader',
         *run(thread) {
           yield* readResult(thread, thread.fixture.workers[0]!.agent, thread.fixture.workers[0]!.slots[0]!);
+        },
+      },
+      {
+        // Takes what came back, twice.
+        name: 'thief',
+        *run({ call, fixture }) {
+          yield call.tidy(fixture.workers[1]!.agent);
+          yield call.tidy(fixture.workers[1]!.agent);
         },
       },
       {

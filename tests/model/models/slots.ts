@@ -256,6 +256,7 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
     ],
     check: (world, fixture) =>
       statusOf(world, fixture.slot) === SLOT_FAILED ? undefined : 'the task was not told',
+    spurious: 1,
     bounds: [3, ALL],
     quick: true,
     mutants: [
@@ -332,6 +333,7 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
       worker(1),
     ],
     check: checkForks,
+    spurious: 1,
     bounds: [3, ALL],
     quick: true,
     mutants: [
@@ -376,6 +378,7 @@ export const slotModels: readonly KernelModel<Fixture, State>[] = [
     ],
     check: ({ u32 }, { rescuer }) =>
       u32[(rescuer!.lane + LANE_COMPLETED) >>> 2] === 0 ? undefined : 'a queued task came home',
+    spurious: 1,
     bounds: [3, ALL],
     quick: true,
     mutants: [
