@@ -82,8 +82,8 @@ export function nearWrap({ calls, u32 }: KernelWorld, lane: number): number {
   return lane;
 }
 
-/** State of a free slot whose generation wraps to 0 when it is queued. */
-export const LAST_GENERATION = (0xffffffff << STATE_GENERATION_SHIFT) >>> 0;
+/** State of a free slot that is queued with the last generation; that of its second task wraps to 0. */
+export const LAST_GENERATION = (0xfffffffe << STATE_GENERATION_SHIFT) >>> 0;
 
 export function addSubmitter(world: KernelWorld, pool: number): Place {
   const agent = world.calls.claimAgent(KIND_SUBMITTER, 0);

@@ -668,6 +668,7 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     threads: [worker(0), worker(1), rescuerThatSubmits(0)],
     kill: { threads: [0] },
     check: checkAfterDeath,
+    spurious: 0,
     bounds: [2],
     mutants: [
       { name: 'wake nobody', id: MUTANT_WAKE_NOBODY, why: 'the worker sleeps' },
