@@ -293,7 +293,6 @@ const deathModels: readonly KernelModel<Fixture, State>[] = [
     property: 'a thread may die anywhere in making a cell: two others of the same name have it all the same',
     setup: setup([NAME]),
     bounds: [2, 3],
-    quick: 1,
     mutants: [
       {
         name: 'name awaited',

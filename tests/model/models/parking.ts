@@ -195,7 +195,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     setup: setup(1, 2),
     threads: [worker(0), { name: 'submitter', run: submits(0, 1) }],
     bounds: [3, ALL],
-    quick: true,
+    quick: 2,
     mutants: [
       {
         name: 'no second look',
@@ -349,7 +349,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
     setup: (world) => submitted(world, setup(2, 3, 3)(world), [0, 1, 2]),
     threads: [worker(0, { endless: [0] }), worker(1, { endless: [0] })],
     bounds: [3],
-    quick: true,
+    quick: 1,
     mutants: [
       {
         name: 'batch wakes nobody',
@@ -378,7 +378,7 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
       return wrongRuns(world, fixture, ran);
     },
     bounds: [2, 3],
-    quick: true,
+    quick: 1,
     mutants: [
       { name: 'looping is firm', id: MUTANT_LOOPING_IS_FIRM, why: 'A is the searcher and does not search' },
     ],
@@ -585,6 +585,7 @@ const joinModels: readonly KernelModel<Fixture, State>[] = [
       const all = ran.flat().sort();
       return all.join() === '0,1' ? undefined : `ran ${all.join(' ')}`;
     },
+    spurious: 0,
     bounds: [3, 4],
     quick: 2,
     mutants: [
