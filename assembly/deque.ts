@@ -160,6 +160,7 @@ export function steal(deque: usize, held: usize): u32 {
 export function stealBatch(deque: usize, into: usize, most: u32, spanOwner: u32, held: usize): u32 {
   const top = load32(deque + DEQUE_TOP);
   const size = load32(deque + DEQUE_BOTTOM) - top;
+  // mutant INDICES_COMPARED: if (size + top <= top) return 0;
   if ((size as i32) <= 0) return 0;
   let count = min(min(most, BATCH_MOST), (size + 1) >> 1);
   if (count > 1 && !hasRoom(into, count) && !makeRoom(into, count, spanOwner)) count = 1;

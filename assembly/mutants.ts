@@ -44,6 +44,8 @@ export const MUTANT_HELD_AFTER: u32 = 112;
 export const MUTANT_NOT_BEYOND: u32 = 113;
 /** A repaired deque goes on at the same index, where a thief may still be about to take the entry that stood there. */
 export const MUTANT_REPAIR_KEEPS_TOP: u32 = 114;
+/** A thief of batches compares the indices, not their difference with 0. */
+export const MUTANT_INDICES_COMPARED: u32 = 115;
 
 // ---- completions.ts --------------------------------------------------------------------------------------------------------------------
 

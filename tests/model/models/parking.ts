@@ -27,6 +27,7 @@ import {
   MUTANT_CHOSEN_AND_GONE,
   MUTANT_CLAIM_WITHOUT_UNPARK,
   MUTANT_FORK_WAKES_NO_JOINER,
+  MUTANT_INDICES_COMPARED,
   MUTANT_JOIN_LOOKS_FIRST,
   MUTANT_KEEP_SEARCHING,
   MUTANT_KEEPS_IDLE,
@@ -210,6 +211,11 @@ const submissionModels: readonly KernelModel<Fixture, State>[] = [
       { name: 'wake nobody', id: MUTANT_WAKE_NOBODY, why: 'the worker sleeps' },
       { name: 'claim without unpark', id: MUTANT_CLAIM_WITHOUT_UNPARK, why: 'the worker sleeps on' },
       { name: 'park over a token', id: MUTANT_PARK_OVER_TOKEN, why: 'the wake-up came before the sleep' },
+      {
+        name: 'indices compared',
+        id: MUTANT_INDICES_COMPARED,
+        why: 'bottom has wrapped to 0: the worker takes for empty what it does not sleep on',
+      },
     ],
   },
   {
