@@ -396,6 +396,44 @@ describe('finds', () => {
     expect(run(model([Y, X])).failure).toMatchObject({ kind: 'check' });
   });
 
+  it('a race of a plain access where an atomic one by the same thread was expected', () => {
+    const seen = new Set<string>();
+    const model: ToyModel<number[]> = {
+      ...base,
+      state: () => [],
+      threads: [
+        {
+          name: 'late',
+          *run({ call, state }) {
+            if ((yield call.load(Y)) === 1) state.push(yield call.load(X), yield call.read(X));
+          },
+        },
+        {
+          name: 'writer',
+          *run({ call }) {
+            yield call.store(X, 1);
+            yield call.store(Y, 1);
+          },
+        },
+        {
+          name: 'other',
+          *run({ call }) {
+            yield call.store(X, 2);
+          },
+        },
+      ],
+      check: (_world, _fixture, state) => {
+        seen.add(state.join());
+        return undefined;
+      },
+    };
+    for (const bound of [2, Number.POSITIVE_INFINITY]) {
+      seen.clear();
+      expect(run(model, { bound, noWarmUp: true }).complete).toBe(true);
+      expect(seen).toContain('1,2');
+    }
+  });
+
   it('a trap, and an error of the model', () => {
     const thread = (body: (thread: ToyThread<undefined>) => Steps) => [{ name: 'a', run: body }];
     function* traps({ call }: ToyThread<undefined>): Steps {
@@ -516,6 +554,88 @@ describe('deaths', () => {
     expect(ends).toContain('x1 y0 killed 1 waiting 0');
     expect(ends).toContain('x1 y0 killed 0 waiting ');
     expect(ends).toContain('x1 y1 killed 1 waiting ');
+  });
+
+  it('come in every order, and a rescuer is told that order', () => {
+    const orders = new Set<string>();
+    const storesTo = (name: string, address: number) => ({
+      name,
+      *run({ call }: ToyThread<string[]>): Steps {
+        yield call.store(address, 1);
+      },
+    });
+    const model: ToyModel<string[]> = {
+      ...base,
+      state: () => [],
+      threads: [
+        storesTo('a', X),
+        storesTo('b', Y),
+        storesTo('c', Z),
+        {
+          name: 'rescuer',
+          onDeath: true,
+          *run({ call, dead, state }) {
+            yield call.load(Z);
+            state.push(dead.join('+'));
+          },
+        },
+      ],
+      kill: { threads: [0, 1], most: 2 },
+      check: ({ u32 }, _fixture, state, { killed }) => {
+        // Both had done all when they died.
+        if (killed.length === 2 && u32[X >>> 2] === 1 && u32[Y >>> 2] === 1) orders.add(`${state}`);
+        return undefined;
+      },
+    };
+    for (const bound of [0, Number.POSITIVE_INFINITY]) {
+      orders.clear();
+      expect(run(model, { bound }).complete).toBe(true);
+      expect([...orders].sort()).toEqual(['0', '0+1', '1', '1+0']);
+    }
+  });
+
+  it('come to a thread that stood still since before another death', () => {
+    const seen = new Set<string>();
+    const model: ToyModel<string[]> = {
+      ...base,
+      state: () => [],
+      threads: [
+        {
+          name: 'a',
+          *run({ call }) {
+            yield call.store(Z, yield call.load(X));
+            yield call.notify(Z);
+          },
+        },
+        {
+          name: 'b',
+          *run({ call }) {
+            yield call.store(X, 1);
+            yield call.store(Y, 1);
+          },
+        },
+        {
+          name: 'rescuer',
+          onDeath: true,
+          *run({ call, dead, state }) {
+            state.push(dead.join('+'));
+            for (const address of [X, Y, Z]) state.push(`${yield call.load(address)}`);
+            state.push(dead.join('+'));
+          },
+        },
+      ],
+      kill: { threads: [0, 1], most: 2 },
+      check: (_world, _fixture, state) => {
+        seen.add(state.join(' '));
+        return undefined;
+      },
+    };
+    for (const bound of [1, Number.POSITIVE_INFINITY]) {
+      seen.clear();
+      expect(run(model, { bound }).complete).toBe(true);
+      // b had stored to X before a read it and died; b died before it stored to Y, and the rescuer had begun.
+      expect(seen).toContain('0 1 0 1 0+1');
+    }
   });
 });
 

@@ -22,6 +22,7 @@ import {
   type Calls,
   type Failure,
   LOAD,
+  LOOK,
   NOTIFY,
   OWN,
   PLAIN_LOAD,
@@ -102,6 +103,9 @@ export class Machine {
    */
   readonly #guessedReads: Uint8Array;
   readonly #guessedWrites: Uint8Array;
+  /** Threads that ask who died, and those that must count as such from the next search on. */
+  #lookers = 0;
+  #shownLookers = 0;
   /** When set, every access is noted. */
   trace: Step[] | undefined;
 
@@ -138,7 +142,14 @@ export class Machine {
   #writeCount = 0;
   readonly #relaxedAt: Int32Array;
   readonly #quiet: Int32Array;
+  /** Put aside at a point where no other thread could tell the difference, to die there. */
+  #doomed = 0;
   readonly #dead: number[] = [];
+  /** Of #dead, in order. */
+  #deadHash = 0;
+  /** Threads whose call has returned `#results[t]`, and who have not gone on. */
+  #returned = 0;
+  readonly #results: unknown[] = [];
   #stepsHere = 0;
   #unseen = 0;
   /** The running thread has written since the last decision. */
@@ -262,12 +273,12 @@ export class Machine {
   }
 
   /**
-   * What is visible so far: of each word, the threads whose reads are and those whose writes are; then those of whom it is guessed, of atomic
-   * ones.
+   * What is visible so far: the threads that ask who died; of each word, the threads whose reads are and those whose writes are; then those of
+   * whom it is guessed, of atomic ones.
    */
   visible(): number[] {
     const sets = this.#visibleSets;
-    const list: number[] = [];
+    const list = [this.#lookers];
     for (let word = 0; word < this.#visibleReads.length; word++) {
       if (sets.some((set) => set[word] !== 0)) list.push(word, ...sets.map((set) => set[word]!));
     }
@@ -277,7 +288,8 @@ export class Machine {
   setVisible(list: readonly number[]): void {
     const sets = this.#visibleSets;
     for (const set of sets) set.fill(0);
-    for (let i = 0; i < list.length; i += 1 + sets.length)
+    this.#lookers = list[0] ?? 0;
+    for (let i = 1; i < list.length; i += 1 + sets.length)
       for (const [j, set] of sets.entries()) set[list[i]!] = list[i + 1 + j]!;
   }
 
@@ -287,6 +299,7 @@ export class Machine {
 
   /** Makes visible what executions have shown. */
   showAll(): void {
+    this.#lookers |= this.#shownLookers;
     for (let word = 0; word < this.#visibleReads.length; word++) {
       this.#visibleReads[word]! |= this.#shownReads[word]!;
       this.#visibleWrites[word]! |= this.#shownWrites[word]!;
@@ -331,6 +344,7 @@ export class Machine {
     this.#chooser = chooser;
     this.schedule.length = 0;
     this.#dead.length = 0;
+    this.#deadHash = this.#doomed = this.#returned = 0;
     if (this.trace !== undefined) this.trace.length = 0;
     this.#memory1 = this.#memory2 = 0;
     this.#failure = undefined;
@@ -364,13 +378,16 @@ export class Machine {
     for (let t = 0; t < n; t++) {
       const spec = model.threads[t]!;
       this.#fns[t] = undefined;
+      const dead = (): readonly number[] => this.#look(t);
       const thread: Thread<any, any, any> = {
         call: this.#calls[t]!,
         id: t,
         world: this.world,
         fixture: this.fixture,
         state: this.state,
-        dead: this.#dead,
+        get dead() {
+          return dead();
+        },
       };
       this.#steps[t] = spec.run(thread);
       if (spec.onDeath !== true) this.#runnable |= 1 << t;
@@ -415,13 +432,19 @@ export class Machine {
     let result: unknown;
     const steps = this.#steps[t]!;
     let fn = this.#fns[t];
-    if (this.#suspended[t] === 1) {
+    if ((this.#returned & (1 << t)) !== 0) {
+      this.#returned &= ~(1 << t);
+      result = this.#results[t];
+      fn = undefined;
+      this.#mix(t, this.#deadHash);
+    } else if (this.#suspended[t] === 1) {
       this.#suspended[t] = 0;
       this.#rewinding = true;
       this.#asyncify[t]!.asyncify_start_rewind(this.#stacks[t]!);
     } else {
       fn = undefined;
       this.#mix(t, 1);
+      if ((this.#lookers & (1 << t)) !== 0) this.#mix(t, this.#deadHash);
     }
     while (true) {
       if (fn === undefined) {
@@ -468,7 +491,34 @@ export class Machine {
       this.#read2[t] = this.#callRead2[t]! + 0x61c88647;
       this.#mixResult(t, result);
       if (this.#hasWritten && this.#killsLeft > 0 && !this.#survivesReturn(t)) return;
+      if ((this.#lookers & (1 << t)) !== 0 && !this.#looks(t, result)) return;
     }
+  }
+
+  /** A thread asks who died. From then on that is something it reads whenever a call of it returns. */
+  #look(t: number): readonly number[] {
+    const bit = 1 << t;
+    if (this.model.kill !== undefined && (this.#shownLookers & bit) === 0) {
+      this.#shownLookers |= bit;
+      if ((this.#lookers & bit) === 0) this.visibleChanged = true;
+    }
+    return this.#dead;
+  }
+
+  /** What thread t does next may depend on who is dead by now. False when others come first. */
+  #looks(t: number, result: unknown): boolean {
+    if (this.#killsLeft > 0) {
+      this.pendingKind[t] = LOOK;
+      this.#next = this.#decide(t);
+      if (this.#next !== t) {
+        this.#results[t] = result;
+        this.#returned |= 1 << t;
+        this.#current = -1;
+        return false;
+      }
+    }
+    this.#mix(t, this.#deadHash);
+    return true;
   }
 
   /** A thread that may die may die when it has written all, and before its caller learns of it. False when it does. */
@@ -663,13 +713,18 @@ export class Machine {
       this.#runnable |= bit;
       woken++;
     }
+    // As a write, it is something that this thread has done before it dies.
+    if (woken > 0) this.#hasWritten = true;
     this.#mix(t, woken);
     return woken;
   }
 
   // ---- decisions ----------------------------------------------------------------------------------------------------------------------
 
-  /** Who acts next. `arrived` has come to an access, or is -1; `dieOrGoOn`: no other thread may act unless it dies. */
+  /**
+   * Who acts next. `arrived` has come to an access, or is -1; `dieOrGoOn`: to a point that concerns nobody else. Another thread may act there
+   * only if `arrived` dies; or if it will die there later, which matters to those who clean up after someone else in between.
+   */
   #decide(arrived: number, dieOrGoOn = false): number {
     if (this.#writing >= 0) this.#flush();
     this.#unseen = 0;
@@ -688,16 +743,23 @@ export class Machine {
       const idle = this.#waiting & ~this.#notified & ~this.#killed;
       if (this.#timeoutsLeft > 0) runnable |= idle & this.#finite;
       // When nothing else can happen, a timeout does.
-      if (runnable === 0) runnable = idle & this.#finite;
+      if (runnable === 0 && this.#doomed === 0) runnable = idle & this.#finite;
       let mortal = this.#killsLeft > 0 ? this.#mortal(t) : 0;
       const spurious = this.#spuriousLeft > 0 ? idle & ~this.#finite : 0;
       // Nobody may rely on a spurious wake-up: it may also be that all ends here.
       if (runnable === 0) {
-        if (spurious === 0) return -1;
-        mortal |= 1 << this.count;
+        if (this.#doomed !== 0) mortal |= this.#doomed;
+        else {
+          if (this.#dead.length === 0) mortal = spurious === 0 ? 0 : mortal;
+          if (spurious === 0 && mortal === 0) return -1;
+          mortal |= 1 << this.count;
+        }
       }
       runnable |= spurious;
-      if (dieOrGoOn && t >= 0) runnable = 1 << t;
+      if (dieOrGoOn && t >= 0) {
+        mortal &= 1 << t;
+        if (!this.#maybeDoomed()) runnable = 1 << t;
+      }
       const isHere = t >= 0 && (runnable & (1 << t)) !== 0 && (this.pendingKind[t] !== WAKE || dieOrGoOn);
       const action = this.#chooser.choose(this, isHere ? t : -1, runnable, mortal);
       if (action < 0) {
@@ -705,7 +767,13 @@ export class Machine {
         return -1;
       }
       if (action < this.count) {
-        if (isHere && action !== t) this.#preemptions++;
+        if (isHere && action !== t) {
+          this.#preemptions++;
+          if (dieOrGoOn) {
+            this.#doomed |= 1 << t;
+            this.#runnable &= ~(1 << t);
+          }
+        }
         this.steps++;
         this.#stepsTaken++;
         this.schedule.push(action);
@@ -721,18 +789,35 @@ export class Machine {
 
   /**
    * Who may die now. A thread dies when it is about to do something: it makes no difference whether it is dead already while others run before
-   * anyone learns of it. After a wait, it may die before and after it was notified.
+   * anyone learns of it. After a wait, it may die before and after it was notified. Once somebody has died, those who learnt of that may run
+   * before the next death or after it, so all may die at any time.
    */
   #mortal(t: number): number {
     const { threads } = this.model.kill!;
+    const isLate = this.#dead.length > 0;
+    // Of those that are put aside to die, each needs one death.
+    const hasMore = this.#killsLeft > popCount(this.#doomed);
     let set = 0;
     for (let i = 0; i < threads.length; i++) {
       const victim = threads[i]!;
       const bit = 1 << victim;
       if (((this.#killed | this.#finished) & bit) !== 0) continue;
-      if (victim === t || this.#stepsTaken === 0 || (this.#notified & bit) !== 0) set |= bit;
+      if ((this.#doomed & bit) !== 0) {
+        if (isLate) set |= bit;
+      } else if (
+        hasMore &&
+        (isLate || victim === t || this.#stepsTaken === 0 || (this.#notified & bit) !== 0)
+      ) {
+        set |= bit;
+      }
     }
     return set;
+  }
+
+  /** May the running thread be put aside to die later, when another has died? */
+  #maybeDoomed(): boolean {
+    const others = popCount(this.#doomed) + (this.#dead.length === 0 ? 1 : 0);
+    return (this.model.kill!.most ?? 1) > 1 && this.#killsLeft > others;
   }
 
   #kill(victim: number): void {
@@ -742,8 +827,10 @@ export class Machine {
     this.#waiting &= ~bit;
     this.#notified &= ~bit;
     this.#relaxing &= ~bit;
+    this.#doomed &= ~bit;
     this.#killsLeft--;
     this.#dead.push(victim);
+    this.#deadHash = Math.imul(this.#deadHash, 31) + victim + 1;
     this.trace?.push({
       thread: victim,
       call: '',
@@ -818,16 +905,19 @@ export class Machine {
   /**
    * Could it matter that action a comes now rather than after b, which was seen to come first? Never no when it could. Accesses of different
    * words, and reads, commute; so does what a thread does on its own. What uses up a budget, or looks at more than a word, commutes with
-   * nothing of its sort. A death comes as early as it can (#mortal), so that it came after b was not seen.
+   * nothing of its sort. Death b commutes with what others do, unless it takes a waiter from a notification or they ask who died.
    */
   dependent(a: number, b: number): boolean {
     const n = this.count;
     if (a >= n) return true;
-    if (b >= n) return a === b - n || b === 2 * n;
+    const kindA = this.pendingKind[a]!;
+    if (b >= n) return a === b - n || b === 2 * n || kindA === NOTIFY || kindA === LOOK || kindA === START;
     if (a === b) return true;
-    const [kindA, kindB] = [this.pendingKind[a]!, this.pendingKind[b]!];
+    const kindB = this.pendingKind[b]!;
     if (kindA === RELAX || kindB === RELAX || kindA === START || kindB === START) return true;
-    if (kindA === OWN || kindB === OWN) return false;
+    // Where a thread may be put aside to die, others act only if it is.
+    if (kindA === OWN) return (this.model.kill?.most ?? 1) > 1;
+    if (kindA === LOOK || kindB === LOOK || kindB === OWN) return false;
     if (kindA === WAKE && kindB === WAKE) return true;
     const distance = this.pendingWord[a]! - this.pendingWord[b]!;
     const overlap =
@@ -974,6 +1064,8 @@ export class Machine {
     flags = Math.imul(flags, 31) + this.#timeoutsLeft;
     flags = Math.imul(flags, 31) + this.#spuriousLeft;
     flags = Math.imul(flags, 31) + this.#killsLeft;
+    flags = Math.imul(flags, 31) + this.#deadHash;
+    flags = Math.imul(flags, 31) + this.#doomed;
     a = Math.imul(a ^ flags, 0xc2b2ae35);
     b = Math.imul(b ^ flags, 0x9e3779b1);
     this.hash1 = (a ^ (a >>> 16)) | 0;
@@ -1033,7 +1125,7 @@ export class Machine {
     const written = this.#writtenBy[word]!;
     // With one writer its own reads commute with all others' accesses.
     const readers = (written & (written - 1)) === 0 ? accessed & ~written : accessed;
-    // What was guessed had its decisions already.
+    // What was guessed had its decisions already. It is not shown: plain accesses by the same threads have none.
     this.#showRead(word, readers, this.#guessedReads[word]!);
     this.#showWrite(word, written, this.#guessedWrites[word]!);
   }
@@ -1043,18 +1135,24 @@ export class Machine {
    * means the same when it is replayed.
    */
   #showRead(word: number, threads: number, guessed = 0): void {
-    const shown = this.#shownReads[word]!;
-    if ((shown | threads) === shown) return;
-    this.#shownReads[word] = shown | threads;
-    if ((threads & ~(shown | guessed)) !== 0) this.visibleChanged = true;
+    const fresh = threads & ~(this.#shownReads[word]! | guessed);
+    if (fresh === 0) return;
+    this.#shownReads[word]! |= fresh;
+    this.visibleChanged = true;
   }
 
   #showWrite(word: number, threads: number, guessed = 0): void {
-    const shown = this.#shownWrites[word]!;
-    if ((shown | threads) === shown) return;
-    this.#shownWrites[word] = shown | threads;
-    if ((threads & ~(shown | guessed)) !== 0) this.visibleChanged = true;
+    const fresh = threads & ~(this.#shownWrites[word]! | guessed);
+    if (fresh === 0) return;
+    this.#shownWrites[word]! |= fresh;
+    this.visibleChanged = true;
   }
+}
+
+export function popCount(set: number): number {
+  let count = 0;
+  for (let rest = set; rest !== 0; rest &= rest - 1) count++;
+  return count;
 }
 
 function hash1(word: number, value: number): number {

@@ -17,8 +17,8 @@
  * finding bugs" (ASPLOS 2010): random priorities, and depth - 1 places where the running thread's falls below all others.
  */
 
-import type { Chooser, Machine } from './machine.ts';
-import type { Failure } from './types.ts';
+import { type Chooser, type Machine, popCount } from './machine.ts';
+import { type Failure, OWN } from './types.ts';
 
 export interface Found {
   readonly failure: Failure | undefined;
@@ -157,7 +157,7 @@ class DepthFirst implements Chooser {
     const left = this.#bound - this.#preemptions;
     const threads = here !== 0 && left <= 0 ? here : runnable;
     const candidates = threads | (mortal << machine.count);
-    const first = here !== 0 ? current : lowest(threads);
+    const first = here !== 0 ? current : lowest(threads !== 0 ? threads : candidates);
     const others = candidates & ~(1 << first);
     if (others === 0) {
       // Without a preemption left a thread runs on alone; another way may have led here.
@@ -356,8 +356,11 @@ class Random implements Chooser {
     this.#next = generator(seed);
   }
 
-  choose(machine: Machine, _current: number, runnable: number, mortal: number): number {
-    if (mortal !== 0 && this.#next() % 16 === 0) return machine.count + pick(mortal, this.#next());
+  choose(machine: Machine, current: number, runnable: number, mortal: number): number {
+    if (mortal !== 0 && (this.#next() % 16 === 0 || runnable === 0))
+      return machine.count + pick(mortal, this.#next());
+    // To act there instead of another is to put that one aside to die.
+    if (current >= 0 && machine.pendingKind[current] === OWN && this.#next() % 16 !== 0) return current;
     return pick(runnable, this.#next());
   }
 }
@@ -366,12 +369,6 @@ function pick(set: number, random: number): number {
   let rest = set;
   for (let i = random % popCount(set); i > 0; i--) rest &= rest - 1;
   return lowest(rest);
-}
-
-function popCount(set: number): number {
-  let count = 0;
-  for (let rest = set; rest !== 0; rest &= rest - 1) count++;
-  return count;
 }
 
 class Pct implements Chooser {
@@ -395,11 +392,12 @@ class Pct implements Chooser {
 
   choose(machine: Machine, current: number, runnable: number, mortal: number): number {
     this.#step++;
+    if (runnable === 0) return machine.count + pick(mortal, this.#next());
     if (this.#changes.has(this.#step)) {
       // A change point is a death where there may be one, every other time.
       if (mortal !== 0 && this.#next() % 2 === 0) return machine.count + pick(mortal, this.#next());
       if (current >= 0) this.#priority[current] = --this.#low;
-    }
+    } else if (current >= 0 && machine.pendingKind[current] === OWN) return current;
     let best = -1;
     for (let rest = runnable; rest !== 0; rest &= rest - 1) {
       const t = lowest(rest);
@@ -464,6 +462,6 @@ export class Replay implements Chooser {
       if (wanted < 0 && ((mortal >>> (-1 - wanted)) & 1) === 1) return machine.count - 1 - wanted;
       if (this.#isStrict) throw new Error('the schedule does not fit the model');
     }
-    return current >= 0 ? current : lowest(runnable);
+    return current >= 0 ? current : lowest(runnable !== 0 ? runnable : mortal << machine.count);
   }
 }

@@ -16,6 +16,8 @@ export const RELAX = 9;
 export const START = 10;
 /** A thread that may die is about to write what no other thread accesses, or to return from a call. */
 export const OWN = 11;
+/** A thread that asks who died is about to go on after a call. */
+export const LOOK = 12;
 
 export const KIND_NAMES: readonly string[] = [
   'load',
@@ -30,6 +32,7 @@ export const KIND_NAMES: readonly string[] = [
   'relax',
   'start',
   'own',
+  'look',
 ];
 
 /** A suspendable WebAssembly module: made with binaryen's asyncify, it calls `schedule.point` before each access. */
@@ -77,7 +80,7 @@ export interface Thread<Exports, Fixture, State> {
   readonly world: World<Exports>;
   readonly fixture: Fixture;
   readonly state: State;
-  /** Indices of the threads that were killed, in order. */
+  /** Indices of the threads that were killed so far, in order; the same list all along. */
   readonly dead: readonly number[];
 }
 
@@ -161,7 +164,7 @@ export interface Failure {
   readonly message: string;
   /** Who acted at each decision: a thread, or -1 - thread for its death. */
   readonly schedule: readonly number[];
-  /** Words before whose accesses there was a decision, as Machine.visible() says it. */
+  /** Where there was a decision, as Machine.visible() says it. */
   readonly visible: readonly number[];
   readonly preemptions: number;
 }
