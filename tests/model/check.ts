@@ -2,7 +2,7 @@
 import { explore, open, sampleMany, shrink } from './explorer/explore.ts';
 import type { Machine } from './explorer/machine.ts';
 import type { Found, Sampling } from './explorer/search.ts';
-import type { AnyModel, Binary, Failure } from './explorer/types.ts';
+import type { AnyModel, Binary, Failure, Mutant } from './explorer/types.ts';
 
 /** What one search of one model came to. */
 export interface Row {
@@ -14,8 +14,11 @@ export interface Row {
   readonly bound: number | null;
   /** Random executions instead of a search. */
   readonly isSample: boolean;
+  /** Of the last search, in which all conflicts were decisions. */
   readonly executions: number;
   readonly steps: number;
+  /** Steps of all searches, warm-up too, and the seconds that they took. */
+  readonly allSteps: number;
   readonly seconds: number;
   readonly complete: boolean;
   readonly failure: Failure | undefined;
@@ -26,6 +29,8 @@ export interface Verdict {
   readonly why: string;
   /** How it was rejected, or undefined when it was not. */
   readonly failure: Failure | undefined;
+  /** What failed instead: not what the mutant is to be seen by, or the model itself. */
+  readonly instead?: Failure;
   readonly executions: number;
 }
 
@@ -62,6 +67,7 @@ function toRow(
   const started = performance.now();
   const { executions, steps, complete, failure } = search(machine);
   const seconds = (performance.now() - started) / 1000;
+  const allSteps = machine.steps;
   return {
     model: model.name,
     structure: model.structure,
@@ -70,6 +76,7 @@ function toRow(
     ...how,
     executions,
     steps,
+    allSteps,
     seconds,
     complete,
     failure: failure === undefined ? undefined : shrink(machine, failure, 5),
@@ -87,9 +94,26 @@ export function checkMutants(binary: Binary<any>, model: AnyModel<any>, options:
     for (const bound of [...Array((mutant.preemptions ?? most) + 1).keys(), ...last]) {
       const found = explore(machine, { bound, seconds: options.seconds });
       executions += found.executions + found.earlierExecutions;
-      if (found.failure !== undefined)
-        return { mutant: mutant.name, why: mutant.why, failure: found.failure, executions };
+      const { failure } = found;
+      if (failure === undefined) continue;
+      const verdict = { mutant: mutant.name, why: mutant.why, executions };
+      return rejects(mutant, failure)
+        ? { ...verdict, failure }
+        : { ...verdict, failure: undefined, instead: failure };
     }
     return { mutant: mutant.name, why: mutant.why, failure: undefined, executions };
   });
+}
+
+/** An exception is a bug of the model, or of the explorer: it says nothing about the kernel. */
+export function rejects(mutant: Mutant, failure: Failure): boolean {
+  return failure.kind !== 'exception' && (mutant.sees === undefined || mutant.sees.test(failure.message));
+}
+
+/** How the failure of a replay differs from the one that was recorded, if it does. */
+export function difference(recorded: Failure, again: Failure | undefined): string | undefined {
+  if (again === undefined) return 'it does not fail any more';
+  if (again.kind === recorded.kind && again.message === recorded.message) return undefined;
+  const show = ({ kind, message }: Failure): string => `${kind}: ${message}`;
+  return `it failed otherwise:\n  recorded  ${show(recorded)}\n  now       ${show(again)}`;
 }

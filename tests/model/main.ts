@@ -4,24 +4,24 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { checkBound, checkMutants, type Row, sampleModel, type Verdict } from './check.ts';
+import { checkBound, checkMutants, difference, type Row, sampleModel, type Verdict } from './check.ts';
 import { open, print, replay } from './explorer/explore.ts';
 import type { AnyModel, Failure } from './explorer/types.ts';
 import { openKernel } from './kernel.ts';
 import { models } from './models/index.ts';
-import { line, table, writeTable } from './report.ts';
+import { line, summary, table, writeTable } from './report.ts';
 
 const USAGE = `npm run model -- [options]
   --list            names of the models
   --only NAME       models whose name contains NAME
   --bound N         preemptions, instead of each model's own bounds; "all" for no bound
-  --seconds N       most time for one model under one bound (300)
+  --seconds N       most time for one model under one bound (300); a search that it ends has failed
   --no-mutants      leave the mutants out
   --threads N       models at a time (one a core)
   --sample N        N random executions of each model instead, from --seed S (1); with --depth D by PCT, for bugs of that depth
   --replay FILE     print the interleaving of a failure that was written to build/model; with --all, invisible accesses too
   --json FILE       write what was found
-  --markdown FILE   put the table between the markers of FILE
+  --markdown FILE   put the table between the markers of FILE; of a whole run only
 `;
 
 const { values } = parseArgs({
@@ -48,7 +48,11 @@ const { values } = parseArgs({
 type News =
   | { readonly kind: 'progress'; readonly model: number; readonly text: string }
   | { readonly kind: 'row'; readonly model: number; readonly row: Row }
-  | { readonly kind: 'verdicts'; readonly model: number; readonly verdicts: readonly Verdict[] };
+  | { readonly kind: 'verdicts'; readonly model: number; readonly verdicts: readonly Verdict[] }
+  | { readonly kind: 'done'; readonly model: number };
+
+/** Of each model, so many random schedules and so many of PCT (depth 3), besides the searches. */
+const SAMPLES = 300;
 
 // The bundle stands in build/model.
 const binary = openKernel(new URL('../kernel/kernel.model.wasm', import.meta.url));
@@ -71,9 +75,17 @@ function inWorker(model: number, onNews: (news: News) => void): Promise<void> {
     const worker = new Worker(new URL(import.meta.url), {
       workerData: { args: process.argv.slice(2), model },
     });
-    worker.on('message', onNews);
+    let isDone = false;
+    worker.on('message', (news: News) => {
+      if (news.kind === 'done') isDone = true;
+      else onNews(news);
+    });
     worker.on('error', (error) => reject(new Error(`${models[model]!.name}: ${error.message}`)));
-    worker.on('exit', () => resolve());
+    worker.on('exit', (code) => {
+      if (isDone) resolve();
+      else
+        reject(new Error(`${models[model]!.name}: its worker ended before it had told all (exit ${code})`));
+    });
   });
 }
 
@@ -92,6 +104,7 @@ function serve(): void {
   }
   if (!values['no-mutants'] && values.sample === undefined)
     tell({ kind: 'verdicts', model: index, verdicts: checkMutants(binary, model, options) });
+  tell({ kind: 'done', model: index });
 }
 
 function* rowsOf(
@@ -107,6 +120,9 @@ function* rowsOf(
   const all = values.bound === 'all' ? Number.POSITIVE_INFINITY : undefined;
   const bounds = values.bound === undefined ? model.bounds : [all ?? number(values.bound, 'bound')];
   for (const bound of bounds) yield checkBound(binary, model, bound, options);
+  if (values.bound !== undefined) return;
+  yield sampleModel(binary, model, { seed: 1, executions: SAMPLES });
+  yield sampleModel(binary, model, { seed: 1, executions: SAMPLES, depth: 3 });
 }
 
 function replayFile(file: string): void {
@@ -116,8 +132,9 @@ function replayFile(file: string): void {
   const machine = open(binary, model, failure.mutant);
   const replayed = replay(machine, failure);
   process.stdout.write(print(machine, replayed, values.all));
-  if (replayed.failure === undefined) {
-    console.log('it does not fail any more');
+  const differs = difference(failure, replayed.failure);
+  if (differs !== undefined) {
+    console.log(differs);
     process.exitCode = 1;
   }
 }
@@ -134,18 +151,23 @@ function keep(failure: Failure, name: string): string {
 }
 
 function printRow(model: AnyModel<any>, row: Row): void {
-  console.log(line(row));
-  if (row.failure === undefined) return;
+  // Of the samples besides the searches only the sum is shown.
+  if (!row.isSample || values.sample !== undefined || row.failure !== undefined) console.log(line(row));
+  if (row.failure === undefined) {
+    if (!row.complete && !row.isSample) process.exitCode = 1;
+    return;
+  }
   process.exitCode = 1;
   const file = keep(row.failure, model.name);
   const machine = open(binary, model);
   console.log(`${print(machine, replay(machine, row.failure))}npm run model -- --replay ${file}\n`);
 }
 
-function printVerdict(model: AnyModel<any>, { mutant, failure, executions }: Verdict): void {
+function printVerdict(model: AnyModel<any>, { mutant, failure, instead, executions }: Verdict): void {
   if (failure === undefined) {
     process.exitCode = 1;
-    console.log(`  ${model.name} does NOT reject "${mutant}" (${executions} executions)`);
+    const but = instead === undefined ? '' : `; ${instead.kind}: ${instead.message}`;
+    console.log(`  ${model.name} does NOT reject "${mutant}" (${executions} executions)${but}`);
     return;
   }
   const file = keep(failure, `${model.name}.${mutant.replaceAll(/\W+/g, '-')}`);
@@ -154,6 +176,14 @@ function printVerdict(model: AnyModel<any>, { mutant, failure, executions }: Ver
 }
 
 async function runAll(): Promise<void> {
+  if (values.markdown !== undefined) {
+    for (const option of ['only', 'bound', 'sample'] as const) {
+      if (values[option] !== undefined)
+        throw new RangeError(`--markdown writes the whole table: it does not go with --${option}`);
+    }
+    if (values['no-mutants'])
+      throw new RangeError('--markdown writes the whole table: it does not go with --no-mutants');
+  }
   const taking = [...models.keys()].filter((i) => models[i]!.name.includes(values.only ?? ''));
   if (taking.length === 0) {
     const names = models.map(({ name }) => name).join(', ');
@@ -187,17 +217,16 @@ async function runAll(): Promise<void> {
   };
   await Promise.all(Array.from({ length: threads }, work));
   const all = rows.flat();
-  const steps = all.reduce((sum, row) => sum + row.steps, 0);
-  const busy = all.reduce((sum, row) => sum + row.seconds, 0);
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(
-    `\n${all.length} searches in ${seconds} s with ${threads} threads; ${(steps / busy / 1e6).toFixed(2)} million steps a second each`,
-  );
+  const text = summary(all, (performance.now() - started) / 1000, threads);
+  console.log(`\n${text}`);
   const named = new Map(taking.map((index, at) => [models[index]!.name, verdicts[at]!]));
   if (values.json !== undefined)
     write(
       values.json,
       `${JSON.stringify({ rows: all, mutants: Object.fromEntries(named) }, undefined, 2)}\n`,
     );
-  if (values.markdown !== undefined) writeTable(values.markdown, table(all, named));
+  if (values.markdown !== undefined) {
+    const searches = all.filter(({ isSample }) => !isSample);
+    writeTable(values.markdown, `${table(searches, named)}\n${text}.\n`);
+  }
 }

@@ -12,10 +12,15 @@ const inBuild = (path: string): URL => new URL(`../../build/kernel/${path}`, imp
 const kernel = openKernel(inBuild('kernel.model.wasm'));
 const quick = models.filter(({ quick = false }) => quick !== false);
 
+/** Scheduling steps of the searches below: what the quick models may cost, whatever the machine. */
+let steps = 0;
+const MOST_STEPS = 60_000_000;
+
 describe.each(quick)('$name: $property', (model) => {
   it('holds in all executions', { timeout: 60_000 }, () => {
     const bound = typeof model.quick === 'number' ? model.quick : model.bounds[0]!;
-    const { failure, complete } = checkBound(kernel, model, bound, { seconds: 30 });
+    const { failure, complete, allSteps } = checkBound(kernel, model, bound, { seconds: 30 });
+    steps += allSteps;
     expect(failure).toBeUndefined();
     expect(complete).toBe(true);
   });
@@ -23,6 +28,12 @@ describe.each(quick)('$name: $property', (model) => {
   it('rejects every mutant', { timeout: 60_000 }, () => {
     const verdicts = checkMutants(kernel, model, { seconds: 10 });
     expect(verdicts.filter(({ failure }) => failure === undefined)).toEqual([]);
+  });
+});
+
+describe('the quick models', () => {
+  it('take a bounded number of steps together', () => {
+    expect(steps).toBeLessThan(MOST_STEPS);
   });
 });
 

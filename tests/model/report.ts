@@ -58,6 +58,23 @@ export function table(rows: readonly Row[], verdicts: ReadonlyMap<string, readon
   return `${lines.join('\n')}\n`;
 }
 
+/** What a whole run took, for the terminal and under the table. */
+export function summary(rows: readonly Row[], wallSeconds: number, threads: number): string {
+  const searches = rows.filter(({ isSample }) => !isSample);
+  const samples = rows.filter(({ isSample }) => isSample);
+  const sum = (of: (row: Row) => number, list = rows): number =>
+    list.reduce((total, row) => total + of(row), 0);
+  const steps = sum(({ allSteps }) => allSteps);
+  const busy = sum(({ seconds }) => seconds);
+  const millions = (count: number): string => (count / 1e6).toFixed(2);
+  const sampled = sum(({ executions }) => executions, samples).toLocaleString('en');
+  return (
+    `${searches.length} searches, and ${sampled} random and PCT schedules with fixed seeds, in ${wallSeconds.toFixed(1)} s ` +
+    `with ${threads} threads, mutants included; ${steps.toLocaleString('en')} steps, ` +
+    `${millions(steps / busy)} million a second in each thread`
+  );
+}
+
 /** Puts the table between the markers of a file, or makes the file. */
 export function writeTable(file: string, text: string): void {
   const before = existsSync(file) ? readFileSync(file, 'utf8') : `${BEGIN}\n${END}\n`;

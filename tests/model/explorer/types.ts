@@ -108,6 +108,8 @@ export interface Mutant {
   readonly id: number;
   /** What goes wrong. */
   readonly why: string;
+  /** What the failure must say, so that it is this that was seen. */
+  readonly sees?: RegExp;
   /** Preemption bound under which it must be found; the model's own otherwise. */
   readonly preemptions?: number;
 }
