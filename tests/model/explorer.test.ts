@@ -646,8 +646,8 @@ type SimpleOp =
   | readonly ['copy', number, number]
   | readonly ['store' | 'write' | 'add', number, number]
   | readonly ['cas' | 'wait', number, number, number];
-/** `when`: the other calls only if the compare-exchange succeeds. */
-type Op = SimpleOp | readonly ['when', number, number, number, readonly SimpleOp[]];
+/** The other calls only if the compare-exchange succeeds, or the load says the first value. */
+type Op = SimpleOp | readonly ['when' | 'if', number, number, number, readonly SimpleOp[]];
 type Program = readonly (readonly Op[])[];
 
 const WORDS = [X, Y, Z];
@@ -664,7 +664,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.tuple(
-      fc.constant('when' as const),
+      fc.constantFrom('when' as const, 'if' as const),
       address,
       value,
       value,
@@ -706,11 +706,23 @@ const endOf = (
   `${memory} | ${seen.map((list, t) => (dead.includes(t) ? 'dead' : list.join())).join(' | ')} | ${waiting}`;
 
 /**
- * What a thread does, one access at a time. `get` and `put` go through a register that its caller does not see; `when` leaves `b2` accesses out
- * if it fails; `ask` notes who died; `return` is the end of a thread that may die before it.
+ * What a thread does, one access at a time. `get` and `put` go through a register that its caller does not see; `when` and `if` leave
+ * `skip` accesses out if they fail; `ask` notes who died; `return` is the end of a thread that may die before it.
  */
 type Access = readonly [
-  kind: 'load' | 'store' | 'add' | 'cas' | 'get' | 'put' | 'when' | 'wait' | 'notify' | 'ask' | 'return',
+  kind:
+    | 'load'
+    | 'store'
+    | 'add'
+    | 'cas'
+    | 'get'
+    | 'put'
+    | 'when'
+    | 'if'
+    | 'wait'
+    | 'notify'
+    | 'ask'
+    | 'return',
   address: number,
   a: number,
   b: number,
@@ -725,9 +737,9 @@ function accessesOf(op: Op): Access[] {
       ['put', kind === 'copy' ? a : where, 0, 0, 0],
     ];
   }
-  if (op[0] === 'when') {
+  if (op[0] === 'when' || op[0] === 'if') {
     const inner = op[4].flatMap(accessesOf);
-    return [['when', where, a, b, inner.length], ...inner];
+    return [[op[0], where, a, b, inner.length], ...inner];
   }
   const plain = { read: 'load', write: 'store' } as const;
   return [[kind === 'read' || kind === 'write' ? plain[kind] : (kind as Access[0]), where, a, b, 0]];
@@ -784,6 +796,8 @@ function allEnds(program: Program, bound: number, events: Events): Set<string> {
       case 'cas':
       case 'when':
         return before === a ? goOn(memory(b), before) : goOn({}, before, 1 + skip);
+      case 'if':
+        return goOn({}, before, before === a ? 1 : 1 + skip);
       case 'get':
         return goOn({ register: put(now.register, t, before + a) });
       case 'put':
@@ -885,9 +899,9 @@ function* perform(thread: ToyThread<Seen>, ops: readonly Op[], asks: boolean): S
     else if (kind === 'add') seen.push(yield call.add(where, a));
     else if (kind === 'wait') seen.push(yield call.wait(where, a, b));
     else {
-      const before: number = yield call.cas(where, a, b);
+      const before: number = yield kind === 'if' ? call.load(where) : call.cas(where, a, b);
       seen.push(before);
-      if (op[0] === 'when' && before === a) yield* perform(thread, op[4], false);
+      if ((op[0] === 'when' || op[0] === 'if') && before === a) yield* perform(thread, op[4], false);
     }
     if (asks) seen.push(thread.dead.join('+'));
   }
