@@ -434,6 +434,34 @@ describe('finds', () => {
     }
   });
 
+  it.each([0, 4])('a race with byte %i of an access of eight', (offset) => {
+    const seen = new Set<number>();
+    const model: ToyModel<number[]> = {
+      ...base,
+      state: () => [],
+      threads: [
+        {
+          name: 'writer',
+          *run({ call }) {
+            yield call.writeTwo(X, 1);
+          },
+        },
+        {
+          name: 'reader',
+          *run({ call, state }) {
+            state.push(yield call.read(X + offset));
+          },
+        },
+      ],
+      check: (_world, _fixture, state) => {
+        seen.add(state[0]!);
+        return undefined;
+      },
+    };
+    expect(run(model).complete).toBe(true);
+    expect([...seen].sort()).toEqual([0, 1]);
+  });
+
   it('a trap, and an error of the model', () => {
     const thread = (body: (thread: ToyThread<undefined>) => Steps) => [{ name: 'a', run: body }];
     function* traps({ call }: ToyThread<undefined>): Steps {

@@ -217,7 +217,7 @@ async function runAll(): Promise<void> {
   };
   await Promise.all(Array.from({ length: threads }, work));
   const all = rows.flat();
-  const text = summary(all, (performance.now() - started) / 1000, threads);
+  const text = summary(all, verdicts.flat().length, (performance.now() - started) / 1000, threads);
   console.log(`\n${text}`);
   const named = new Map(taking.map((index, at) => [models[index]!.name, verdicts[at]!]));
   if (values.json !== undefined)

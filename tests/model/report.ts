@@ -59,7 +59,7 @@ export function table(rows: readonly Row[], verdicts: ReadonlyMap<string, readon
 }
 
 /** What a whole run took, for the terminal and under the table. */
-export function summary(rows: readonly Row[], wallSeconds: number, threads: number): string {
+export function summary(rows: readonly Row[], mutants: number, wallSeconds: number, threads: number): string {
   const searches = rows.filter(({ isSample }) => !isSample);
   const samples = rows.filter(({ isSample }) => isSample);
   const sum = (of: (row: Row) => number, list = rows): number =>
@@ -69,9 +69,9 @@ export function summary(rows: readonly Row[], wallSeconds: number, threads: numb
   const millions = (count: number): string => (count / 1e6).toFixed(2);
   const sampled = sum(({ executions }) => executions, samples).toLocaleString('en');
   return (
-    `${searches.length} searches, and ${sampled} random and PCT schedules with fixed seeds, in ${wallSeconds.toFixed(1)} s ` +
-    `with ${threads} threads, mutants included; ${steps.toLocaleString('en')} steps, ` +
-    `${millions(steps / busy)} million a second in each thread`
+    `${searches.length} searches, ${mutants} mutants, and ${sampled} random and PCT schedules with fixed seeds, in ${wallSeconds.toFixed(1)} s ` +
+    `with ${threads} threads; ${steps.toLocaleString('en')} steps, ` +
+    `${millions(steps / busy)} million a second in each thread (mutants apart)`
   );
 }
 

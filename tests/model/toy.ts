@@ -12,6 +12,8 @@ export interface Toy {
   /** Plain accesses. */
   read(address: number): number;
   write(address: number, value: number): void;
+  /** A plain access of eight bytes: the value in either word. */
+  writeTwo(address: number, value: number): void;
   /** For ever when `finite` is 0. */
   wait(address: number, expected: number, finite: number): number;
   notify(address: number): number;
@@ -23,8 +25,8 @@ export interface Toy {
   trap(): void;
 }
 
-const point = (kind: number, expected = '(i32.const 0)'): string =>
-  `(call $point (i32.const ${kind}) (local.get $a) (i32.const 4) ${expected} (i32.const 0))`;
+const point = (kind: number, expected = '(i32.const 0)', size = 4): string =>
+  `(call $point (i32.const ${kind}) (local.get $a) (i32.const ${size}) ${expected} (i32.const 0))`;
 
 const TEXT = `(module
  (import "schedule" "point" (func $point (param i32 i32 i32 i32 i32)))
@@ -40,6 +42,9 @@ const TEXT = `(module
   ${point(3, '(local.get $e)')} (i32.atomic.rmw.cmpxchg (local.get $a) (local.get $e) (local.get $v)))
  (func (export "read") (param $a i32) (result i32) ${point(4)} (i32.load (local.get $a)))
  (func (export "write") (param $a i32) (param $v i32) ${point(5)} (i32.store (local.get $a) (local.get $v)))
+ (func (export "writeTwo") (param $a i32) (param $v i32)
+  ${point(5, '(i32.const 0)', 8)}
+  (i64.store (local.get $a) (i64.mul (i64.extend_i32_u (local.get $v)) (i64.const 0x100000001))))
  (func (export "wait") (param $a i32) (param $v i32) (param $finite i32) (result i32)
   (call $wait (local.get $a) (local.get $v) (local.get $finite)))
  (func (export "notify") (param $a i32) (result i32) (call $notify (local.get $a)))

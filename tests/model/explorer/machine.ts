@@ -569,7 +569,7 @@ export class Machine {
     }
     if (this.#writing >= 0) this.#flush();
     this.accesses++;
-    if (kind !== RELAX && (this.#visibility(kind, word) & (1 << t)) === 0) {
+    if (kind !== RELAX && !this.#isVisible(kind, word, size, 1 << t)) {
       if (this.#killsLeft > 0 && kind !== LOAD && kind !== PLAIN_LOAD && this.#diesHere(t)) return;
       this.#account(t, kind, word, size, low, high, false);
       if (++this.#unseen > UNSEEN_LIMIT) this.#interrupt(t, word);
@@ -610,6 +610,11 @@ export class Machine {
     this.#next = next;
     this.#suspend(t);
     return true;
+  }
+
+  #isVisible(kind: number, word: number, size: number, bit: number): boolean {
+    if ((this.#visibility(kind, word) & bit) !== 0) return true;
+    return size === 8 && (this.#visibility(kind, word + 1) & bit) !== 0;
   }
 
   /** The threads for which such an access is visible. */
@@ -959,6 +964,7 @@ export class Machine {
     const isWrite = kind === STORE || kind === RMW || kind === PLAIN_STORE || (kind === CAS && !isFailedCas);
     if (kind <= PLAIN_STORE) {
       this.#order(t, kind, word, isWrite, isFailedCas);
+      if (size === 8) this.#order(t, kind, word + 1, isWrite, isFailedCas);
       if (kind !== STORE && kind !== PLAIN_STORE) {
         this.#mix(t, before);
         if (size === 8) this.#mix(t, second);
