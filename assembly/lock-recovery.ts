@@ -34,6 +34,7 @@ export function recoverLocks(agent: usize): u32 {
   for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {
     const chunk = chunkOf(i, id);
     if (chunk == 0) continue;
+    // mutant LEAVES_CHUNK_FIRST: leaveChunk(chunk);
     const used = usedRecords(chunk);
     for (let record: u32 = 1; record <= used; record++)
       abandoned += recoverOwner(chunk + record * OWNER_SIZE);

@@ -117,6 +117,7 @@ export function ensureChunk(place: usize): usize {
   const fresh = claimSpans(1, OWNER_SHARED);
   if (fresh == 0) return load32(place);
   memory.fill(fresh, 0, SPAN_SIZE);
+  // mutant CHUNK_MADE_TWICE: { store32(place, fresh as u32); return fresh; }
   if (cas32(place, 0, fresh as u32)) return fresh;
   releaseSpans(fresh, 1);
   return load32(place);

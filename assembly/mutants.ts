@@ -280,6 +280,15 @@ export const MUTANT_GATE_STAYS_SHUT: u32 = 1404;
 /** A lock is swept that somebody has open. */
 export const MUTANT_SWEEPS_OPEN: u32 = 1405;
 
+// ---- owners.ts ----------------------------------------------------------------------------------------------------------------------------
+
+/** A free chunk of owners is taken with a store. */
+export const MUTANT_CHUNK_BY_STORE: u32 = 1501;
+/** A chunk that another has made meanwhile is replaced. */
+export const MUTANT_CHUNK_MADE_TWICE: u32 = 1502;
+/** The chunk of a dead thread is anybody's before its owners are gone. */
+export const MUTANT_LEAVES_CHUNK_FIRST: u32 = 1503;
+
 // ---- mutex.ts, waits.ts -------------------------------------------------------------------------------------------------------------------
 
 /** A free lock is taken with a store. */
@@ -320,6 +329,22 @@ export const MUTANT_ALL_ACT: u32 = 1217;
 export const MUTANT_LOOK_BEFORE_PUBLISHING: u32 = 1218;
 /** A task without an owner needs nothing, whoever blocks its thread. */
 export const MUTANT_OWNERLESS_GOES_ON: u32 = 1219;
+/** A lock that its dead holder left is not marked. */
+export const MUTANT_ABANDON_UNMARKED: u32 = 1220;
+/** The sequence carries over into the owner. */
+export const MUTANT_SEQUENCE_CARRIES: u32 = 1221;
+/** Who slept and takes the lock while it spins does not say that others may sleep. */
+export const MUTANT_SPINS_UNCONTENDED: u32 = 1222;
+/** A queued call needs nobody. */
+export const MUTANT_QUEUED_GOES_ON: u32 = 1223;
+/** One more wait of an owner is no edge. */
+export const MUTANT_FLOWS_LEFT_OUT: u32 = 1224;
+/** Who wakes blocked workers leaves the word of the lock as it is. */
+export const MUTANT_WAKES_SLEEPERS_ONLY: u32 = 1225;
+/** No owner is found by the task that it is. */
+export const MUTANT_TASK_UNSEEN: u32 = 1226;
+/** A wait may have the epoch that stands for none. */
+export const MUTANT_EPOCH_OF_NOBODY: u32 = 1227;
 
 // ---- order*.ts -------------------------------------------------------------------------------------------------------------------------------
 
@@ -345,3 +370,9 @@ export const MUTANT_ORDER_EDGE_LEFT: u32 = 1358;
 export const MUTANT_ORDER_PLAN_LEFT: u32 = 1359;
 /** An edge that leads downwards counts as one that closes a ring. */
 export const MUTANT_ORDER_DOWNWARD_IS_RING: u32 = 1360;
+/** A lock that is gone stays in the graph. */
+export const MUTANT_ORDER_NODE_STAYS: u32 = 1361;
+/** Nobody waits until others are done with what goes. */
+export const MUTANT_ORDER_ALWAYS_QUIET: u32 = 1362;
+/** A table whose mover died stays half moved. */
+export const MUTANT_ORDER_MOVE_LEFT: u32 = 1363;

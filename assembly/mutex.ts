@@ -178,6 +178,7 @@ export function spinLock(lock: usize, owner: usize, rounds: u32, pause: u32, sle
     for (let j: u32 = 0; j < pause; j++) load32(0);
     const answer = verdict(lock, mine, load32(lock + LOCK_WORD));
     if (answer == LOCK_BUSY) continue;
+    // mutant SPINS_UNCONTENDED: { if (trySlow(lock, owner, mine, 0) == LOCK_BUSY) continue; return LOCK_TAKEN; }
     const taken = trySlow(lock, owner, mine, slept != 0 ? WORD_CONTENDED : 0);
     if (taken != LOCK_BUSY) return taken;
   }
@@ -252,6 +253,7 @@ export function bump(lock: usize): void {
   // mutant CANCEL_KEEPS_SEQUENCE: { notifyAll(lock + LOCK_WORD); return; }
   while (true) {
     const word = load32(lock + LOCK_WORD);
+    // mutant SEQUENCE_CARRIES: { if (cas32(lock + LOCK_WORD, word, word + WORD_SEQ_ONE)) break; continue; }
     const next = (word & ~WORD_SEQ_MASK) | ((word + WORD_SEQ_ONE) & WORD_SEQ_MASK);
     if (cas32(lock + LOCK_WORD, word, next)) break;
   }
@@ -309,6 +311,7 @@ function abandon(lock: usize, mine: u32): bool {
     if ((word & WORD_OWNER_MASK) != mine) return false;
     store<u32>(lock + LOCK_DEPTH, 0); // plain: published by the CAS
     store<u32>(lock + LOCK_TEXT, 0);
+    // mutant ABANDON_UNMARKED: { if (cas32(lock + LOCK_WORD, word, word & (WORD_SEQ_MASK | WORD_HANDOFF))) break; continue; }
     const freed = (word & (WORD_SEQ_MASK | WORD_HANDOFF)) | WORD_ABANDONED;
     if (cas32(lock + LOCK_WORD, word, freed)) break;
   }

@@ -47,7 +47,7 @@ import { ARRANGED, arrange, isUpward, lockWord, tryLock, unlock } from './order-
 import { collectSights } from './order-sights';
 
 /** Nodes to purge that are worth a walk over all. */
-const STALE_WORTH: u32 = 64;
+const STALE_WORTH: u32 = 64; // model: 1
 /** As many generations may pass between two purges of a node: beyond, it is not used again before one. */
 const AGE_MOST: u32 = 500;
 
@@ -55,6 +55,7 @@ const AGE_MOST: u32 = 500;
 export function removeNode(at: usize, graph: usize, context: usize, id: u32): bool {
   const node = knownNode(graph, id);
   if (node == 0) return true;
+  // mutant ORDER_NODE_STAYS: return true;
   while (true) {
     const life = load32(node + NODE_LIFE);
     const generation = ((life & NODE_GENERATION_MASK) + 1) & NODE_GENERATION_MASK;

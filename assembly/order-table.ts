@@ -295,6 +295,7 @@ function replace(at: usize, graph: usize, table: usize): void {
 
 /** Ends a move whose movers may be gone: moves everything again, which changes nothing where it was done. */
 export function finishMove(at: usize, graph: usize, context: usize): void {
+  // mutant ORDER_MOVE_LEFT: return;
   const table: usize = load32(graph + GRAPH_TABLE);
   if (table == 0 || load32(table + TABLE_NEXT) == 0) return;
   store32(table + TABLE_CLAIMED, load<u32>(table + TABLE_SIZE));

@@ -106,19 +106,26 @@ function takeChunk(agent: usize): bool {
   for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {
     const chunk = ensureChunk(ownerChunk(i));
     if (chunk == 0) return false;
-    if (load32(chunk + CHUNK_AGENT) != 0 || !cas32(chunk + CHUNK_AGENT, 0, self)) continue;
-    for (let record: u32 = 1; record < CHUNK_RECORDS; record++) {
-      const id = (i << CHUNK_LOG2) | record;
-      const owner = chunk + record * OWNER_SIZE;
-      store<u32>(owner + OWNER_WORD, id << WORD_OWNER_SHIFT);
-      // 0 stands in OWNER_CANCEL and means no epoch.
-      if (load<u32>(owner + OWNER_EPOCH) == 0) store<u32>(owner + OWNER_EPOCH, 1);
-    }
-    store<u32>(agent + AGENT_OWNER_CARVE, (chunk as u32) + OWNER_SIZE);
-    store<u32>(agent + AGENT_OWNER_LEFT, CHUNK_RECORDS - 1);
+    if (load32(chunk + CHUNK_AGENT) != 0) continue;
+    // mutant CHUNK_BY_STORE: { store32(chunk + CHUNK_AGENT, self); useChunk(agent, chunk, i); return true; }
+    if (!cas32(chunk + CHUNK_AGENT, 0, self)) continue;
+    useChunk(agent, chunk, i);
     return true;
   }
   return false;
+}
+
+/** Numbers the records of a chunk that is this thread's now. */
+function useChunk(agent: usize, chunk: usize, i: u32): void {
+  for (let record: u32 = 1; record < CHUNK_RECORDS; record++) {
+    const id = (i << CHUNK_LOG2) | record;
+    const owner = chunk + record * OWNER_SIZE;
+    store<u32>(owner + OWNER_WORD, id << WORD_OWNER_SHIFT);
+    // 0 stands in OWNER_CANCEL and means no epoch.
+    if (load<u32>(owner + OWNER_EPOCH) == 0) store<u32>(owner + OWNER_EPOCH, 1);
+  }
+  store<u32>(agent + AGENT_OWNER_CARVE, (chunk as u32) + OWNER_SIZE);
+  store<u32>(agent + AGENT_OWNER_LEFT, CHUNK_RECORDS - 1);
 }
 
 /** Gives the record of an owner back that holds nothing and waits for nothing. Only `agent`'s own thread may call it. */

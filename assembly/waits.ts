@@ -95,6 +95,13 @@ import {
 
 // ---- publishing --------------------------------------------------------------------------------------------------------------------------------
 
+/** The epoch of an owner goes on. 0 in OWNER_CANCEL is no epoch: a wait with that one would count as aborted. */
+function nextEpoch(owner: usize): u32 {
+  const epoch = add32(owner + OWNER_EPOCH, 1) + 1;
+  // mutant EPOCH_OF_NOBODY: return epoch;
+  return epoch != 0 ? epoch : add32(owner + OWNER_EPOCH, 1) + 1;
+}
+
 /**
  * An owner is about to wait for `target`: a lock, or a slot with WAIT_SLOT_BIT. `blocks`: its thread does nothing else meanwhile. Returns the
  * epoch of the wait.
@@ -102,7 +109,7 @@ import {
 export function beginWait(owner: usize, target: u32, flags: u32, blocks: u32): u32 {
   const own = load<u8>(owner + OWNER_FLAGS) >> (OWNER_FLAG_CLASS_SHIFT as u8); // plain: this thread writes it
   store<u8>(owner + OWNER_FLAGS, ((own as u32) << OWNER_FLAG_CLASS_SHIFT) | flags); // plain: published by what follows
-  const epoch = add32(owner + OWNER_EPOCH, 1) + 1;
+  const epoch = nextEpoch(owner);
   store32(owner + OWNER_WAITING, target);
   if (blocks != 0) store32(agentOf(owner) + AGENT_BLOCKED, owner as u32);
   return epoch;
@@ -148,6 +155,7 @@ export function wakeBlocked(pool: usize): void {
     const owner: usize = load32(agentAt(id) + AGENT_BLOCKED);
     if (owner == 0) continue;
     const target = load32(owner + OWNER_WAITING);
+    // mutant WAKES_SLEEPERS_ONLY: { if (target != 0 && (target & WAIT_SLOT_BIT) == 0) notifyAll(target + LOCK_WORD); continue; }
     if (target != 0 && (target & WAIT_SLOT_BIT) == 0) bump(target);
   }
 }
@@ -155,13 +163,13 @@ export function wakeBlocked(pool: usize): void {
 /** An owner awaits one more call: `node` is a record of kind AWAIT whose OWNER_SLOT is the slot. */
 export function addAwait(owner: usize, node: usize): void {
   store<u32>(node + OWNER_NEXT, load<u32>(owner + OWNER_AWAITS)); // plain: published by the store
-  add32(owner + OWNER_EPOCH, 1);
+  nextEpoch(owner);
   store32(owner + OWNER_AWAITS, node as u32);
 }
 
 /** The call has an outcome, or is awaited no more. */
 export function removeAwait(owner: usize, node: usize): void {
-  if (unlink(owner, node)) add32(owner + OWNER_EPOCH, 1);
+  if (unlink(owner, node)) nextEpoch(owner);
 }
 
 /**
@@ -202,6 +210,7 @@ export function setBehind(node: usize, behind: usize, epoch: u32): void {
 
 /** The owner that is the task in a slot, or 0: nobody runs it, or it has no owner, so it holds nothing and waits for nothing. */
 export function ownerOfSlot(slot: usize): usize {
+  // mutant TASK_UNSEEN: return 0;
   if ((load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_RUNNING) return 0;
   const agentId = claimant(slot);
   for (let i: u32 = 0; i < MAX_OWNER_CHUNKS; i++) {
@@ -237,6 +246,7 @@ export function ownerAhead(slot: usize): usize {
 function awaitedOwner(node: usize, slot: usize): usize {
   const runs = ownerAhead(slot);
   if (runs != 0) return runs;
+  // mutant QUEUED_GOES_ON: return 0;
   const behind: usize = load32(node + OWNER_BEHIND);
   if (behind == 0 || (load32(slot + SLOT_STATE) & STATE_STATUS_MASK) != SLOT_QUEUED) return 0;
   return load32(behind + OWNER_EPOCH) == load32(node + OWNER_BEHIND_EPOCH) ? behind : 0;
@@ -407,6 +417,7 @@ export function findCycle(start: usize, scratch: usize, bytes: u32, claims: u32)
   const skipped = scratch + (bytes >> 1) - STEP_SIZE;
   store<u32>(skipped, 0);
   let found = search(start, scratch, bytes, victim, skipped);
+  // mutant FLOWS_LEFT_OUT: store<u32>(skipped, 0);
   if (found == 0 && load<u32>(skipped) != 0) found = search(start, scratch, bytes, victim, 0);
   if (found <= 0) return found;
   // mutant ONE_LOOK: return found;
