@@ -13,6 +13,7 @@ import { placementModels } from './placement.ts';
 import { recoveryModels } from './recovery.ts';
 import { shutdownModels } from './shutdown.ts';
 import { slotModels } from './slots.ts';
+import { waitsModels } from './waits.ts';
 
 export const models: readonly AnyModel<ModelExports>[] = [
   ...dequeModels,
@@ -28,4 +29,5 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...recoveryModels,
   ...lockTableModels,
   ...mutexModels,
+  ...waitsModels,
 ];

@@ -14,6 +14,7 @@ import {
   LOCK_FLAG_FREE,
   LOCK_FLAGS,
   LOCK_NAME,
+  LOCK_TURN_MASK,
   LOCK_USERS_MASK,
   LOCKS_BUSY,
   LOCKS_NO_MEMORY,
@@ -52,7 +53,7 @@ type Thread = KernelThread<Fixture, State>;
 const LETTERS = [65, 66];
 
 function setup(threads: number, isOpen: boolean): (world: KernelWorld) => Fixture {
-  return ({ calls, u8, scratch }) => {
+  return ({ calls, u8, u32, scratch }) => {
     calls.initMemory(MEMORY_BYTES);
     calls.configureLocks(4, 0, 0);
     const agents = Array.from({ length: threads }, () => calls.claimAgent(KIND_ATTACHED, 0));
@@ -61,6 +62,8 @@ function setup(threads: number, isOpen: boolean): (world: KernelWorld) => Fixtur
       return scratch + 64 * i;
     });
     const first = calls.openLock(agents[0]!, names[0]!, 1, 0, 0, 0, 0);
+    // The next time that it becomes another lock, its turns wrap around.
+    u32[(first + LOCK_FLAGS) >>> 2]! |= LOCK_TURN_MASK;
     // The tables are there in either case: who makes them is not the question.
     if (!isOpen) {
       calls.unpinLock(first);
@@ -124,14 +127,14 @@ const rescuer = {
   },
 };
 
-/** Whatever became of it, the names that are open are found, and a new one is. */
+/** Whatever became of it, the names that are open are found, and a new one is. The last agent has done nothing, so it has no spare. */
 function sound(
   { calls }: KernelWorld,
   { agents, names }: Fixture,
   { broken, open: kept }: State,
 ): string | undefined {
   if (broken !== undefined) return broken;
-  const again = names.map((name) => calls.openLock(agents[0]!, name, 1, 0, 0, 0, 0));
+  const again = names.map((name) => calls.openLock(agents.at(-1)!, name, 1, 0, 0, 0, 0));
   if (again.some((lock) => lock <= LOCKS_BUSY)) return `a name cannot be opened: ${again.join(' ')}`;
   if (again[0] === again[1]) return 'two names are one lock';
   const strays = kept.filter((lock) => lock !== 0 && !again.includes(lock));
@@ -179,7 +182,7 @@ export const lockTableModels: readonly KernelModel<Fixture, State>[] = [
     state,
     threads: [closer, { name: 'other name', run: user(1, true) }, rescuer],
     check: sound,
-    kill: { threads: [0] },
+    kill: { threads: [0, 1] },
     bounds: [1, 2],
     quick: true,
     mutants: [{ name: 'gate stays shut', id: MUTANT_GATE_STAYS_SHUT, why: 'nobody gets through any more' }],
