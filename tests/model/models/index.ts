@@ -8,6 +8,7 @@ import { dequeModels } from './deque.ts';
 import { lockTableModels } from './lock-table.ts';
 import { mutexModels } from './mutex.ts';
 import { orderModels } from './order.ts';
+import { ownerModels } from './owners.ts';
 import { parkingModels } from './parking.ts';
 import { placementModels } from './placement.ts';
 import { recoveryModels } from './recovery.ts';
@@ -28,6 +29,7 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...shutdownModels,
   ...recoveryModels,
   ...lockTableModels,
+  ...ownerModels,
   ...mutexModels,
   ...waitsModels,
 ];

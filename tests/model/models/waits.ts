@@ -15,6 +15,7 @@ import {
   MUTANT_NOTHING_PENDING,
   MUTANT_ONE_LOOK,
   MUTANT_OWNERLESS_GOES_ON,
+  MUTANT_PENDING_FORGOTTEN,
   MUTANT_QUEUED_GOES_ON,
   MUTANT_TASK_UNSEEN,
   MUTANT_WAKES_SLEEPERS_ONLY,
@@ -95,6 +96,15 @@ function setupTask(world: KernelWorld): Fixture {
   return asTask(world, fixture);
 }
 
+/** The same, and the task holds a second lock. */
+function setupHolder(world: KernelWorld): Fixture {
+  const fixture = setup(2, 2, [[0, 0]])(world);
+  runIn(world, fixture, 1);
+  const made = asTask(world, fixture);
+  world.calls.tryLock(made.locks[1]!, made.owners[1]!);
+  return made;
+}
+
 /** Owner 0 holds the lock and awaits a call that is queued; owner 1 is a task of the only worker. */
 function setupQueued(world: KernelWorld): Fixture {
   const fixture = setup(2, 1, [[0, 0]])(world);
@@ -156,8 +166,8 @@ const lookedEarly = {
 };
 const allAct = { name: 'all act', id: MUTANT_ALL_ACT, why: 'both see the cycle' };
 
-/** Owner 0 joins the task, which asks for its lock. */
-const joins = (recovers: boolean): KernelModel<Fixture, State>['threads'] => [
+/** Owner 0 joins the task, which asks for its lock; then for the lock of the task, if that may die with it. */
+const joins = (isMortal: boolean): KernelModel<Fixture, State>['threads'] => [
   {
     name: 'A joins',
     *run(thread) {
@@ -169,6 +179,7 @@ const joins = (recovers: boolean): KernelModel<Fixture, State>['threads'] => [
       if (!looksFirst) yield* breakUp(thread);
       yield* outcome(thread);
       yield call.endWait(owner);
+      if (isMortal && (yield* lock(thread, 1, { recovers: true }))) yield* unlock(thread, 1);
       yield* unlock(thread, 0);
     },
   },
@@ -176,7 +187,8 @@ const joins = (recovers: boolean): KernelModel<Fixture, State>['threads'] => [
     name: 'the task',
     *run(thread) {
       const { call, fixture } = thread;
-      if (yield* lock(thread, 0, { detects: true, recovers })) yield* unlock(thread, 0);
+      if (yield* lock(thread, 0, { detects: true })) yield* unlock(thread, 0);
+      if (isMortal) yield* unlock(thread, 1);
       yield call.freeOwner(fixture.agents[1]!, fixture.owners[1]!);
       yield* conclude(thread);
     },
@@ -345,8 +357,9 @@ export const waitsModels: readonly KernelModel<Fixture, State>[] = [
   {
     name: 'waits-join-death',
     structure: 'waits',
-    property: 'the same, and the thread of the task may die anywhere: A comes to its end',
-    setup: setupTask,
+    property:
+      'the same, and the thread of the task may die anywhere: A comes to its end, and takes what the task held',
+    setup: setupHolder,
     state,
     threads: [
       ...joins(true),
@@ -368,9 +381,9 @@ export const waitsModels: readonly KernelModel<Fixture, State>[] = [
     mutants: [
       { name: 'task unseen', id: MUTANT_TASK_UNSEEN, why: 'the edge of the join leads nowhere' },
       {
-        name: 'nothing pending',
-        id: MUTANT_NOTHING_PENDING,
-        why: 'a lock that was just taken is in no list, and is never freed',
+        name: 'pending forgotten',
+        id: MUTANT_PENDING_FORGOTTEN,
+        why: 'a lock that was about to be given back is in no list, and is never freed',
       },
     ],
   },
