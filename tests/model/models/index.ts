@@ -8,6 +8,7 @@ import { dequeModels } from './deque.ts';
 import { lockTableModels } from './lock-table.ts';
 import { mutexModels } from './mutex.ts';
 import { orderModels } from './order.ts';
+import { orderRemovalModels } from './order-removal.ts';
 import { ownerModels } from './owners.ts';
 import { parkingModels } from './parking.ts';
 import { placementModels } from './placement.ts';
@@ -26,6 +27,7 @@ export const models: readonly AnyModel<ModelExports>[] = [
   ...arenaModels,
   ...spanModels,
   ...orderModels,
+  ...orderRemovalModels,
   ...shutdownModels,
   ...recoveryModels,
   ...lockTableModels,

@@ -57,23 +57,25 @@ import {
   type Steps,
 } from '../kernel.ts';
 
-interface Fixture {
+export interface Fixture {
   /** A context and a word for a held lock, for each thread and one more. */
   readonly contexts: readonly number[];
   readonly held: readonly number[];
 }
 
-interface State {
+export interface State {
   /** Answers of each thread. */
   readonly bits: number[][];
+  /** A table was half moved when its mover had been recovered. */
+  isHalfMoved: boolean;
 }
 
-type Pair = readonly [held: number, taken: number];
+export type Pair = readonly [held: number, taken: number];
 
-const state = (): State => ({ bits: [[], [], [], []] });
+export const state = (): State => ({ bits: [[], [], [], []], isHalfMoved: false });
 
 /** `before`: what is learned before the threads begin, by nobody of them. Nodes have places in the order in which they appear there. */
-function setup(threads: number, before: readonly Pair[], owners = 5): (world: KernelWorld) => Fixture {
+export function setup(threads: number, before: readonly Pair[], owners = 5): (world: KernelWorld) => Fixture {
   return ({ calls, u32 }) => {
     calls.initMemory(MEMORY_BYTES);
     const span = calls.claimSpans(1, OWNER_SHARED) >>> 0;
@@ -128,7 +130,7 @@ const WARM: readonly Pair[] = [
 ];
 
 /** Takes locks one under another, a pair each time. */
-function inserts(...pairs: readonly Pair[]): (thread: KernelThread<Fixture, State>) => Steps {
+export function inserts(...pairs: readonly Pair[]): (thread: KernelThread<Fixture, State>) => Steps {
   return function* run({ call, fixture, state, id }) {
     for (const [outer, inner] of pairs) {
       yield call.writePlain(fixture.held[id]!, outer);
@@ -140,7 +142,7 @@ function inserts(...pairs: readonly Pair[]): (thread: KernelThread<Fixture, Stat
 }
 
 /** Every edge in the lists, as `from-to`. */
-function edgesOf({ u32 }: KernelWorld): string[] {
+export function edgesOf({ u32 }: KernelWorld): string[] {
   const root = u32[HEADER_ORDER >>> 2]!;
   const graph = root + ROOT_INSTANCES;
   const nodes = u32[(graph + GRAPH_NODE_PAGES) >>> 2]!;
@@ -158,6 +160,10 @@ function edgesOf({ u32 }: KernelWorld): string[] {
     }
   }
   return edges;
+}
+
+export function isOrderLocked({ u32 }: KernelWorld): boolean {
+  return (u32[(u32[HEADER_ORDER >>> 2]! + ROOT_INSTANCES + GRAPH_LOCK) >>> 2]! & 0xfff) !== 0;
 }
 
 /** Lengths of the cycles in the answer of a context's last call. */
@@ -193,8 +199,7 @@ const ring = (edges: readonly Pair[]): Pick<KernelModel<Fixture, State>, 'thread
     const linked = edgesOf(world);
     const missing = edges.filter(([from, to]) => !linked.includes(`${from}-${to}`));
     if (missing.length > 0) return `${missing.length} edges are not in the graph`;
-    if ((world.u32[(world.u32[HEADER_ORDER >>> 2]! + ROOT_INSTANCES + GRAPH_LOCK) >>> 2]! & 0xfff) !== 0)
-      return 'the order lock is held still';
+    if (isOrderLocked(world)) return 'the order lock is held still';
     return undefined;
   },
 });
@@ -216,7 +221,7 @@ const acyclic = (
   },
 });
 
-const common = { structure: 'order', state };
+export const common = { structure: 'order', state };
 
 /** Nodes 1, 2, 3 have rising places, and 4 and 5 are something else. */
 const RISING: readonly Pair[] = [
@@ -250,8 +255,7 @@ function checkAfterDeath(world: KernelWorld, { contexts }: Fixture, { bits }: St
   if (isWhole && reports.length === 0) return 'the ring is there, and nobody reported it';
   if (!isWhole && reports.length > 0) return 'a ring was reported that is not there';
   if (bits.flat().some((each) => (each & ORDER_OVERFLOW_BIT) !== 0)) return 'there was no room';
-  const graph = world.u32[HEADER_ORDER >>> 2]! + ROOT_INSTANCES;
-  if ((world.u32[(graph + GRAPH_LOCK) >>> 2]! & 0xfff) !== 0) return 'the order lock is held still';
+  if (isOrderLocked(world)) return 'the order lock is held still';
   return undefined;
 }
 
@@ -412,7 +416,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
         },
       },
     ],
-    kill: { threads: [0], most: 1 },
+    kill: { threads: [0, 1] },
     check: checkAfterDeath,
     bounds: [1, 2],
     mutants: [edgeLeft],
@@ -478,7 +482,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
 ];
 
 /** Pairs of 4 to 15 along their numbers, so that they close no cycle. */
-function manyPairs(count: number): Pair[] {
+export function manyPairs(count: number): Pair[] {
   const pairs: Pair[] = [
     [1, 14],
     [2, 14],

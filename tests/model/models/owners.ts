@@ -64,6 +64,13 @@ function* taker({ call, fixture, state, id }: Thread): Steps {
   state.owners[id]!.push(second, third);
 }
 
+/** Takes the next chunk. */
+function* takeOne({ call, fixture, state, id }: Thread): Steps {
+  const owner: number = yield call.claimOwner(fixture.agents[id]!, OWNER_KIND_CONTEXT, 0, 0, 0);
+  if (owner === 0) state.full = true;
+  state.owners[id]!.push(owner);
+}
+
 /** Each owner is one thread's, and found by its number; nobody dead has a chunk. */
 function sound(
   { calls, u32, u8 }: KernelWorld,
@@ -121,13 +128,13 @@ export const ownerModels: readonly KernelModel<Fixture, State>[] = [
     property: 'one may die anywhere in that: its chunks are left, and nobody loses an owner to that',
     threads: [
       { name: 'mortal', run: taker },
-      { name: 'B', run: taker },
+      { name: 'B', run: takeOne },
       {
         name: 'rescuer',
         onDeath: true,
         *run(thread) {
           yield thread.call.recoverLocks(thread.fixture.agents[thread.dead[0]!]!);
-          yield* taker(thread);
+          yield* takeOne(thread);
         },
       },
     ],
