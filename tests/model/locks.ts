@@ -96,7 +96,7 @@ export interface Manner {
   readonly blocks?: boolean;
   /** Looks a while before it sleeps, and after it was woken. */
   readonly spins?: boolean;
-  /** Of a cycle that it finds it only tells: `isTold()`. */
+  /** Of a cycle that it finds it only tells. */
   readonly tells?: boolean;
   /** Gives up once this word is not 0: its task was cancelled. */
   readonly cancel?: number;

@@ -70,7 +70,7 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
     describe,
     spurious: 1,
     bounds: [2, 3],
-    quick: 2,
+    quick: true,
     mutants: [
       { name: 'lock without CAS', id: MUTANT_LOCK_WITHOUT_CAS, why: 'two find it free' },
       {

@@ -416,9 +416,30 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
         },
       },
     ],
-    kill: { threads: [0, 1] },
+    kill: { threads: [0] },
     check: checkAfterDeath,
     bounds: [1, 2],
+    mutants: [edgeLeft],
+  },
+  {
+    ...common,
+    name: 'order-death-upward',
+    property: 'the same, when it is the one whose edge leads upwards, and the other gives out places',
+    setup: warm(2, FALLING),
+    threads: [
+      { name: 'inserter A', run: inserts([1, 2]) },
+      { name: 'inserter B', run: inserts([2, 1]) },
+      {
+        name: 'rescuer',
+        onDeath: true,
+        *run({ call, dead }) {
+          yield call.recoverOrder(dead[0]! + 1);
+        },
+      },
+    ],
+    kill: { threads: [1] },
+    check: checkAfterDeath,
+    bounds: [1],
     mutants: [edgeLeft],
   },
   {
