@@ -247,7 +247,7 @@ const halfLinked = {
   why: 'a walk backwards does not see the edge',
 };
 
-/** Who died had inserted 1 -> 2, perhaps; both threads together, or who came after it, the ring. */
+/** Who died had inserted its edge, perhaps; both threads together, or who came after it, the ring. */
 function checkAfterDeath(world: KernelWorld, { contexts }: Fixture, { bits }: State): string | undefined {
   const linked = edgesOf(world);
   const isWhole = linked.includes('1-2') && linked.includes('2-1');
@@ -258,6 +258,19 @@ function checkAfterDeath(world: KernelWorld, { contexts }: Fixture, { bits }: St
   if (isOrderLocked(world)) return 'the order lock is held still';
   return undefined;
 }
+
+/** The edge of the one leads downwards, that of the other upwards. */
+const racersAndRescuer: KernelModel<Fixture, State>['threads'] = [
+  { name: 'inserter A', run: inserts([1, 2]) },
+  { name: 'inserter B', run: inserts([2, 1]) },
+  {
+    name: 'rescuer',
+    onDeath: true,
+    *run({ call, dead }) {
+      yield call.recoverOrder(dead[0]! + 1);
+    },
+  },
+];
 
 const edgeLeft = {
   name: 'its edge left alone',
@@ -405,17 +418,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     name: 'order-death',
     property: 'a thread that dies with an edge begun leaves a ring that is found, and no lock held',
     setup: warm(2, FALLING),
-    threads: [
-      { name: 'inserter A', run: inserts([1, 2]) },
-      { name: 'inserter B', run: inserts([2, 1]) },
-      {
-        name: 'rescuer',
-        onDeath: true,
-        *run({ call, dead }) {
-          yield call.recoverOrder(dead[0]! + 1);
-        },
-      },
-    ],
+    threads: racersAndRescuer,
     kill: { threads: [0] },
     check: checkAfterDeath,
     bounds: [1, 2],
@@ -426,17 +429,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     name: 'order-death-upward',
     property: 'the same, when it is the one whose edge leads upwards, and the other gives out places',
     setup: warm(2, FALLING),
-    threads: [
-      { name: 'inserter A', run: inserts([1, 2]) },
-      { name: 'inserter B', run: inserts([2, 1]) },
-      {
-        name: 'rescuer',
-        onDeath: true,
-        *run({ call, dead }) {
-          yield call.recoverOrder(dead[0]! + 1);
-        },
-      },
-    ],
+    threads: racersAndRescuer,
     kill: { threads: [1] },
     check: checkAfterDeath,
     bounds: [1],
