@@ -432,7 +432,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
     threads: racersAndRescuer,
     kill: { threads: [1] },
     check: checkAfterDeath,
-    bounds: [1],
+    bounds: [1, 2],
     mutants: [edgeLeft],
   },
   {
