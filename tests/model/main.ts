@@ -196,6 +196,8 @@ async function runAll(): Promise<void> {
     number(values.threads ?? `${availableParallelism()}`, 'threads') || 1,
     taking.length,
   );
+  const isLong = (i: number): boolean => models[i]!.isLong === true;
+  const order = [...taking.filter(isLong), ...taking.filter((i) => !isLong(i))];
   let next = 0;
   const onNews = (news: News): void => {
     const at = taking.indexOf(news.model);
@@ -213,7 +215,7 @@ async function runAll(): Promise<void> {
     }
   };
   const work = async (): Promise<void> => {
-    while (next < taking.length) await inWorker(taking[next++]!, onNews);
+    while (next < order.length) await inWorker(order[next++]!, onNews);
   };
   await Promise.all(Array.from({ length: threads }, work));
   const all = rows.flat();

@@ -155,6 +155,8 @@ export interface Model<Exports, Fixture = unknown, State = unknown> {
   readonly mutants?: readonly Mutant[];
   /** Part of the short run of the test command, under the first bound or with so many preemptions. */
   readonly quick?: boolean | number;
+  /** Takes minutes: begins first, so that all threads of a run end together. */
+  readonly isLong?: boolean;
 }
 
 export type AnyModel<Exports> = Model<Exports, any, any>;

@@ -401,6 +401,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
       ],
     ]),
     name: 'order-same-edges',
+    isLong: true,
     property: 'an edge that two threads insert at once is in the graph once, also while the set grows',
     // The set has 112 slots and a successor from 100 on: the batch that the threads begin makes it grow.
     setup: setup(2, manyPairs(93)),
@@ -427,6 +428,7 @@ export const orderModels: readonly KernelModel<Fixture, State>[] = [
   {
     ...common,
     name: 'order-death-upward',
+    isLong: true,
     property: 'the same, when it is the one whose edge leads upwards, and the other gives out places',
     setup: warm(2, FALLING),
     threads: racersAndRescuer,
