@@ -66,12 +66,15 @@ export function print(machine: Machine, { failure, steps }: Replayed, all = fals
 }
 
 /**
- * The same failure with as few preemptions as a search of `seconds` for each number of them finds; the failure itself when it finds none.
+ * The same failure with as few preemptions as searches of `seconds` in all find; the failure itself when they find none.
  */
 export function shrink(machine: Machine, failure: Failure, seconds: number): Failure {
+  const until = performance.now() + seconds * 1000;
   for (let bound = 0; bound < failure.preemptions; bound++) {
+    const left = (until - performance.now()) / 1000;
+    if (left <= 0) break;
     machine.setVisible(failure.visible);
-    const found = depthFirst(machine, { bound, seconds });
+    const found = depthFirst(machine, { bound, seconds: left });
     if (found.failure?.kind === failure.kind) return found.failure;
   }
   return failure;

@@ -371,6 +371,9 @@ function pick(set: number, random: number): number {
   return lowest(rest);
 }
 
+/** Steps after which PCT lets everybody go on: short programs end before, unless somebody waits for who has no turn. */
+const UNFAIR_STEPS = 1000;
+
 class Pct implements Chooser {
   readonly #next: () => number;
   readonly #priority: number[];
@@ -393,6 +396,8 @@ class Pct implements Chooser {
   choose(machine: Machine, current: number, runnable: number, mortal: number): number {
     this.#step++;
     if (runnable === 0) return machine.count + pick(mortal, this.#next());
+    // Priorities are unfair: two that wake each other for as long as a third has not gone on would never end.
+    if (this.#step > UNFAIR_STEPS) return pick(runnable, this.#next());
     if (this.#changes.has(this.#step)) {
       // A change point is a death where there may be one, every other time.
       if (mortal !== 0 && this.#next() % 2 === 0) return machine.count + pick(mortal, this.#next());
