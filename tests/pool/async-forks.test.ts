@@ -135,6 +135,22 @@ describe('a sync task may not block for an async fork', () => {
     expect(await Promise.all([1, 2, 3].map(() => pool.run('count', ['more'])))).toHaveLength(3);
     await pool.shutdown();
   });
+
+  it.each(['blocksForOwn', 'blocksForCrossed'])(
+    'nor is its grace waited for in the thread that it needs: %s',
+    async (task) => {
+      const { rt, pool } = await openPool({ tasks, minThreads: 2, maxThreads: 2 });
+      const abort = new AbortController();
+      // A grace that the test does not live to see the end of.
+      const options = { signal: abort.signal, abortGraceMs: 600_000 };
+      const call = rejectionOf(pool.run(task, ['x', 'cancelled'], options));
+      await until(() => rt.atomicInt32('x').load() === 2);
+      abort.abort();
+      expect(await call).toMatchObject({ code: 'ERR_TASK_ABORTED' });
+      await isFree(pool);
+      await pool.shutdown();
+    },
+  );
 });
 
 it('the error of a fork that finds no memory says so', async () => {

@@ -60,3 +60,13 @@ export function cancelWord(kernel: Kernel, slot: number): number {
   }
   return 0;
 }
+
+/** Is the task in `slot` the one in `root`, or a fork of it, at any depth? */
+export function isWithin(kernel: Kernel, slot: number, root: number): boolean {
+  const { i32 } = kernel;
+  for (let at = slot; at !== 0; at = i32[(at + SLOT_LINK) >>> 2]!) {
+    if (at === root) return true;
+    if ((i32[(at + SLOT_META) >>> 2]! & META_FORK_BIT) === 0) return false;
+  }
+  return false;
+}

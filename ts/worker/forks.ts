@@ -497,7 +497,7 @@ export function abandonLeft(worker: Worker, owner: Forker): void {
   if (owner.forks === undefined) return;
   for (const handle of dropLeft(worker, owner)) {
     if (handle.state === AWAITED) continue;
-    if (worker.helpUntilConcluded(handle.slot, true) === 'ours') retire(worker, handle);
+    if (worker.helpUntilConcluded(handle.slot, owner.slot) === 'ours') retire(worker, handle);
     else endDropped(worker, handle);
   }
 }

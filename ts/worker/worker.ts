@@ -53,7 +53,7 @@ import { type Kernel, turnOf } from '../kernel/kernel.ts';
 import { SlotTable } from '../kernel/slot-table.ts';
 import { ActiveOwner } from '../locks/owners.ts';
 import type { ValuePort, WorkerPlatform } from '../platform/port.ts';
-import { cancelWord, TaskRun } from './context.ts';
+import { cancelWord, isWithin, TaskRun } from './context.ts';
 import {
   abandonLeft,
   awaitLeft,
@@ -481,8 +481,11 @@ export class Worker {
     this.#wake = undefined;
   }
 
-  /** Looks at what others may have changed: cancelled async tasks, concluded forks. True when something was. */
-  #lookAround(): boolean {
+  /**
+   * Looks at what others may have changed: cancelled async tasks, concluded forks. True when something was. `blocked`: the task that blocks the thread
+   * until what it forked has ended, or 0.
+   */
+  #lookAround(blocked = 0): boolean {
     let changed = false;
     for (const run of this.#async) {
       const word = cancelWord(this.kernel, run.slot);
@@ -492,8 +495,12 @@ export class Worker {
         this.#hasTold = true;
         run.abort(this.kernel);
         tellThieves(this, run);
-      } else if ((word & CANCEL_GRACED) === 0) {
-        // It was told a turn ago and still runs: its caller has its answer, so its place goes to others.
+      } else if (
+        (word & CANCEL_GRACED) === 0 ||
+        (blocked !== 0 && isWithin(this.kernel, run.slot, blocked))
+      ) {
+        // It was told a turn ago and still runs: its caller has its answer, so its place goes to others. Of a task that waits for it in this very
+        // thread it has no grace: the event loop that it needs stands still until it has ended.
         changed = true;
         this.#giveUp(run);
       }
@@ -893,9 +900,9 @@ export class Worker {
   /**
    * Blocks in a join until another worker has concluded the fork, running own and stolen forks meanwhile. 'ours': the fork came back to
    * this worker; 'lost': its thief died before it had claimed it; the caller runs it in both cases. 'async': it runs as an async task, for
-   * which nobody may block, unless `dropped` says that it was told to stop.
+   * which nobody may block, unless `dropper` is the slot of the task that forked it and has told it to stop.
    */
-  helpUntilConcluded(slot: number, dropped = false): 'concluded' | 'ours' | 'lost' | 'async' {
+  helpUntilConcluded(slot: number, dropper = 0): 'concluded' | 'ours' | 'lost' | 'async' {
     const { calls } = this.kernel;
     let spinUntil = 0;
     for (;;) {
@@ -905,12 +912,12 @@ export class Worker {
         return status === SLOT_LOST ? 'lost' : 'concluded';
       }
       if (status === SLOT_RUNNING && this.#isAsync(slot)) {
-        if (!dropped) {
+        if (dropper === 0) {
           calls.leaveJoin(this.agent);
           return 'async';
         }
         // It may run here, and end only when it is told.
-        if (this.#lookAroundInJoin()) continue;
+        if (this.#lookAroundInJoin(dropper)) continue;
       }
       const other = this.locks.areHeld
         ? calls.helpOwn(this.agent, this.running?.slot ?? 0)
@@ -926,21 +933,21 @@ export class Worker {
       if (spinUntil === 0) spinUntil = now + (this.maySpin ? SPIN_MOST_MS : 0);
       if (now < spinUntil) continue;
       // What was cancelled in this thread's event loop, which this join blocks, is not to wait for the join: in the end the join may wait for it.
-      if (this.#async.size > 0 && this.#lookAroundInJoin()) continue;
-      this.#sleepInJoin(slot, dropped);
+      if (this.#async.size > 0 && this.#lookAroundInJoin(dropper)) continue;
+      this.#sleepInJoin(slot, dropper !== 0);
       spinUntil = 0;
     }
   }
 
   /** As in the event loop's turn, on top of a task that blocks: what is told here is told outside of any task. */
-  #lookAroundInJoin(): boolean {
+  #lookAroundInJoin(blocked: number): boolean {
     const frame = this.running;
     const run = this.#run;
     const outerOwner = this.activeOwner.enter(0);
     this.running = undefined;
     this.#run = undefined;
     try {
-      return this.#apart(() => this.#lookAround());
+      return this.#apart(() => this.#lookAround(blocked));
     } finally {
       this.running = frame;
       this.activeOwner.leave(outerOwner);
