@@ -22,6 +22,7 @@ export { configureLocks, lockAt, lockCount, openLock, reuseLock, sweepLock, unpi
 export {
   abandonHeld,
   bump,
+  endSpin,
   leaveWait,
   passWake,
   prepareWait,

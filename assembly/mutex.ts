@@ -34,13 +34,15 @@
  * between a waiter's read of the word and its sleep would bring the same word again.
  *
  * **Nobody starves.** Barging keeps a lock moving while its waiters wake up, and could keep it from them. A waiter that is older than about
- * a millisecond reserves it: the next unlock leaves the lock to it and wakes all, as nobody knows where in the queue it sleeps. Only one can
+ * a millisecond reserves it, and so does one that spins and has been passed over a few times (spinLock): the next unlock leaves the lock to it and
+ * wakes all, as nobody knows where in the queue it sleeps. Only one can
  * hold the reservation; LOCK_HANDOFF is set with a CAS before H and cleared after it, so H always speaks of the waiter that stands there.
  *
  * **Death at any point.** The owner's record names the lock before the CAS that takes or frees it (OWNER_PENDING) and lists those it holds. So a
  * dead owner's locks are those of its list and the pending one, as far as their word says so: recovery marks them abandoned and wakes all who
  * wait. If the word of the pending one is not the dead's, it had not taken it, or had freed it and perhaps woken nobody yet: recovery wakes all.
- * Reservations and waits of the dead are undone as by a cancel, and wake all likewise. So a wake-up that it swallowed is sent again.
+ * Reservations and waits of the dead are undone as by a cancel, and wake all likewise. So a wake-up that it swallowed is sent again. Who spins has
+ * published no wait: it names the lock as pending before it reserves it.
  *
  * Model: shared design, "cancelmutex". The sequence there is part of the held word only; here it outlives the holder, so that a lock which was
  * freed and taken again between read and sleep is no trap.
@@ -87,7 +89,10 @@ export function tryLock(lock: usize, owner: usize): i32 {
   if ((word & ~WORD_SEQ_MASK) != 0 || mine == 0) return trySlow(lock, owner, mine, 0);
   store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
   // mutant LOCK_WITHOUT_CAS: { store32(lock + LOCK_WORD, word | mine); link(lock, owner); return LOCK_TAKEN; }
-  if (!cas32(lock + LOCK_WORD, word, word | mine)) return trySlow(lock, owner, mine, 0);
+  if (!cas32(lock + LOCK_WORD, word, word | mine)) {
+    store<u32>(owner + OWNER_PENDING, 0);
+    return trySlow(lock, owner, mine, 0);
+  }
   link(lock, owner);
   return LOCK_TAKEN;
 }
@@ -125,12 +130,14 @@ function verdict(lock: usize, mine: u32, word: u32): i32 {
 
 /** `keep`: bits that the word has when it is taken: WORD_CONTENDED by who may have slept, WORD_ABANDONED by who knows of it. */
 function take(lock: usize, owner: usize, mine: u32, word: u32, keep: u32): bool {
+  // Who spins may have reserved the lock, and is pending until it stops.
+  const before = load<u32>(owner + OWNER_PENDING); // plain, as below
   store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
   // mutant NOTHING_PENDING: store<u32>(owner + OWNER_PENDING, 0);
   // mutant TAKES_UNCONTENDED: { if (!cas32(lock + LOCK_WORD, word, (word & WORD_SEQ_MASK) | mine)) return false; if ((word & WORD_HANDOFF) != 0) store32(lock + LOCK_HANDOFF, 0); link(lock, owner); return true; }
   const taken = (word & (WORD_SEQ_MASK | WORD_CONTENDED)) | mine | keep;
   if (!cas32(lock + LOCK_WORD, word, taken)) {
-    store<u32>(owner + OWNER_PENDING, 0);
+    store<u32>(owner + OWNER_PENDING, before);
     return false;
   }
   // It was reserved for us: only now may another reserve it.
@@ -146,7 +153,6 @@ function enterAgain(lock: usize): i32 {
 }
 
 function trySlow(lock: usize, owner: usize, mine: u32, keep: u32): i32 {
-  if (mine != 0) store<u32>(owner + OWNER_PENDING, 0);
   while (true) {
     const word = load32(lock + LOCK_WORD);
     const answer = verdict(lock, mine, word);
@@ -171,9 +177,16 @@ export function takeAbandoned(lock: usize, owner: usize): i32 {
 /**
  * Looks at most `rounds` times, with `pause` loads of another line between: the holder must find the lock's line where it left it. Answers as
  * tryLock(). For who expects the lock soon. `slept`: the caller has slept on the lock, so others may sleep still, and their wake-up is its unlock.
+ * `reserve`: it has been passed over often, so the lock is kept for it, until it has it or says endSpin(); it must not do anything else before.
  */
-export function spinLock(lock: usize, owner: usize, rounds: u32, pause: u32, slept: u32): i32 {
+export function spinLock(lock: usize, owner: usize, rounds: u32, pause: u32, slept: u32, reserve: u32): i32 {
   const mine = load<u32>(owner + OWNER_WORD); // plain: never changes
+  if (reserve != 0) {
+    // Before the reservation: it publishes no wait, so recovery finds the lock here.
+    store<u32>(owner + OWNER_PENDING, lock as u32); // plain: read after this thread's death only
+    // mutant SPINS_UNPENDING: store<u32>(owner + OWNER_PENDING, 0);
+    requestHandoff(lock, owner);
+  }
   for (let i: u32 = 0; i < rounds; i++) {
     for (let j: u32 = 0; j < pause; j++) load32(0);
     const answer = verdict(lock, mine, load32(lock + LOCK_WORD));
@@ -183,6 +196,13 @@ export function spinLock(lock: usize, owner: usize, rounds: u32, pause: u32, sle
     if (taken != LOCK_BUSY) return taken;
   }
   return LOCK_BUSY;
+}
+
+/** Who has reserved a lock while it spun goes without it, or to sleep. */
+export function endSpin(lock: usize, owner: usize): void {
+  // mutant SPIN_KEEPS_RESERVATION: { store<u32>(owner + OWNER_PENDING, 0); return; }
+  leaveWait(lock, owner);
+  store<u32>(owner + OWNER_PENDING, 0); // plain: read after this thread's death only
 }
 
 // ---- waiting -----------------------------------------------------------------------------------------------------------------------------------
@@ -292,7 +312,8 @@ function unlockSlow(lock: usize): void {
       // C stays: the one that it is kept for is not the only one that may sleep.
       if (!cas32(lock + LOCK_WORD, word, word & (WORD_SEQ_MASK | WORD_HANDOFF | WORD_CONTENDED))) continue;
       // mutant HANDOFF_WAKES_ONE: { notifyOne(lock + LOCK_WORD); return; }
-      notifyAll(lock + LOCK_WORD);
+      // Who sleeps has set C, and nothing has cleared it since; who spins needs no call.
+      if ((word & WORD_CONTENDED) != 0) notifyAll(lock + LOCK_WORD);
       return;
     }
     if (!cas32(lock + LOCK_WORD, word, word & WORD_SEQ_MASK)) continue;

@@ -94,8 +94,8 @@ export interface Manner {
   readonly detects?: boolean;
   /** Its thread does nothing else while it waits. */
   readonly blocks?: boolean;
-  /** Looks a while before it sleeps, and after it was woken. */
-  readonly spins?: boolean;
+  /** Looks a while before it sleeps, and after it was woken; has the lock kept for it meanwhile. */
+  readonly spins?: boolean | 'reserving';
   /** Of a cycle that it finds it only tells. */
   readonly tells?: boolean;
   /** Gives up once this word is not 0: its task was cancelled. */
@@ -109,7 +109,7 @@ export function* lock(thread: Thread, which: number, manner: Manner): Part<boole
   const owner = fixture.owners[id]!;
   const take = manner.recovers ? call.takeAbandoned : call.tryLock;
   if (((yield take(address, owner)) as number) === LOCK_TAKEN) return true;
-  if (manner.spins && ((yield call.spinLock(address, owner, 1, 1, 0)) as number) === LOCK_TAKEN) return true;
+  if (yield* spin(thread, which, manner, 0)) return true;
   const flagFirst = world.calls.mutant(MUTANT_FLAG_BEFORE_WORD) !== 0;
   const looksFirst = world.calls.mutant(MUTANT_LOOK_BEFORE_PUBLISHING) !== 0;
   let cycle = 0;
@@ -146,12 +146,26 @@ export function* lock(thread: Thread, which: number, manner: Manner): Part<boole
       return false;
     }
     if (word >= 0) yield call.wait32(address + LOCK_WORD, word, -1n);
-    if (manner.spins && ((yield call.spinLock(address, owner, 1, 1, 1)) as number) === LOCK_TAKEN) {
+    if (yield* spin(thread, which, manner, 1)) {
       yield call.endWait(owner);
       return true;
     }
     if (manner.handoff === 'woken') yield call.requestHandoff(address, owner);
   }
+}
+
+function* spin(
+  { call, fixture, id }: Thread,
+  which: number,
+  { spins }: Manner,
+  slept: number,
+): Part<boolean> {
+  if (!spins) return false;
+  const [address, owner] = [fixture.locks[which]!, fixture.owners[id]!];
+  const reserve = spins === 'reserving' ? 1 : 0;
+  if (((yield call.spinLock(address, owner, 1, 1, slept, reserve)) as number) === LOCK_TAKEN) return true;
+  if (reserve !== 0) yield call.endSpin(address, owner);
+  return false;
 }
 
 /** Who is told that it does not hold what it took was not alone inside. */

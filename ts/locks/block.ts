@@ -17,6 +17,8 @@ const PAUSE_MOST = 4096;
 const SPIN_MS = 0.1;
 /** Calls without any sign of the lock going round after which spinning ends: its holder holds it for long, or does not run. */
 const QUIET_MOST = 6;
+/** How often others may take a lock that is spun for before it is kept for who spins: two threads that want it all the time get about as much of it. */
+const PASSED_MOST = 16;
 
 /**
  * How long the thread that hears of the ends of others sleeps at a time. Who holds the lock may have ended, or who it waits for in turn, or they wait for
@@ -31,18 +33,25 @@ function spin(core: LockCore, owner: number, slept: number): number {
   const { calls, u32 } = kernel;
   const counter = (core.address + LOCK_TAKEN_COUNT) >>> 2;
   const until = host.clock.now() + SPIN_MS;
-  let seen = u32[counter]!;
+  const first = u32[counter]!;
+  let seen = first;
   let quiet = 0;
   let pause = PAUSE_FIRST;
+  let reserves = 0;
+  let answer = LOCK_BUSY;
   do {
-    const answer = calls.spinLock(core.address, owner, SPIN_ROUNDS, pause, slept);
-    if (answer !== LOCK_BUSY) return answer;
+    answer = calls.spinLock(core.address, owner, SPIN_ROUNDS, pause, slept, reserves);
+    if (answer !== LOCK_BUSY) break;
     const count = u32[counter]!;
     quiet = count === seen ? quiet + 1 : 0;
     seen = count;
-    if (pause < PAUSE_MOST) pause *= 2;
+    if (reserves === 0 && (count - first) >>> 0 > PASSED_MOST) {
+      reserves = 1;
+      pause = PAUSE_FIRST;
+    } else if (pause < PAUSE_MOST) pause *= 2;
   } while (quiet < QUIET_MOST && host.clock.now() < until);
-  return LOCK_BUSY;
+  if (reserves !== 0 && answer !== LOCK_TAKEN) calls.endSpin(core.address, owner);
+  return answer;
 }
 
 /**

@@ -27,7 +27,9 @@ import {
   MUTANT_PENDING_FORGOTTEN,
   MUTANT_PENDING_STAYS_LISTED,
   MUTANT_SEQUENCE_CARRIES,
+  MUTANT_SPIN_KEEPS_RESERVATION,
   MUTANT_SPINS_UNCONTENDED,
+  MUTANT_SPINS_UNPENDING,
   MUTANT_TAKES_UNCONTENDED,
   MUTANT_UNLOCK_WAKES_NOBODY,
   OWNER_WAITING,
@@ -113,6 +115,79 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
         name: 'spins uncontended',
         id: MUTANT_SPINS_UNCONTENDED,
         why: 'its unlock wakes nobody, another sleeps',
+      },
+    ],
+  },
+  {
+    name: 'mutex-spin-reserved',
+    structure: 'mutex',
+    property: 'the same, when the lock is kept for some that spin, one of whom then goes without it',
+    setup: setup(4, 1, [[0, 0]]),
+    state,
+    threads: [
+      {
+        name: 'holder',
+        *run(thread) {
+          yield* critical(thread, 0);
+          yield* unlock(thread, 0);
+        },
+      },
+      { name: 'B', run: locker(1, { spins: 'reserving' }) },
+      { name: 'C', run: locker(1) },
+      {
+        name: 'leaver',
+        *run({ call, fixture }) {
+          const [address, owner] = [fixture.locks[0]!, fixture.owners[3]!];
+          if (((yield call.spinLock(address, owner, 1, 1, 0, 1)) as number) === LOCK_TAKEN)
+            yield call.unlock(address, owner);
+          else yield call.endSpin(address, owner);
+        },
+      },
+    ],
+    check: leftovers,
+    describe,
+    spurious: 1,
+    bounds: [1, 2],
+    mutants: [
+      {
+        name: 'spin keeps its reservation',
+        id: MUTANT_SPIN_KEEPS_RESERVATION,
+        why: 'nobody may take the lock any more',
+      },
+    ],
+  },
+  {
+    name: 'mutex-spin-death',
+    structure: 'mutex',
+    property: 'one for whom a lock is kept while it spins may die anywhere',
+    setup: setup(3, 1, [[0, 0]]),
+    state,
+    threads: [
+      {
+        name: 'holder',
+        *run(thread) {
+          yield* unlock(thread, 0);
+        },
+      },
+      { name: 'mortal', run: locker(1, { recovers: true, spins: 'reserving' }) },
+      { name: 'C', run: locker(1, { recovers: true }) },
+      rescuer,
+    ],
+    kill: { threads: [1] },
+    check: leftovers,
+    describe,
+    spurious: 1,
+    bounds: [1, 2],
+    mutants: [
+      {
+        name: 'spins unpending',
+        id: MUTANT_SPINS_UNPENDING,
+        why: 'the lock stays reserved for the dead one',
+      },
+      {
+        name: 'pending forgotten',
+        id: MUTANT_PENDING_FORGOTTEN,
+        why: 'the lock stays reserved for the dead one',
       },
     ],
   },
