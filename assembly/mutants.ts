@@ -336,9 +336,9 @@ export const MUTANT_SEQUENCE_CARRIES: u32 = 1221;
 /** Who slept and takes the lock while it spins does not say that others may sleep. */
 export const MUTANT_SPINS_UNCONTENDED: u32 = 1222;
 /** Who reserves a lock while it spins does not say for recovery which one. */
-export const MUTANT_SPINS_UNPENDING: u32 = 1226;
+export const MUTANT_SPINS_UNPENDING: u32 = 1229;
 /** Who stops spinning leaves the lock reserved. */
-export const MUTANT_SPIN_KEEPS_RESERVATION: u32 = 1227;
+export const MUTANT_SPIN_KEEPS_RESERVATION: u32 = 1230;
 /** A queued call needs nobody. */
 export const MUTANT_QUEUED_GOES_ON: u32 = 1223;
 /** One more wait of an owner is no edge. */
