@@ -153,6 +153,65 @@ export function steal(deque: usize, held: usize): u32 {
   return cas32(deque + DEQUE_TOP, top, top + 1) ? slot : STEAL_RETRY;
 }
 
+/** Anyone: takes the oldest entry if it is `slot`, as steal() does. */
+export function stealIf(deque: usize, slot: u32, held: usize): bool {
+  const top = load32(deque + DEQUE_TOP);
+  if (((load32(deque + DEQUE_BOTTOM) - top) as i32) <= 0) return false;
+  if (load<u32>(cell(load32(deque + DEQUE_BUFFER), top)) != slot) return false; // plain: as in steal()
+  store<u32>(held, slot); // plain: as in steal()
+  return cas32(deque + DEQUE_TOP, top, top + 1);
+}
+
+/** Index of the oldest entry, if there is one. */
+export function oldest(deque: usize): u32 {
+  return load32(deque + DEQUE_TOP);
+}
+
+/** The entry at an index, not older than the oldest was a moment ago; 0 above the newest. For the owner, or at the top: others may find an entry that has gone. */
+export function entryAt(deque: usize, index: u32): u32 {
+  if (((load32(deque + DEQUE_BOTTOM) - index) as i32) <= 0) return 0;
+  return load<u32>(cell(load32(deque + DEQUE_BUFFER), index)); // plain: as in steal()
+}
+
+/** Owner that never pops: puts a gap, a slot that is never queued, in the place of an entry whose slot has been claimed. Whoever meets it drops it. */
+export function setGap(deque: usize, index: u32, gap: u32): void {
+  // Plain: a thief that still reads the entry finds its slot claimed.
+  store<u32>(cell(load<u32>(deque + DEQUE_BUFFER), index), gap);
+}
+
+/**
+ * Owner that never pops: draws the entries below `end` together, upwards, over gaps, and top after them. In order: what stands below a run of gaps
+ * that is as long is written again at the end of the run, then top goes there. A long row of gaps is never left, so gaps cannot pile up.
+ *
+ * Why no entry is lost: only gaps are written over, so an entry stays where it was until top has passed it. A thief passes it with the CAS of a top at which it
+ * read it there; the owner passes it when it stands above the new top, and whoever finds that top reads it there, because it was written before. An entry that
+ * a thief took meanwhile is left twice, which is harmless (slots.ts).
+ */
+export function closeUp(deque: usize, end: u32, gap: u32): void {
+  let top = load32(deque + DEQUE_TOP);
+  const buffer = load<u32>(deque + DEQUE_BUFFER); // plain: owner only
+  let below: u32 = 0;
+  let run: u32 = 0;
+  let close = top;
+  let target = top;
+  for (let i = top; ((end - i) as i32) > 0; i++) {
+    if (load<u32>(cell(buffer, i)) != gap) {
+      below++;
+      run = 0;
+    } else if (++run >= below) {
+      close = i + 1;
+      target = close - below;
+    }
+  }
+  let to = close;
+  for (let i = close; i != top; i--) {
+    const slot = load<u32>(cell(buffer, i - 1)); // plain: only the owner writes cells
+    if (slot != gap) store<u32>(cell(buffer, --to), slot);
+  }
+  while (((target - top) as i32) > 0 && !cas32(deque + DEQUE_TOP, top, target))
+    top = load32(deque + DEQUE_TOP);
+}
+
 /**
  * A worker takes up to `most` entries (at most half, rounded up) of a deque whose owner never pops. Returns the oldest; the rest go
  * to the bottom of the thief's own deque `into`, newest first, so that popping there goes on in order of age.

@@ -17,6 +17,7 @@ export {
 export { allocate, release, takeReturns, tidy } from './arena';
 export { cellAdd, cellCas, cellLoad, cellStore, cellSwap, findCell } from './cells';
 export { armDoorbell, quietDoorbell, takeCompletions } from './completions';
+export { entryAt, oldest } from './deque';
 export { recoverLocks } from './lock-recovery';
 export { configureLocks, lockAt, lockCount, openLock, reuseLock, sweepLock, unpinLock } from './lock-table';
 export {
@@ -71,7 +72,8 @@ export {
   submit,
   take,
   takeBack,
-  takeOut,
+  takeFrom,
+  takeOldest,
 } from './scheduler';
 export { addSlotSpan, cancel } from './slots';
 export { claimSpans, releaseSpans, spanOwner as ownerOf, usedSpans } from './spans';

@@ -10,7 +10,20 @@
 import { BATCHES, dequeOf, FORKS, noteClass } from './agents';
 import { and64, load32, load64, or64, store32 } from './atomics';
 import { pushCompletion, ringDoorbell } from './completions';
-import { newest, pop, popIf, push, STEAL_RETRY, sizeOf, steal, stealBatch } from './deque';
+import {
+  closeUp,
+  entryAt,
+  newest,
+  pop,
+  popIf,
+  push,
+  STEAL_RETRY,
+  setGap,
+  sizeOf,
+  steal,
+  stealBatch,
+  stealIf,
+} from './deque';
 import {
   AGENT_BATCH,
   AGENT_BIT,
@@ -47,7 +60,6 @@ import {
   POOL_SUBMITTER_LANES,
   POOL_WORKER_HIGH,
   POOL_WORKER_LANES,
-  POOL_WORKER_QUEUES,
   ROW_COUNT,
   ROW_LOCAL,
   ROW_QUEUES,
@@ -530,38 +542,30 @@ export function hungry(pool: usize, deque: usize): u32 {
   return sizeOf(deque) == 0 ? 1 : 0;
 }
 
-/**
- * Takes a queued task out for good, for who is no worker of the pool: the oldest that worker `index` would take next, from its batch or from a
- * submitter's queue of its node, of the classes in `classes` (a bit each). Returns the slot, claimed by `thief`, or 0. No forks: they belong to their joiners.
- */
-export function takeOut(thief: usize, pool: usize, index: u32, classes: u32): usize {
-  const wanted = classes & load32(pool + POOL_CLASS_MASK);
-  const lane: usize = load32(pool + POOL_WORKER_LANES + (index << 2));
-  const own: u32 = load<u8>(pool + POOL_WORKER_QUEUES + index);
-  const high = load32(pool + POOL_SUBMITTER_HIGH);
-  for (let c: u32 = 0; c < CLASSES; c++) {
-    if (((wanted >> c) & 1) == 0) continue;
-    let slot: usize = lane == 0 ? 0 : takeOutOf(thief, pool, dequeOf(lane, c, BATCHES));
-    for (let i: u32 = 0; i < high && slot == 0; i++) {
-      const from: usize = load32(pool + POOL_SUBMITTER_LANES + (i << 2));
-      if (from == 0) continue;
-      slot = takeOutOf(thief, pool, dequeOf(from, c, own));
-      if (slot == 0 && own != 0) slot = takeOutOf(thief, pool, dequeOf(from, c, 0));
-    }
-    if (slot != 0) return slot;
-  }
-  return 0;
+/** For who is no worker of the pool: takes the oldest task of a deque out for good, if it is still `slot`. True when `thief` has claimed it. */
+export function takeOldest(thief: usize, pool: usize, deque: usize, slot: usize): u32 {
+  return stealIf(deque, slot as u32, thief + AGENT_HELD) && claimOut(thief, pool, slot) ? 1 : 0;
 }
 
-function takeOutOf(thief: usize, pool: usize, deque: usize): usize {
+/**
+ * A submitter takes a task out of its own queue for good, from between the others: the slot is claimed where it stands, and a gap stands there instead. True
+ * when `submitter` has claimed it.
+ */
+export function takeFrom(submitter: usize, pool: usize, deque: usize, index: u32, gap: usize): u32 {
+  const slot: usize = entryAt(deque, index);
+  if (slot == 0) return 0;
+  // Whoever else has taken the entry meanwhile has lost the slot, or we have.
+  const isMine = claimOut(submitter, pool, slot);
+  setGap(deque, index, gap as u32);
+  closeUp(deque, index + 1, gap as u32);
+  return isMine ? 1 : 0;
+}
+
+function claimOut(thief: usize, pool: usize, slot: usize): bool {
   const id = load<u32>(thief + AGENT_ID);
-  while (true) {
-    const slot: usize = steal(deque, thief + AGENT_HELD);
-    if (slot == 0) return 0;
-    if (slot == STEAL_RETRY) continue;
-    if (claim(slot, id, pool)) return slot;
-    if (concludeCancelled(slot, SLOT_DROPPED, id)) sendHome(slot);
-  }
+  if (claim(slot, id, pool)) return true;
+  if (concludeCancelled(slot, SLOT_DROPPED, id)) sendHome(slot);
+  return false;
 }
 
 /** Status of a slot. */

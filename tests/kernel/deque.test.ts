@@ -297,6 +297,51 @@ describe('deques', () => {
     verify(model, bench);
   });
 
+  it.each(STARTS)(
+    'keep their order when entries are taken from between others, from index %i on',
+    async (start) => {
+      const { kernel, pool, submitter, workers } = await openBench(start);
+      const { calls } = kernel;
+      const deque = calls.dequeOf(submitter.lane, 0, 0);
+      const gap = submitter.slots.take();
+      fc.assert(
+        fc.property(fc.array(fc.tuple(fc.nat(30), fc.nat(20), fc.nat(3)), { maxLength: 40 }), (rounds) => {
+          let queued: number[] = [];
+          for (const [pushed, place, taken] of rounds) {
+            for (let i = 0; i < pushed; i++) {
+              const slot = submitter.slots.take();
+              fillSlot(kernel, slot, submitter.lane, slot);
+              expect(calls.submit(pool, submitter.lane, 0, 0, slot)).toBe(1);
+              queued.push(slot);
+            }
+            const chosen = queued[place];
+            if (chosen !== undefined) {
+              let at = calls.oldest(deque);
+              while (calls.entryAt(deque, at) !== chosen) at = (at + 1) | 0;
+              expect(calls.takeFrom(submitter.agent, pool, deque, at, gap)).toBe(1);
+              queued = queued.filter((slot) => slot !== chosen);
+              conclude({ kernel, pool, submitter, workers }, chosen, submitter);
+            }
+            // At most 21 stand before a run of gaps, which is shorter.
+            expect(calls.queueDepth(pool)).toBeLessThanOrEqual(queued.length + 21 * 21);
+            for (let i = 0; i < taken; i++) {
+              setWord(kernel, workers[0]!.agent + AGENT_BATCH, 1);
+              const slot = calls.take(workers[0]!.agent);
+              expect(slot).toBe(queued.shift() ?? 0);
+              if (slot !== 0) conclude({ kernel, pool, submitter, workers }, slot, submitter);
+            }
+          }
+          for (const slot of queued) {
+            expect(calls.take(workers[0]!.agent)).toBe(slot);
+            conclude({ kernel, pool, submitter, workers }, slot, submitter);
+          }
+          expect(calls.take(workers[0]!.agent)).toBe(0);
+        }),
+        { numRuns: 200 },
+      );
+    },
+  );
+
   it('a full memory refuses a push and keeps what is queued', async () => {
     const kernel = await openKernel(4 * MIB);
     const pool = kernel.calls.openPool(1);

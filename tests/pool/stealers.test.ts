@@ -180,6 +180,9 @@ describe('a stolen task', () => {
     expect(task.name).toBe('echo');
     expect(steal(pool)).toBeUndefined();
     task.resolve(2);
+    const later = Array.from({ length: 40 }, (_, i) => pool.run('echo', [i]));
+    for (let i = 0; i < 40; i++) expect(steal(pool)!.resolve(i)).toBe(true);
+    expect(await Promise.all(later)).toEqual(Array.from({ length: 40 }, (_, i) => i));
     gate.open();
     expect(await plain).toBe(2);
     expect(await port).toEqual([0, 8]);
@@ -331,6 +334,32 @@ describe('LocalCoordinator', () => {
     gate.open();
     await held;
     expect(await kept).toBe('needy');
+  });
+
+  it.each([1, 8, 40])('leaves %i calls that may not move where they stand', async (count) => {
+    const { rt, coordinator, needy, helper } = await twoPools();
+    await helper.shutdown();
+    const { pool } = await openPool({ name: 'other' });
+    pool.registerClusterCoordinator(coordinator);
+    const gate = gateOf(rt);
+    const held = needy.run('hold', [gate.name]);
+    await gate.reached(1);
+    const order: number[] = [];
+    const stay = Array.from({ length: count }, (_, i) =>
+      needy.run('echo', [i]).then((n) => order.push(n as number)),
+    );
+    // Those that move come in between and behind.
+    for (let round = 0; round < 5; round++) {
+      const moved = Array.from({ length: 60 }, () => needy.run('myPool', [], { shareable: true }));
+      stay.push(needy.run('echo', [count + round]).then((n) => order.push(n as number)));
+      expect(new Set(await Promise.all(moved))).toEqual(new Set(['other']));
+    }
+    // What was taken out of the middle leaves next to nothing behind.
+    expect(needy.metrics().queueDepth).toBeLessThan(2 * (count + 5) + 10);
+    gate.open();
+    await Promise.all([held, ...stay]);
+    expect(order).toEqual(Array.from({ length: count + 5 }, (_, i) => i));
+    await needy.shutdown();
   });
 
   it('makes of a helper that dies what a worker that dies is', async () => {

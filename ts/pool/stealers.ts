@@ -4,12 +4,13 @@ import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { ClusterCoordinator, Context, StolenTask, WorkStealer } from '../systems/cluster.ts';
 import type { ContainerContext, NUMAPolicy } from '../systems/types.ts';
 import { throwLater } from './events.ts';
+import type { Accepts } from './submissions.ts';
 import type { Runnable } from './types.ts';
 
 /** What the stealers of a pool ask of it. */
 export interface StealerHost {
-  /** Takes a queued call of these classes (a bit each) that worker `id` would take next. */
-  takeOut(id: number, classes: number, leaseMs: number): StolenTask | undefined;
+  /** Takes a queued call of these classes (a bit each) that worker `id` would take next, of those that the thief accepts. */
+  takeOut(id: number, classes: number, leaseMs: number, accepts: Accepts): StolenTask | undefined;
   numaNodeOf(id: number): number | undefined;
   /** Milliseconds since the runtime began, those in which the worker ran tasks, and whether it runs one now; undefined when it is gone. */
   loadOf(
@@ -24,6 +25,7 @@ export interface StealerHost {
 const LEASE_MS = 30_000;
 /** The moving average forgets two thirds in so many milliseconds. */
 const LOAD_WINDOW_MS = 1000;
+const anyCall: Accepts = () => true;
 const ALL_CLASSES = (1 << QOS_LEVELS.length) - 1;
 
 const CONTEXT_CHECKS = {
@@ -78,10 +80,15 @@ export class PoolStealer implements WorkStealer {
   }
 
   trySteal(ctx: Context = {}): StolenTask | undefined {
+    return this.tryStealIf(anyCall, ctx);
+  }
+
+  /** @internal The first that the thief accepts. The others stay where they are. */
+  tryStealIf(accepts: Accepts, ctx: Context = {}): StolenTask | undefined {
     checkOptions(ctx, CONTEXT_CHECKS, 'trySteal()');
     if (ctx.signal?.aborted === true) return undefined;
     const classes = ctx.qos === undefined ? this.#classes : this.#classes & (1 << classOf(ctx.qos));
-    const task = this.#host.takeOut(this.#id, classes, ctx.timeoutMs ?? LEASE_MS);
+    const task = this.#host.takeOut(this.#id, classes, ctx.timeoutMs ?? LEASE_MS, accepts);
     if (task === undefined) return undefined;
     for (const callback of this.#observed.callbacks) {
       try {

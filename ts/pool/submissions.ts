@@ -11,6 +11,8 @@ import {
   META_PLACED_BIT,
   META_PORT_BIT,
   META_RANGE_BIT,
+  POOL_WORKER_LANES,
+  POOL_WORKER_QUEUES,
   SLOT_CANCEL,
   SLOT_CANCELLED,
   SLOT_DONE,
@@ -52,6 +54,9 @@ import { Lease, type Lender, lenderClosed, StolenCall } from './stolen-call.ts';
 import type { RunOptions } from './types.ts';
 
 type Resolve = (value: unknown) => void;
+
+/** Would a thief take a call that is shareable or not, and belongs to this NUMA node or to none? */
+export type Accepts = (shareable: boolean, numaNode: number | undefined) => boolean;
 
 /** What a call came to. */
 interface Outcome {
@@ -138,8 +143,8 @@ const SETTLED: Extra = Object.freeze({
 });
 /** Least time between two stacks in mode 'sampled'. */
 const STACK_INTERVAL_MS = 1;
-/** A thief gives up when so many calls in a row are of a kind that stays. */
-const REFUSED_MOST = 16;
+/** So many calls that stay where they are are looked at for one that may be taken. */
+const REFUSED_MOST = 64;
 /** Timers keep their delay in 32 bits. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -162,6 +167,8 @@ export class Submissions implements Drainable, Lender {
   readonly #taken = new Map<number, Lease>();
   /** Slots of calls that holders of locks wait for: who runs them must be known, so nobody takes them out. */
   readonly #kept = new Set<number>();
+  /** Stands in queues where calls were taken out from between others: a slot that is never queued. 0 until there is one. */
+  #gap = 0;
   /** Calls that wait for their next run. */
   readonly #inBackoff = new Set<Extra>();
   /** Calls whose promise is not settled. */
@@ -600,48 +607,92 @@ export class Submissions implements Drainable, Lender {
     return this.#host.poolName;
   }
 
-  /** Takes out a queued call that worker `index` would take next, of the classes in `classes` (a bit each). */
+  /**
+   * Takes out a queued call that worker `index` would take next, of the classes in `classes` (a bit each), the first that the thief accepts. Calls that it does not
+   * accept, and those that stay, stand where they stood.
+   */
   takeOut(
     index: number,
     classes: number,
     leaseMs: number,
+    accepts: Accepts,
     numaNodeOf: (queue: number) => number | undefined,
     load: () => Promise<Record<string, unknown>>,
   ): StolenCall | undefined {
-    const { kernel, codec, platform, address } = this.#agent;
-    const refused: number[] = [];
-    let stolen: StolenCall | undefined;
-    while (stolen === undefined && refused.length < REFUSED_MOST) {
-      const slot = kernel.calls.takeOut(address, this.#pool, index, classes);
-      if (slot === 0) break;
-      const meta = kernel.i32[(slot + SLOT_META) >>> 2]!;
-      if ((meta & (META_RANGE_BIT | META_PORT_BIT)) !== 0 || this.#kept.has(slot)) {
-        refused.push(slot);
-        continue;
-      }
-      const extra = this.#extras[this.#agent.slots.ordinal(slot)];
-      const lease = new Lease(
-        this,
-        slot,
-        turnOf(kernel, slot),
-        this.#host.taskNames[meta & META_FUNCTION_MASK]!,
-      );
-      stolen = new StolenCall(lease, {
-        args: codec.readArguments(slot, meta),
-        qos: QOS_LEVELS[(meta >>> META_CLASS_SHIFT) & META_CLASS_MASK]!,
-        numaNode: numaNodeOf(this.#queueOf(slot)),
-        shareable: extra?.options.shareable === true,
-        load,
-      });
-      this.#taken.set(slot, lease);
-      if (leaseMs <= LONGEST_TIMER_MS)
-        lease.expireAfter(
-          (expire) => platform.timer(expire, leaseMs),
-          `who had it did not settle it within ${leaseMs} ms`,
-        );
+    const { kernel, codec, platform } = this.#agent;
+    const { calls, i32, u8 } = kernel;
+    const mayTake = (slot: number): boolean => {
+      const meta = i32[(slot + SLOT_META) >>> 2]!;
+      if ((meta & (META_RANGE_BIT | META_PORT_BIT)) !== 0 || this.#kept.has(slot)) return false;
+      return accepts(this.#isShareable(slot), numaNodeOf(this.#queueOf(slot)));
+    };
+    const worker = i32[(this.#pool + POOL_WORKER_LANES + (index << 2)) >>> 2]!;
+    const own = u8[this.#pool + POOL_WORKER_QUEUES + index]!;
+    let slot = 0;
+    for (let c = 0; c < QOS_LEVELS.length && slot === 0; c++) {
+      if (((classes >>> c) & 1) === 0) continue;
+      if (worker !== 0) slot = this.#takeOldest(calls.dequeOf(worker, c, 1), mayTake);
+      if (slot === 0) slot = this.#takeFirst(calls.dequeOf(this.#lane, c, own), mayTake);
+      if (slot === 0 && own !== 0) slot = this.#takeFirst(calls.dequeOf(this.#lane, c, 0), mayTake);
     }
-    for (const slot of refused) this.#requeue(slot);
+    if (slot === 0) return undefined;
+    const meta = i32[(slot + SLOT_META) >>> 2]!;
+    const lease = new Lease(
+      this,
+      slot,
+      turnOf(kernel, slot),
+      this.#host.taskNames[meta & META_FUNCTION_MASK]!,
+    );
+    const stolen = new StolenCall(lease, {
+      args: codec.readArguments(slot, meta),
+      qos: QOS_LEVELS[(meta >>> META_CLASS_SHIFT) & META_CLASS_MASK]!,
+      numaNode: numaNodeOf(this.#queueOf(slot)),
+      shareable: this.#isShareable(slot),
+      load,
+    });
+    this.#taken.set(slot, lease);
+    if (leaseMs <= LONGEST_TIMER_MS)
+      lease.expireAfter(
+        (expire) => platform.timer(expire, leaseMs),
+        `who had it did not settle it within ${leaseMs} ms`,
+      );
     return stolen;
+  }
+
+  #isShareable(slot: number): boolean {
+    return this.#extras[this.#agent.slots.ordinal(slot)]?.options.shareable === true;
+  }
+
+  /** Of what a worker has taken in a batch: only the oldest can be had. 0 when it may not be taken. */
+  #takeOldest(deque: number, mayTake: (slot: number) => boolean): number {
+    const { calls } = this.#agent.kernel;
+    while (true) {
+      const slot = calls.entryAt(deque, calls.oldest(deque));
+      if (slot === 0 || (calls.statusOf(slot) === SLOT_QUEUED && !mayTake(slot))) return 0;
+      if (calls.takeOldest(this.#agent.address, this.#pool, deque, slot) !== 0) return slot;
+    }
+  }
+
+  /** Of a queue of this thread: the first of its oldest calls that may be taken. 0 when there is none. */
+  #takeFirst(deque: number, mayTake: (slot: number) => boolean): number {
+    const { kernel, address, slots } = this.#agent;
+    const { calls } = kernel;
+    let refused = 0;
+    for (let at = calls.oldest(deque); refused < REFUSED_MOST; at = (at + 1) | 0) {
+      const slot = calls.entryAt(deque, at);
+      if (slot === 0) return 0;
+      if (slot === this.#gap) continue;
+      if (calls.statusOf(slot) === SLOT_QUEUED && !mayTake(slot)) {
+        refused++;
+      } else if (refused === 0 && at === calls.oldest(deque)) {
+        if (calls.takeOldest(address, this.#pool, deque, slot) !== 0) return slot;
+      } else {
+        if (this.#gap === 0) this.#gap = slots.take();
+        if (this.#gap === 0) return 0;
+        if (calls.takeFrom(address, this.#pool, deque, at, this.#gap) !== 0) return slot;
+      }
+    }
+    return 0;
   }
 
   #requeue(slot: number): void {
@@ -931,6 +982,8 @@ export class Submissions implements Drainable, Lender {
       kernel.i32[state] = kernel.i32[state]! & ~STATE_STATUS_MASK;
       slots.put(slot);
     }
+    if (this.#gap !== 0) slots.put(this.#gap);
+    this.#gap = 0;
     this.#out = 0;
     this.#unqueued.length = 0;
     this.#taken.clear();

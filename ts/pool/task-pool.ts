@@ -382,13 +382,14 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     });
     this.#setPriority(options.qos);
     this.#stealerHost = {
-      takeOut: (id, classes, leaseMs) =>
+      takeOut: (id, classes, leaseMs, accepts) =>
         this.#state === 'closed' || this.#crew.agentOf(id) === 0
           ? undefined
           : this.#submissions.takeOut(
               id,
               classes,
               leaseMs,
+              accepts,
               (queue) => (queue === 0 ? undefined : topology?.nodes[queue - 1]?.id),
               () => import(/* @vite-ignore */ /* webpackIgnore: true */ tasksUrl),
             ),
@@ -718,6 +719,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   /** The workers, as others steal from them: one for each that runs now. */
   stealers(): readonly WorkStealer[] {
+    return this.poolStealers();
+  }
+
+  /** @internal The same, for coordinators of this process. */
+  poolStealers(): readonly PoolStealer[] {
     return this.#crew.ids().map((id) => {
       let stealer = this.#stealers.get(id);
       if (stealer === undefined) {

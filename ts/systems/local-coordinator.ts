@@ -13,9 +13,6 @@ const CONTEXT_CHECKS = {
   owner: anything,
 };
 
-/** So many tasks that have to stay are looked at for one that need not. */
-const REFUSED_MOST = 16;
-
 type Pool = TaskPool<never>;
 type AnyPool = TaskPool<any>;
 
@@ -130,18 +127,13 @@ export class LocalCoordinator implements ClusterCoordinator {
   }
 
   #takeFrom(needy: Pool, isSameMemory: boolean): StolenTask | undefined {
-    const refused: StolenTask[] = [];
-    let found: StolenTask | undefined;
-    for (const stealer of needy.stealers()) {
-      while (found === undefined && refused.length < REFUSED_MOST) {
-        const task = stealer.trySteal();
-        if (task === undefined) break;
-        if (task.numaNode === undefined && (isSameMemory || task.shareable)) found = task;
-        else refused.push(task);
-      }
+    for (const stealer of needy.poolStealers()) {
+      const task = stealer.tryStealIf(
+        (shareable, numaNode) => numaNode === undefined && (isSameMemory || shareable),
+      );
+      if (task !== undefined) return task;
     }
-    for (const task of refused) task.giveBack();
-    return found;
+    return undefined;
   }
 
   #runOn(helper: AnyPool, task: StolenTask): Promise<void> {
