@@ -362,6 +362,28 @@ describe('LocalCoordinator', () => {
     await needy.shutdown();
   });
 
+  it('takes a call back that the helper has no room for', async () => {
+    const big = await openRuntime({ memoryBytes: 64 * 2 ** 20 });
+    const small = await openRuntime({ memoryBytes: 4 * 2 ** 20 });
+    const needy = await openPoolOn(big, { name: 'needy' });
+    const helper = await openPoolOn(small, { name: 'helper' });
+    const coordinator = new LocalCoordinator(big.systems.getNUMACoordinator());
+    for (const pool of [needy, helper]) pool.registerClusterCoordinator(coordinator);
+    const gate = gateOf(big);
+    const held = needy.run('hold', [gate.name]);
+    await gate.reached(1);
+    const bytes = new Uint8Array(8 * 2 ** 20).fill(7);
+    const large = [1, 2, 3].map(() => needy.run('echo', [bytes], { shareable: true }));
+    const fits = needy.run('myPool', [], { shareable: true });
+    expect(await fits).toBe('helper');
+    await until(() => (helper.metrics().rejections.get('ERR_MEMORY_FULL') ?? 0) === 3);
+    expect(helper.metrics().completed).toBe(1);
+    gate.open();
+    for (const back of await Promise.all(large)) expect((back as Uint8Array).at(-1)).toBe(7);
+    await held;
+    expect(needy.metrics()).toMatchObject({ failed: 0, outstanding: 0 });
+  });
+
   it('makes of a helper that dies what a worker that dies is', async () => {
     const { rt, needy, helper } = await twoPools({ retry: { attempts: 2 } });
     const gate = gateOf(rt);

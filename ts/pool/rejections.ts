@@ -16,6 +16,18 @@ export class ErrorKinds {
   }
 }
 
+const refused = new WeakSet<object>();
+
+/** Notes that the call was rejected before anybody began with it. Returns the error. */
+export function noteRefused(error: unknown): unknown {
+  if (typeof error === 'object' && error !== null) refused.add(error);
+  return error;
+}
+
+/** Was the call rejected before anybody began with it? */
+export const wasRefused = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && refused.has(error);
+
 /**
  * Counts calls that were rejected, by the kind of their error: the code of one of heddle's, else the name of the error's class. Tasks may throw anything, so
  * the number of kinds is limited.

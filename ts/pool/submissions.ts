@@ -47,7 +47,7 @@ import { classOf, QOS_LEVELS } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
 import type { Drainable } from '../runtime/pump.ts';
 import type { PortValues } from './port-values.ts';
-import { Rejections } from './rejections.ts';
+import { noteRefused, Rejections } from './rejections.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { SignalHub } from './signals.ts';
 import { Lease, type Lender, lenderClosed, StolenCall } from './stolen-call.ts';
@@ -55,8 +55,8 @@ import type { RunOptions } from './types.ts';
 
 type Resolve = (value: unknown) => void;
 
-/** Would a thief take a call that is shareable or not, and belongs to this NUMA node or to none? */
-export type Accepts = (shareable: boolean, numaNode: number | undefined) => boolean;
+/** Would a thief take a call that is shareable or not, and belongs to this NUMA node or to none? `call` stands for the same call each time. */
+export type Accepts = (shareable: boolean, numaNode: number | undefined, call: object) => boolean;
 
 /** What a call came to. */
 interface Outcome {
@@ -373,7 +373,7 @@ export class Submissions implements Drainable, Lender {
     } catch (error) {
       this.#open--;
       this.#submitted--;
-      return this.#reject(() => error);
+      return this.#reject(() => noteRefused(error));
     }
     if (extra.settled) return promise;
     if (extra.slot !== 0) extra.args = isRepeatable(extra) ? this.#snapshot(args) : undefined;
@@ -472,6 +472,8 @@ export class Submissions implements Drainable, Lender {
         if (!isRepeatable(extra)) extra.args = undefined;
         this.#host.onQueuedLate();
       } catch (error) {
+        // One that runs again has begun before.
+        if (extra.attempt === 1) noteRefused(error);
         this.#settleExtra(extra, () => error);
       }
       this.#waiting.shift();
@@ -624,7 +626,8 @@ export class Submissions implements Drainable, Lender {
     const mayTake = (slot: number): boolean => {
       const meta = i32[(slot + SLOT_META) >>> 2]!;
       if ((meta & (META_RANGE_BIT | META_PORT_BIT)) !== 0 || this.#kept.has(slot)) return false;
-      return accepts(this.#isShareable(slot), numaNodeOf(this.#queueOf(slot)));
+      const call = this.#resolves[this.#agent.slots.ordinal(slot)];
+      return call !== undefined && accepts(this.#isShareable(slot), numaNodeOf(this.#queueOf(slot)), call);
     };
     const worker = i32[(this.#pool + POOL_WORKER_LANES + (index << 2)) >>> 2]!;
     const own = u8[this.#pool + POOL_WORKER_QUEUES + index]!;

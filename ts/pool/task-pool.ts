@@ -46,6 +46,7 @@ import { mapOver } from './map.ts';
 import { assertNode, numaCheck, Placement, policyOf } from './placement.ts';
 import { PoolChannels } from './pool-channels.ts';
 import { PortValues } from './port-values.ts';
+import { noteRefused } from './rejections.ts';
 import { RetryPolicy } from './retry.ts';
 import { SignalHub } from './signals.ts';
 import { PoolStealer, type StealerHost } from './stealers.ts';
@@ -496,7 +497,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       const holder = options?.idempotent === true ? 0 : (this.#agent.locks?.holder() ?? 0);
       return holder === 0 ? callPool() : this.#runHolding(holder, callPool);
     } catch (error) {
-      return Promise.reject(this.#submissions.rejections.add(error));
+      return Promise.reject(this.#submissions.rejections.add(noteRefused(error)));
     }
   }
 

@@ -1,5 +1,6 @@
 import { InvalidTypeError, PoolClosedError, WorkerExitedError } from '../errors.ts';
 import { abortSignal, anything, checkOptions, describe, integer, number, oneOf } from '../options.ts';
+import { wasRefused } from '../pool/rejections.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import { QOS_LEVELS } from '../qos.ts';
 import type { ClusterCoordinator, Context, PressureLevel, StolenTask, WorkStealer } from './cluster.ts';
@@ -15,6 +16,12 @@ const CONTEXT_CHECKS = {
 
 type Pool = TaskPool<never>;
 type AnyPool = TaskPool<any>;
+
+/** A task that was taken for a helper, and what stands for its call whoever has it. */
+interface Taken {
+  readonly task: StolenTask;
+  readonly call: object;
+}
 
 /**
  * Lets pools of one process help each other: while one has more calls than it can run at once and another could run more, the second takes calls of the
@@ -33,6 +40,8 @@ export class LocalCoordinator implements ClusterCoordinator {
   readonly #numa: NUMACoordinator;
   readonly #pools = new Set<Pool>();
   readonly #pressure = new Map<number, PressureLevel>();
+  /** Helpers that could not run a call, by what stands for it. */
+  readonly #refusals = new WeakMap<object, WeakSet<Pool>>();
   #isHelpDue = false;
 
   /** @param numa - of the systems of a runtime */
@@ -120,27 +129,37 @@ export class LocalCoordinator implements ClusterCoordinator {
     const isSameMemory = memory === from.memory;
     const most = Math.min(spare, from.queued);
     for (let moved = 0; moved < most; moved++) {
-      const task = this.#takeFrom(needy, isSameMemory);
-      if (task === undefined) return;
-      void this.#runOn(helper, task).then(() => this.#helpSoon());
+      const taken = this.#takeFrom(needy, helper, isSameMemory);
+      if (taken === undefined) return;
+      void this.#runOn(helper, taken).then(() => this.#helpSoon());
     }
   }
 
-  #takeFrom(needy: Pool, isSameMemory: boolean): StolenTask | undefined {
+  #takeFrom(needy: Pool, helper: Pool, isSameMemory: boolean): Taken | undefined {
+    // What was accepted last is what was taken.
+    let call: object = helper;
     for (const stealer of needy.poolStealers()) {
-      const task = stealer.tryStealIf(
-        (shareable, numaNode) => numaNode === undefined && (isSameMemory || shareable),
-      );
-      if (task !== undefined) return task;
+      const task = stealer.tryStealIf((shareable, numaNode, candidate) => {
+        call = candidate;
+        if (numaNode !== undefined || !(isSameMemory || shareable)) return false;
+        return this.#refusals.get(candidate)?.has(helper) !== true;
+      });
+      if (task !== undefined) return { task, call };
     }
     return undefined;
   }
 
-  #runOn(helper: AnyPool, task: StolenTask): Promise<void> {
+  #runOn(helper: AnyPool, { task, call }: Taken): Promise<void> {
     return task.run(async (name, args) => {
       try {
         return await helper.run(name, args as never, { qos: task.qos, signal: task.signal });
       } catch (error) {
+        if (wasRefused(error)) {
+          // Nobody has begun with it: its own pool may have room for it. What is thrown settles nothing any more.
+          const refusals = this.#refusals.get(call) ?? new WeakSet();
+          this.#refusals.set(call, refusals.add(helper));
+          task.giveBack();
+        }
         if (!(error instanceof PoolClosedError)) throw error;
         // To the submitter the helper is a worker, and its end a death.
         throw new WorkerExitedError(
