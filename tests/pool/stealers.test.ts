@@ -418,6 +418,24 @@ describe('LocalCoordinator', () => {
     await helper.shutdown();
   });
 
+  it('lets go of a pool that goes over to another one', async () => {
+    const { rt, coordinator, needy, helper } = await twoPools();
+    const second = new LocalCoordinator(rt.systems.getNUMACoordinator());
+    helper.registerClusterCoordinator(second);
+    expect(coordinator.getWorkStealers()).toEqual(needy.stealers());
+    expect(second.getWorkStealers()).toEqual(helper.stealers());
+    const gate = gateOf(rt);
+    const held = needy.run('hold', [gate.name]);
+    await gate.reached(1);
+    const kept = needy.run('myPool', []);
+    await helper.run('echo', [1]);
+    expect(needy.metrics().queueDepth).toBe(1);
+    needy.registerClusterCoordinator(second);
+    expect(await kept).toBe('helper');
+    gate.open();
+    await held;
+  });
+
   it('gives a task to whoever asks', async () => {
     const { rt, coordinator, needy, helper } = await twoPools();
     await helper.destroy();

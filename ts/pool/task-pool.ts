@@ -235,6 +235,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   readonly #stealers = new Map<number, PoolStealer>();
   readonly #stealerHost: StealerHost;
   #coordinator: ClusterCoordinator | undefined;
+  /** Told when another coordinator takes its place. */
+  readonly #onLeft: (() => void)[] = [];
   /** Has it thrown? */
   #isFaultTold = false;
   #pressure: PressureLevel = 'nominal';
@@ -737,7 +739,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   /**
    * Lets the pool take part in a cluster of pools that help each other: the coordinator may take tasks that are queued here and give this pool those of others.
-   * Until then nobody does. The last one that is registered counts.
+   * Until then nobody does. The last one that is registered counts: those before let go of the pool.
    *
    * @throws {PoolClosedError} ERR_POOL_CLOSED
    */
@@ -747,10 +749,16 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         `registerClusterCoordinator() takes a ClusterCoordinator, not ${describe(coordinator)}`,
       );
     if (this.#state !== 'open') throw closedError(this.name);
+    for (const left of this.#onLeft.splice(0)) left();
     this.#coordinator = coordinator;
     this.#isFaultTold = false;
     this.#pressure = 'nominal';
     coordinator.registerPool(this as never);
+  }
+
+  /** @internal Calls back when another coordinator is registered. */
+  whenLeft(callback: () => void): void {
+    this.#onLeft.push(callback);
   }
 
   /** @internal What a coordinator of this process needs to know. */

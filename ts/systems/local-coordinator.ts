@@ -55,6 +55,7 @@ export class LocalCoordinator implements ClusterCoordinator {
     if (this.#pools.has(pool) || !pool.standing.isOpen) return;
     this.#pools.add(pool);
     pool.whenClosed(() => this.#pools.delete(pool));
+    pool.whenLeft(() => this.#pools.delete(pool));
     this.#helpSoon();
   }
 
