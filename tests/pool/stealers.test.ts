@@ -448,6 +448,10 @@ describe('LocalCoordinator', () => {
     expect(task!.name).toBe('echo');
     task!.resolve('far away');
     expect(await call).toBe('far away');
+    const [stealer] = needy.stealers();
+    const another = needy.run('echo', [2]);
+    (await coordinator.trySteal({}, stealer!.nodeAffinity()))!.resolve('anywhere');
+    expect(await another).toBe('anywhere');
     expect(await coordinator.trySteal({}, node)).toBeUndefined();
     gate.open();
     await held;

@@ -1,5 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import { NodeSystems, type NUMAAffinitySpec, type RunOptions, StaticSystems, type TaskPool } from 'heddle';
+import {
+  LocalCoordinator,
+  NodeSystems,
+  type NUMAAffinitySpec,
+  type RunOptions,
+  StaticSystems,
+  type TaskPool,
+} from 'heddle';
 import { describe, expect, it } from 'vitest';
 import { fixture, openPoolOn, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
 
@@ -231,6 +238,41 @@ describe('placement of tasks', () => {
     Atomics.store(words, 0, 1);
     Atomics.notify(words, 0);
     await Promise.all([held, ...calls]);
+  });
+
+  it('holds for thieves that ask a LocalCoordinator', async () => {
+    const nodes = [0, 1, 2].map((id) => ({ id, cpus: [id], memoryBytes: 2 ** 30 }));
+    const distances = [
+      [10, 20, 40],
+      [20, 10, 20],
+      [40, 20, 10],
+    ];
+    const rt = await openRuntime({ systems: new StaticSystems({ cpus: 3, nodes, distances }) });
+    const tasks = fixture('placed.mjs');
+    const coordinator = new LocalCoordinator(rt.systems.getNUMACoordinator());
+    const gotBy = async (numa: NUMAAffinitySpec, numaNode: number | undefined): Promise<number[]> => {
+      const pool = await openPoolOn(rt, { tasks, numa });
+      pool.registerClusterCoordinator(coordinator);
+      const words = rt.alloc(Int32Array, 2);
+      const held = pool.run('holdAt', [words]);
+      await until(() => words[1] === 1);
+      const call = pool.run('where', [], numaNode === undefined ? {} : { numaNode });
+      const got: number[] = [];
+      for (const thief of [-1, 0, 1, 2]) {
+        const task = await coordinator.trySteal({}, thief);
+        if (task !== undefined) got.push(thief);
+        task?.giveBack();
+      }
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+      await Promise.all([held, call]);
+      await pool.shutdown();
+      return got;
+    };
+    expect(await gotBy({ preferredNodes: [0] }, 0)).toEqual([-1, 0, 1, 2]);
+    expect(await gotBy({ preferredNodes: [0], allowedDistance: 20 }, 0)).toEqual([0, 1]);
+    expect(await gotBy({ preferredNodes: [0], fallbackStrategy: 'none' }, 0)).toEqual([0]);
+    expect(await gotBy({ required: true, preferredNodes: [0] }, undefined)).toEqual([0]);
   });
 
   it('is told to thieves, and stealers know their node', async () => {

@@ -46,7 +46,8 @@ export interface StolenTask extends Runnable {
 export interface WorkStealer {
   /**
    * Takes out a queued task that this worker would take next, if there is one: at once, without blocking. Forks, pieces of a `range`, calls whose arguments travel by
-   * message port, and calls that a holder of locks awaits stay where they are.
+   * message port, and calls that a holder of locks awaits stay where they are. Whether it may run where the thief is, by {@link WorkStealer.getNUMAPolicy} and the
+   * task's `numaNode`, is for the thief to look at; `LocalCoordinator.trySteal` does.
    *
    * @param ctx - `qos`: tasks of this class only; `timeoutMs`: how long the thief may sit on the task; after `signal` is aborted nothing is taken
    */
@@ -69,7 +70,7 @@ export interface WorkStealer {
 
 /** Lets pools help each other: of one process, or of many machines. */
 export interface ClusterCoordinator {
-  /** A task that somebody else cannot run soon, near `numaNode` first; undefined when there is none. */
+  /** A task that somebody else cannot run soon, near `numaNode` first (-1: anywhere); undefined when there is none. */
   trySteal(ctx: Context, numaNode: number): Promise<StolenTask | undefined>;
   /** Tells how hard a node is pressed. */
   reportPressure(node: number, level: PressureLevel): void;

@@ -4,7 +4,7 @@ import { wasRefused } from '../pool/rejections.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import { QOS_LEVELS } from '../qos.ts';
 import type { ClusterCoordinator, Context, PressureLevel, StolenTask, WorkStealer } from './cluster.ts';
-import type { NUMACoordinator } from './types.ts';
+import type { NUMACoordinator, NUMAPolicy } from './types.ts';
 
 const LEVELS: readonly PressureLevel[] = ['nominal', 'fair', 'serious', 'critical'];
 const CONTEXT_CHECKS = {
@@ -13,6 +13,9 @@ const CONTEXT_CHECKS = {
   qos: oneOf(...QOS_LEVELS),
   owner: anything,
 };
+
+/** Where a thief is that is placed nowhere, as `nodeAffinity()` says. */
+const NO_NODE = -1;
 
 type Pool = TaskPool<never>;
 type AnyPool = TaskPool<any>;
@@ -80,21 +83,38 @@ export class LocalCoordinator implements ClusterCoordinator {
     this.#helpSoon();
   }
 
-  /** Takes a task of the pool with the longest queue, of workers near `numaNode` first. */
+  /**
+   * Takes a task of the pool with the longest queue, of workers near `numaNode` first; -1, as `nodeAffinity()` says where nothing is placed: of any. Only what the
+   * NUMA policy of that pool lets run on `numaNode`: on one of its preferred nodes where they are required, and not further than `allowedDistance`.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT for a node that there is none.
+   */
   async trySteal(ctx: Context, numaNode: number): Promise<StolenTask | undefined> {
     checkOptions(ctx, CONTEXT_CHECKS, 'trySteal()');
-    const order = this.#numa.nearest(numaNode);
+    // What has no node is near to none.
+    const order = numaNode === NO_NODE ? [] : this.#numa.nearest(numaNode);
     const rank = (stealer: WorkStealer): number => {
       const at = order.indexOf(stealer.nodeAffinity());
       return at < 0 ? order.length : at;
     };
     for (const pool of this.#byQueue()) {
-      for (const stealer of [...pool.stealers()].sort((a, b) => rank(a) - rank(b))) {
-        const task = stealer.trySteal(ctx);
+      for (const stealer of [...pool.poolStealers()].sort((a, b) => rank(a) - rank(b))) {
+        const policy = stealer.getNUMAPolicy();
+        const task = stealer.tryStealIf((_, node) => this.#mayGo(policy, node, numaNode), ctx);
         if (task !== undefined) return task;
       }
     }
     return undefined;
+  }
+
+  /** Does the policy of its pool let a call that belongs to `node`, or to none, run on node `to`? */
+  #mayGo(policy: NUMAPolicy, node: number | undefined, to: number): boolean {
+    if (policy.required && policy.preferredNodes.length > 0 && !policy.preferredNodes.includes(to))
+      return false;
+    if (node === undefined || node === to) return true;
+    if (policy.fallbackStrategy === 'none') return false;
+    if (policy.allowedDistance === 0) return true;
+    return to !== NO_NODE && this.#numa.distance(node, to) <= policy.allowedDistance;
   }
 
   #byQueue(): Pool[] {
