@@ -34,6 +34,7 @@ import type { ResourceLimitsOption } from '../platform/port.ts';
 import type { WorkerShare } from '../policy/resource-budget.ts';
 import { classOf, QOS_LEVELS, type QoSLevel } from '../qos.ts';
 import type { Agent } from '../runtime/agent.ts';
+import { instrumenterCheck } from '../systems/check.ts';
 import type { ClusterCoordinator, PressureLevel, WorkStealer } from '../systems/cluster.ts';
 import { NICENESS } from '../systems/numa/placer.ts';
 import type { ConcurrencyInstrumenter } from '../systems/provider.ts';
@@ -797,10 +798,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for what is no instrumenter.
    */
   instrument(instrumenter: ConcurrencyInstrumenter): TaskPool<M> {
-    if (typeof instrumenter?.instrumentPool !== 'function')
-      throw new InvalidTypeError(
-        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
-      );
+    instrumenterCheck(instrumenter, 'instrument(): the instrumenter');
     return instrumenter.instrumentPool(this as unknown as TaskPool<never>) as unknown as TaskPool<M>;
   }
 

@@ -12,7 +12,7 @@ import { limitsCheck, ResourceBudget } from '../policy/resource-budget.ts';
 import type { LockPolicyCRD, LockPolicyResource } from '../policy/types.ts';
 import { makeTaskPool, type TaskPool } from '../pool/task-pool.ts';
 import type { AnyTasks, PoolOptions } from '../pool/types.ts';
-import { systemsCheck } from '../systems/check.ts';
+import { instrumenterCheck, systemsCheck } from '../systems/check.ts';
 import type { AppliedPolicy, ConcurrencyInstrumenter, SystemsProvider } from '../systems/provider.ts';
 import type { ResourceLimit } from '../systems/types.ts';
 import { type Agent, createAgent } from './agent.ts';
@@ -119,6 +119,8 @@ export class Runtime implements AsyncDisposable {
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for an unknown option or a wrong type, and for a task module that cannot be loaded.
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT for a value out of range.
    * @throws {HeddleError} ERR_RESOURCE_LIMIT for more than 32 pools or 254 threads, and beyond `limits`; ERR_POOL_CLOSED after `dispose`.
+   *
+   * What an instrumenter throws is thrown on; the pool is closed then.
    */
   async createPool<M = AnyTasks>(options: PoolOptions): Promise<TaskPool<M>> {
     this.#assertOpen('open a pool');
@@ -130,14 +132,14 @@ export class Runtime implements AsyncDisposable {
       for (const listener of this.#poolListeners) listener();
       const cluster = this.systems.getClusterCoordinator();
       if (cluster !== undefined) pool.registerClusterCoordinator(cluster);
+      let measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
+      for (const instrumenter of this.#instrumenters) measured = measured.instrument(instrumenter);
+      return measured;
     } catch (error) {
-      // A policy in force that cannot hold for this pool.
+      // A policy in force that cannot hold for this pool, or an instrumenter that throws: nobody else has the pool.
       await pool.destroy();
       throw error;
     }
-    let measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
-    for (const instrumenter of this.#instrumenters) measured = measured.instrument(instrumenter);
-    return measured;
   }
 
   /** The module of a pool may take for ever to load: until then the pool is one that opens, and goes with the runtime. */
@@ -293,10 +295,7 @@ export class Runtime implements AsyncDisposable {
    */
   instrument(instrumenter: ConcurrencyInstrumenter): void {
     this.#assertOpen('instrument');
-    if (typeof instrumenter?.instrumentMutex !== 'function')
-      throw new InvalidTypeError(
-        `instrument() takes a ConcurrencyInstrumenter, not ${describe(instrumenter)}`,
-      );
+    instrumenterCheck(instrumenter, 'instrument(): the instrumenter');
     for (const pool of this.#pools) pool.instrument(instrumenter);
     this.#instrumenters.add(instrumenter);
     this.locks.meterAll();

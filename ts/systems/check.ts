@@ -73,10 +73,16 @@ export const systemsCheck: (value: unknown, what: string) => void = having(
   'a SystemsProvider, such as NodeSystems.detect()',
 );
 
+/** Checks what runtimes and pools are instrumented with. */
+export const instrumenterCheck: (value: unknown, what: string) => void = having(
+  INSTRUMENTER,
+  'a ConcurrencyInstrumenter',
+);
+
 const PARTS = {
   numa: having(NUMA, 'a NUMACoordinator'),
   cluster: having(CLUSTER, 'a ClusterCoordinator'),
-  instrumenter: having(INSTRUMENTER, 'a ConcurrencyInstrumenter'),
+  instrumenter: instrumenterCheck,
 };
 
 /** Checks the option `parts` of a provider. */
