@@ -291,6 +291,11 @@ export abstract class BaseSystems implements SystemsProvider {
       if (this.#rules.length > 0 && host.locks.rules.length === 0) host.locks.declareRules(this.#rules);
       leave.push(this.#strategies.add(host.locks.resolver));
       leave.push(this.#policies.attach(host));
+      const instrumenter = this.#options.parts?.instrumenter;
+      if (instrumenter !== undefined) {
+        host.locks.meterAll();
+        instrumenter.instrumentLocks?.(host.locks);
+      }
     } catch (error) {
       detach();
       throw error;
