@@ -142,11 +142,12 @@ export class Collector {
     };
     for (const [name, group] of this.#groups) {
       const pool = { [POOL_NAME]: name };
-      const { totals, queued, workers, pressure } = group.read();
+      const { totals, queued, workers, utilization, pressure } = group.read();
       for (const [qos, size] of queued) add('queueSize', size, { ...pool, [QOS_CLASS]: qos });
       add('submitted', totals.submitted, pool);
       add('completed', totals.completed, pool);
       for (const [kind, count] of totals.rejections) add('rejected', count, { ...pool, [ERROR_TYPE]: kind });
+      add('cancelled', totals.cancelled, pool);
       addDurations('duration', totals.run, group.sinceMs, pool);
       addDurations('queueTime', totals.wait, group.sinceMs, pool);
       for (const [node, states] of workers) {
@@ -154,8 +155,10 @@ export class Collector {
         for (const [state, count] of Object.entries(states))
           add('workers', count, { ...placed, [WORKER_STATE]: state });
       }
+      add('utilization', utilization, pool);
       add('stealAttempts', totals.stealAttempts, pool);
       add('stealSuccesses', totals.stealSuccesses, pool);
+      add('numaCrossings', totals.numaCrossings, pool);
       add('pressure', pressure, pool);
     }
     this.#readLocks(add, addDurations);

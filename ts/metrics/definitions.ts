@@ -24,11 +24,14 @@ export type MetricKey =
   | 'submitted'
   | 'completed'
   | 'rejected'
+  | 'cancelled'
   | 'duration'
   | 'queueTime'
   | 'workers'
+  | 'utilization'
   | 'stealAttempts'
   | 'stealSuccesses'
+  | 'numaCrossings'
   | 'lockWaitTime'
   | 'lockHoldTime'
   | 'deadlocks'
@@ -65,6 +68,13 @@ export const DEFINITIONS: Readonly<Record<MetricKey, MetricDefinition>> = {
     description: 'Calls that were rejected, whether they had been accepted or not.',
     attributes: [POOL_NAME, ERROR_TYPE],
   },
+  cancelled: {
+    name: 'taskpool.task.cancelled',
+    kind: 'counter',
+    unit: '{task}',
+    description: 'Calls that were aborted or timed out after they had been accepted.',
+    attributes: [POOL_NAME],
+  },
   duration: {
     name: 'taskpool.task.duration',
     kind: 'histogram',
@@ -86,6 +96,13 @@ export const DEFINITIONS: Readonly<Record<MetricKey, MetricDefinition>> = {
     description: 'Worker threads, by what they do.',
     attributes: [POOL_NAME, WORKER_STATE, NUMA_NODE],
   },
+  utilization: {
+    name: 'taskpool.worker.utilization',
+    kind: 'gauge',
+    unit: '1',
+    description: 'Share of their lives in which the workers ran tasks that have ended, on average.',
+    attributes: [POOL_NAME],
+  },
   stealAttempts: {
     name: 'taskpool.steal.attempts',
     kind: 'counter',
@@ -98,6 +115,13 @@ export const DEFINITIONS: Readonly<Record<MetricKey, MetricDefinition>> = {
     kind: 'counter',
     unit: '{steal}',
     description: 'Tasks that a worker took from another one.',
+    attributes: [POOL_NAME],
+  },
+  numaCrossings: {
+    name: 'taskpool.numa.crossings',
+    kind: 'counter',
+    unit: '{task}',
+    description: 'Tasks that a worker took from another NUMA node.',
     attributes: [POOL_NAME],
   },
   lockWaitTime: {

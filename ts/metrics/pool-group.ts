@@ -19,8 +19,10 @@ const STATES: Readonly<Record<WorkerMetrics['state'], WorkerState>> = {
 export class PoolTotals {
   submitted = 0;
   completed = 0;
+  cancelled = 0;
   stealAttempts = 0;
   stealSuccesses = 0;
+  numaCrossings = 0;
   readonly rejections: Map<string, number> = new Map();
   readonly run: DurationTotals;
   readonly wait: DurationTotals;
@@ -37,6 +39,8 @@ export class PoolTotals {
     this.completed += metrics.completed;
     this.stealAttempts += metrics.stealAttempts;
     this.stealSuccesses += metrics.stealSuccesses;
+    this.cancelled += metrics.contextCancels;
+    this.numaCrossings += metrics.numaCrossings;
     this.#addRejections(metrics.rejections);
     this.run.add(metrics.runHistogram);
     this.wait.add(metrics.waitHistogram);
@@ -47,6 +51,8 @@ export class PoolTotals {
     this.completed += other.completed;
     this.stealAttempts += other.stealAttempts;
     this.stealSuccesses += other.stealSuccesses;
+    this.cancelled += other.cancelled;
+    this.numaCrossings += other.numaCrossings;
     this.#addRejections(other.rejections);
     this.run.merge(other.run);
     this.wait.merge(other.wait);
@@ -64,6 +70,8 @@ export interface GroupReading {
   readonly queued: ReadonlyMap<string, number>;
   /** Workers by node (-1: not placed) and state. */
   readonly workers: ReadonlyMap<number, Readonly<Record<WorkerState, number>>>;
+  /** Of the workers on average, 0 to 1; 0 without any. */
+  readonly utilization: number;
   readonly pressure: number;
 }
 
@@ -100,6 +108,8 @@ export class PoolGroup {
     totals.merge(this.#ended);
     const queued = new Map<string, number>();
     const workers = new Map<number, Record<WorkerState, number>>();
+    let utilization = 0;
+    let threads = 0;
     let open = 0;
     let capacity = 0;
     for (const pool of this.#pools) {
@@ -113,9 +123,17 @@ export class PoolGroup {
       }
       // A pool that has no worker now has none in any state.
       if (metrics.workers.length === 0 && !workers.has(-1)) workers.set(-1, { idle: 0, busy: 0, parked: 0 });
+      utilization += metrics.workerUtilization * metrics.threads;
+      threads += metrics.threads;
       open += metrics.outstanding;
       capacity += metrics.capacity;
     }
-    return { totals, queued, workers, pressure: capacity === 0 ? 0 : open / capacity };
+    return {
+      totals,
+      queued,
+      workers,
+      utilization: threads === 0 ? 0 : utilization / threads,
+      pressure: capacity === 0 ? 0 : open / capacity,
+    };
   }
 }
