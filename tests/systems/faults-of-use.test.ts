@@ -51,6 +51,7 @@ describe('a node that is gone', () => {
         if (!left.includes(node)) throw new RangeError(`no node ${node}`);
         return { node, cpus: [] };
       },
+      loose: () => undefined,
       adopt: () => () => undefined,
     };
     const rt = await openRuntime({ systems: new StaticSystems({ cpus: 2, nodes, parts: { numa } }) });

@@ -8,7 +8,17 @@ import {
   type TaskPool,
 } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { fixture, openPoolOn, openRuntime, outcome, rejectionOf, until } from '../pool/harness.ts';
+import { formatIdList } from '../../ts/systems/id-lists.ts';
+import {
+  fixture,
+  openPoolOn,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  runProgram,
+  until,
+} from '../pool/harness.ts';
+import { machine, tree } from './trees.ts';
 
 /** The machine of tests/numa/run.mjs: two nodes in a package, two further away, the last with memory only. */
 const FOUR = {
@@ -297,6 +307,31 @@ describe('the coordinator of this machine', () => {
     const result = await numa.pin(threadId, node!);
     if (process.platform === 'linux') expect(result).toMatchObject({ isPinned: true, cpus });
     else expect(result).toMatchObject({ isPinned: false, means: 'none' });
+  });
+
+  const allowed = NodeSystems.detect().getContainerContext().cpu.allowedCpus;
+  const mayNarrow = process.platform === 'linux' && allowed.length >= 2;
+
+  it('pins the main thread alone: the process may use what it could before (needs Linux and two CPUs)', {
+    skip: !mayNarrow,
+  }, async () => {
+    const half = Math.ceil(allowed.length / 2);
+    const nodes = [allowed.slice(0, half), allowed.slice(half)];
+    const { stdout, stderr } = await runProgram('pins-main.mjs', [tree(machine({ ...nodes }))]);
+    expect(stderr).toBe('');
+    const { before, pins, after, worker, stand, told } = JSON.parse(stdout);
+    expect(before).toEqual({ cpus: allowed, nodes, workers: [allowed.length, allowed.length] });
+    expect(pins).toMatchObject([
+      { isPinned: true, cpus: nodes[1] },
+      { isPinned: true, cpus: nodes[0] },
+    ]);
+    expect(after).toEqual(before);
+    expect(told).toEqual([]);
+    expect(worker).toEqual({ most: allowed.length, cpus: formatIdList(allowed) });
+    expect(stand.toSorted((a: any, b: any) => a.numaNode - b.numaNode)).toEqual([
+      { numaNode: 0, cpus: nodes[0] },
+      { numaNode: 1, cpus: nodes[1] },
+    ]);
   });
 
   it('answers plainly for threads that it does not know, and refuses nodes that are none', async () => {

@@ -1,7 +1,8 @@
 /** What pins a thread to a NUMA node. */
 export interface PinRequest {
-  readonly node: number;
-  /** CPUs of the node that this process may use. */
+  /** Undefined: none. The thread runs on all of `cpus`, and its memory comes from where the system likes. */
+  readonly node: number | undefined;
+  /** CPUs of the node that this process may use; all that it may use where there is no node. */
   readonly cpus: readonly number[];
 }
 

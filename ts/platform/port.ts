@@ -157,7 +157,7 @@ export interface WorkerPlatform {
   heapUsedBytes(): number | undefined;
   /** Resolves when what the thread has printed is on its way out of the process. */
   flush(): Promise<void>;
-  /** Pins this thread to the CPUs of a NUMA node, and lets its memory come from there. Never rejects. */
+  /** Pins this thread to the CPUs of a NUMA node, and lets its memory come from there; without a node, undoes that. Never rejects. */
   pin(request: PinRequest): Promise<PinResult>;
   /** Sets the priority of this thread as Unix counts it, where the host can. */
   setNiceness(niceness: number): void;

@@ -469,7 +469,8 @@ export class Crew {
 
   #pinRequest({ stand }: Member): PinRequest | undefined {
     const numa = this.#host.agent.systems.getNUMACoordinator();
-    if (stand?.placement.isBinding !== true || !isThreadPlacer(numa)) return undefined;
+    if (!isThreadPlacer(numa)) return undefined;
+    if (stand?.placement.isBinding !== true) return numa.loose();
     const node = stand.placement.nodeOf(stand.place);
     // The cpuset may have shrunk since: then the thread says why it is not pinned.
     return numa.nodes().includes(node) ? numa.request(node) : { node, cpus: [] };

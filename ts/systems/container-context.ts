@@ -14,25 +14,40 @@ export interface ContainerSources {
   readonly qosClass: QoSLevel | undefined;
   /** CPUs to assume where neither affinity nor cpuset is told: those that are online. */
   readonly cpus: readonly number[];
+  /** The affinity to count with in the place of that which is told now. */
+  readonly affinity: readonly number[] | undefined;
   /** The machine's memory where it is not told. */
   readonly totalBytes: number | undefined;
 }
 
-/** What affinity and cpuset leave of the machine. The affinity of a process lies within its cpuset, but recordings may lack either. */
-export function readAllowed(reading: Reading, groups: Groups | undefined): Allowed {
-  const status = reading.text('/proc/self/status', 'affinity') ?? '';
+/**
+ * What affinity and cpuset leave of the machine. The affinity of a process lies within its cpuset, but recordings may lack either.
+ *
+ * @param known - the affinity to count with in the place of that which is told now: that of a thread is not that of its process once it was pinned
+ */
+export function readAllowed(
+  reading: Reading,
+  groups: Groups | undefined,
+  known: readonly number[] | undefined,
+): Allowed {
+  // Of the calling thread, as those that it starts inherit it: /proc/self tells of the first thread, which may be pinned.
+  const status =
+    reading.optional('/proc/thread-self/status') ?? reading.text('/proc/self/status', 'affinity') ?? '';
   const affinity = (field: string): number[] | undefined => {
     const list = new RegExp(`^${field}:\\s*(\\S+)$`, 'm').exec(status)?.[1];
     return list === undefined ? undefined : parseIdList(list);
   };
   const cpuset = readCpuset(reading, groups?.of.cpuset);
   return {
-    cpus: both(affinity('Cpus_allowed_list'), cpuset.cpus),
+    cpus: both(known ?? affinity('Cpus_allowed_list'), cpuset.cpus),
     nodes: both(affinity('Mems_allowed_list'), cpuset.nodes),
   };
 }
 
-function both(a: number[] | undefined, b: number[] | undefined): number[] | undefined {
+function both(
+  a: readonly number[] | undefined,
+  b: readonly number[] | undefined,
+): readonly number[] | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   const common = intersect(a, b);
   // While a cpuset changes, one may be read before and the other after.
@@ -42,7 +57,7 @@ function both(a: number[] | undefined, b: number[] | undefined): number[] | unde
 /** Reads the container that this process runs in. Never throws: what cannot be read is told. */
 export function readContainerContext(reading: Reading, sources: ContainerSources): ContainerContext {
   const groups = findGroups(reading);
-  const allowed = readAllowed(reading, groups).cpus;
+  const allowed = readAllowed(reading, groups, sources.affinity).cpus;
   let allowedCpus = intersect(sources.cpus, allowed);
   if (allowedCpus.length === 0) {
     reading.note(

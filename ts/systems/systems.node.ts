@@ -8,7 +8,7 @@ import { readAllowed, readContainerContext } from './container-context.ts';
 import { filesBelow } from './files.node.ts';
 import { formatIdList } from './id-lists.ts';
 import { ProcessNodes } from './numa/coordinator.ts';
-import { pinThread } from './numa/pin.node.ts';
+import { cpusBeforePinning, pinThread } from './numa/pin.node.ts';
 import { Reading, type SystemFiles } from './reading.ts';
 import { readSysfs } from './sysfs.ts';
 import { Topology } from './topology.ts';
@@ -45,12 +45,12 @@ export class NodeSystems extends BaseSystems {
     const parts =
       root === '/'
         ? {
-            numa: new ProcessNodes(
-              () => this.topology(),
-              threadId,
-              pinThread,
-              () => this.#currentCpu(new Reading(this.#files)),
-            ),
+            numa: new ProcessNodes(() => this.topology(), {
+              id: threadId,
+              pin: pinThread,
+              isPinned: () => cpusBeforePinning() !== undefined,
+              currentCpu: () => this.#currentCpu(new Reading(this.#files)),
+            }),
             ...options.parts,
           }
         : options.parts;
@@ -85,9 +85,14 @@ export class NodeSystems extends BaseSystems {
 
   protected override readTopology(): TopologyHints {
     const reading = new Reading(this.#files);
-    const allowed = readAllowed(reading, findGroups(reading));
+    const allowed = readAllowed(reading, findGroups(reading), this.#cpusBeforePinning());
     this.#topology = readSysfs(this.#files, allowed, this.#currentCpu(reading)) ?? this.#assumed();
     return this.#topology;
+  }
+
+  /** Of another root it is the recorded mask that counts. */
+  #cpusBeforePinning(): readonly number[] | undefined {
+    return this.#isHere ? cpusBeforePinning() : undefined;
   }
 
   /** Where the system tells no more than how many CPUs there are. */
@@ -121,6 +126,7 @@ export class NodeSystems extends BaseSystems {
       env: this.#env,
       qosClass: this.#qosClass,
       cpus: this.#topology.onlineCpus,
+      affinity: this.#cpusBeforePinning(),
       totalBytes: this.#isHere ? totalmem() : undefined,
     });
   }

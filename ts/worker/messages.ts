@@ -45,7 +45,7 @@ export interface BootOptions {
   /** May this machine run another thread while this one spins? */
   readonly maySpin: boolean;
   readonly traced: boolean;
-  /** The CPUs and the memory of a NUMA node, for this thread; undefined: where it likes. */
+  /** The CPUs and the memory of a NUMA node, for this thread; undefined: those of the thread that starts it. */
   readonly pin: PinRequest | undefined;
   /** Priority of the thread as Unix counts it; undefined: unchanged. */
   readonly niceness: number | undefined;

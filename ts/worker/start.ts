@@ -17,9 +17,12 @@ export function startWorker(platform: WorkerPlatform): void {
       verifyMemory(kernel);
       const reports: FromWorker[] = [];
       // First: what the thread touches from here on, the task module too, is to lie on its node.
-      const pin = options.pin === undefined ? undefined : await platform.pin(options.pin);
+      const asked = options.pin === undefined ? undefined : await platform.pin(options.pin);
+      const node = options.pin?.node;
+      const pin = node === undefined ? undefined : asked;
       if (options.niceness !== undefined) platform.setNiceness(options.niceness);
-      if (pin?.isPinned === true) platform.placeMemory(options.memory, options.lane, options.pin!.node);
+      if (node !== undefined && pin?.isPinned === true)
+        platform.placeMemory(options.memory, options.lane, node);
       let port: ValuePort | undefined;
       platform.onUncaught((error, origin) => {
         const report: FromWorker = { kind: 'uncaught', error: describeError(error), origin };

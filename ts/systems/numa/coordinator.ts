@@ -7,34 +7,43 @@ import type { ThreadPlacer } from './placer.ts';
 
 type Pin = (request: PinRequest) => Promise<PinResult>;
 
+/** The thread that makes a coordinator. */
+export interface OwnThread {
+  /** The host's id. */
+  readonly id: number;
+  /** Pins it. */
+  readonly pin: Pin;
+  /** Has it been pinned? */
+  isPinned(): boolean;
+  /** Where it runs now. */
+  currentCpu(): number | undefined;
+}
+
 /** Knows the nodes of this machine and pins threads of this process: workers of pools, and the thread that asks. */
 export class ProcessNodes extends TopologyNodes implements ThreadPlacer {
   readonly #read: () => TopologyHints;
-  readonly #currentCpu: () => number | undefined;
+  readonly #own: OwnThread;
   readonly #threads = new Map<number, Pin>();
 
   /**
    * @param read - the topology as it is now
-   * @param ownThreadId - the host's id of the calling thread
-   * @param pinOwn - pins the calling thread
-   * @param currentCpu - where the calling thread runs now
+   * @param own - the calling thread
    */
-  constructor(
-    read: () => TopologyHints,
-    ownThreadId: number,
-    pinOwn: Pin,
-    currentCpu: () => number | undefined,
-  ) {
+  constructor(read: () => TopologyHints, own: OwnThread) {
     super(read);
     this.#read = read;
-    this.#currentCpu = currentCpu;
-    this.#threads.set(ownThreadId, pinOwn);
+    this.#own = own;
+    this.#threads.set(own.id, own.pin);
   }
 
   request(node: number): PinRequest {
     const hints = this.#read().nodes.find(({ id }) => id === node);
     if (hints === undefined) throw new InvalidRangeError(`pin() knows no NUMA node ${describe(node)}`);
     return { node, cpus: hints.cpus };
+  }
+
+  loose(): PinRequest | undefined {
+    return this.#own.isPinned() ? { node: undefined, cpus: this.#read().cpus } : undefined;
   }
 
   adopt(threadId: number, pin: Pin): () => void {
@@ -44,7 +53,7 @@ export class ProcessNodes extends TopologyNodes implements ThreadPlacer {
 
   /** Not what it was when the topology was read: the system moves threads. */
   override currentNode(): number {
-    const cpu = this.#currentCpu();
+    const cpu = this.#own.currentCpu();
     const here = cpu === undefined ? undefined : this.#read().nodes.find(({ cpus }) => cpus.includes(cpu));
     return here?.id ?? super.currentNode();
   }

@@ -12,6 +12,7 @@ import { formatIdList, parseIdList } from '../id-lists.ts';
 
 /** Most time for `taskset`: nobody waits for it for ever. */
 const TASKSET_MS = 5000;
+const MPOL_DEFAULT = 0;
 const MPOL_PREFERRED = 1;
 const MPOL_MF_MOVE = 2;
 /** Numbers of system calls that the C library has no function for, by architecture (asm/unistd.h). */
@@ -19,6 +20,7 @@ const CALLS: Readonly<Record<string, { mbind: number; setMempolicy: number }>> =
   x64: { mbind: 237, setMempolicy: 238 },
   arm64: { mbind: 235, setMempolicy: 237 },
 };
+const NO_NODES = new Uint8Array(8);
 /** The unit in which heddle gives shared memory out. */
 const SPAN_BYTES = 65536;
 
@@ -74,6 +76,16 @@ function maskOf(ids: readonly number[]): Uint8Array {
   return mask;
 }
 
+/** CPUs that the calling thread could run on before it was first pinned. */
+let cpusBefore: readonly number[] | undefined;
+
+/**
+ * CPUs that the calling thread could run on before it was first pinned here; undefined: it was not. A pin says where one thread runs, not what the process may use.
+ */
+export function cpusBeforePinning(): readonly number[] | undefined {
+  return cpusBefore;
+}
+
 /** CPUs that a thread of this process may run on; empty where that cannot be read. */
 function allowedCpus(thread: number): readonly number[] {
   try {
@@ -98,13 +110,17 @@ function runTaskset(thread: number, cpus: readonly number[]): Promise<string | u
   });
 }
 
-/** Pins the calling thread to the CPUs of a node and lets its memory come from there. Never rejects. */
+/** Pins the calling thread to the CPUs of a node and lets its memory come from there; without a node, undoes that. Never rejects. */
 export async function pinThread({ node, cpus }: PinRequest): Promise<PinResult> {
   const thread = kernelThreadId();
   if (process.platform !== 'linux' || thread === 0)
     return nothing([], `threads cannot be pinned on ${process.platform} here`);
   if (cpus.length === 0)
     return nothing(allowedCpus(thread), `node ${node} has no CPUs that this process may use`);
+  if (cpusBefore === undefined && node !== undefined) {
+    const before = allowedCpus(thread);
+    if (before.length > 0) cpusBefore = before;
+  }
   const reasons: string[] = [];
   const call = await openCalls();
   let means: PinResult['means'] = 'none';
@@ -129,10 +145,14 @@ export async function pinThread({ node, cpus }: PinRequest): Promise<PinResult> 
 }
 
 /** New pages of this thread come from `node` first; from others when that is full, because a thread that may not have them dies. */
-function preferMemory(call: Calls, node: number, reasons: string[]): PinResult['memory'] {
+function preferMemory(call: Calls, node: number | undefined, reasons: string[]): PinResult['memory'] {
   const numbers = CALLS[process.arch];
   if (numbers === undefined) {
     reasons.push(`set_mempolicy: its number is not known on ${process.arch}`);
+    return 'default';
+  }
+  if (node === undefined) {
+    call.setMempolicy(numbers.setMempolicy, MPOL_DEFAULT, NO_NODES, 1);
     return 'default';
   }
   const mask = maskOf([node]);

@@ -6,12 +6,16 @@ import type { NUMACoordinator } from '../types.ts';
 export interface ThreadPlacer extends NUMACoordinator {
   /** What to ask a thread for that is to stand on `node`; undefined: this is not the machine that the process runs on. */
   request(node: number): PinRequest | undefined;
+  /**
+   * What to ask a new thread for that is to stand on no node; undefined: nothing. Threads inherit the CPUs of the one that starts them, and that one may be pinned.
+   */
+  loose(): PinRequest | undefined;
   /** A thread that can pin itself. Returns a function that takes it back. */
   adopt(threadId: number, pin: (request: PinRequest) => Promise<PinResult>): () => void;
 }
 
 export function isThreadPlacer(numa: NUMACoordinator): numa is ThreadPlacer {
-  return 'request' in numa && 'adopt' in numa;
+  return 'request' in numa && 'loose' in numa && 'adopt' in numa;
 }
 
 /**
