@@ -185,6 +185,73 @@ describe('a policy', () => {
   });
 });
 
+describe('a policy that cannot be followed', () => {
+  it('by any pool is refused before there is one', async () => {
+    const systems = new StaticSystems(MACHINE);
+    const refused = { code: 'ERR_RESOURCE_LIMIT', name: 'PlacementError' };
+    const policy = { numaAffinity: { preferredNodes: [3], required: true }, qosClass: 'Guaranteed' } as const;
+    expect(thrownBy(() => systems.applyLockPolicy(policy))).toMatchObject(refused);
+    expect(systems.getLockPolicy()).toEqual(new StaticSystems(MACHINE).getLockPolicy());
+    const rt = await openRuntime({ systems });
+    expect(thrownBy(() => rt.applyLockPolicy(policy))).toMatchObject(refused);
+    const pool = await openPoolOn(rt, { tasks: fixture('placed.mjs') });
+    expect([pool.qos, nodesOf(pool)]).toEqual(['Burstable', [undefined]]);
+    // One node is no place to choose.
+    const one = new StaticSystems({ cpus: 2 });
+    expect(one.applyLockPolicy({ numaAffinity: { required: true } }).isInForce).toBe(true);
+  });
+
+  it('any more by one pool is taken back everywhere else, and by that pool once it can', async () => {
+    const [first, second, ...rest] = MACHINE.nodes;
+    const smaller = new StaticSystems({
+      ...MACHINE,
+      nodes: [first!, { ...second!, cpus: [] }, ...rest],
+    });
+    let hasShrunk = false;
+    class Shrinking extends StaticSystems {
+      override getTopologyHints = () => (hasShrunk ? smaller.getTopologyHints() : super.getTopologyHints());
+    }
+    const rt = await openRuntime({ systems: new Shrinking(MACHINE) });
+    const options = { tasks: fixture('placed.mjs') };
+    const low = rt.applyLockPolicy({
+      numaAffinity: { preferredNodes: [1], required: true },
+      retryPolicy: { attempts: 3 },
+    });
+    const high = rt.applyLockPolicy({
+      numaAffinity: { preferredNodes: [0] },
+      retryPolicy: { attempts: 7 },
+      qosClass: 'Guaranteed',
+      maxHoldTime: '1s',
+    });
+    const before = await openPoolOn(rt, options);
+    hasShrunk = true;
+    const stuck = await openPoolOn(rt, options);
+    hasShrunk = false;
+    const after = await openPoolOn(rt, options);
+    const settings = (pool: TaskPool) => [pool.retry?.attempts, pool.qos, pool.affinity?.preferredNodes];
+    for (let times = 1; times <= 2; times++) {
+      expect(thrownBy(() => high.undo())).toMatchObject({ name: 'PlacementError' });
+      expect(high.isInForce).toBe(true);
+      expect(settings(stuck)).toEqual([3, 'Burstable', [0]]);
+      for (const pool of [before, after]) expect(settings(pool)).toEqual([3, 'Burstable', [1]]);
+      expect(rt.locks.holdCeilingMs).toBe(0);
+      for (const pool of [before, after]) await standOn(pool, 1);
+      expect(nodesOf(stuck)).toEqual([0]);
+    }
+    // The pool that stays behind keeps no other from opening.
+    const later = await openPoolOn(rt, options);
+    expect(nodesOf(later)).toEqual([1]);
+    low.undo();
+    high.undo();
+    expect([low.isInForce, high.isInForce]).toEqual([false, false]);
+    for (const pool of [before, stuck, after, later]) {
+      expect(settings(pool)).toEqual([undefined, 'Burstable', undefined]);
+      await standOn(pool, undefined);
+      expect(await pool.run('echo', [1])).toBe(1);
+    }
+  });
+});
+
 describe('setConfig({ numa })', () => {
   it('places and lets go', async () => {
     const { pool } = await machine();

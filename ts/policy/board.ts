@@ -1,10 +1,11 @@
 import { PolicyInvalidError } from '../errors.ts';
 import type { HierarchyRule } from '../locks/order-rules.ts';
+import { assertPlaceable } from '../pool/placement.ts';
 import type { TaskPool } from '../pool/task-pool.ts';
 import type { RetryOptions } from '../pool/types.ts';
 import type { QoSLevel } from '../qos.ts';
 import type { AppliedPolicy, LockPolicy, SystemsHost } from '../systems/provider.ts';
-import type { NUMAPolicy } from '../systems/types.ts';
+import type { NUMAPolicy, TopologyHints } from '../systems/types.ts';
 import { Lever } from './lever.ts';
 import { defaultLockPolicy, type ResolvedPolicy, resolvePolicy } from './resolve.ts';
 import { isResource } from './resource.ts';
@@ -15,8 +16,8 @@ import { validSpec } from './validator.ts';
 export interface PolicyBoardOptions {
   /** Id of the container that the process runs in, as far as it is known. */
   readonly containerId?: () => string | undefined;
-  /** The NUMA nodes that there are; undefined: not known. */
-  readonly nodes?: () => readonly { readonly id: number }[] | undefined;
+  /** The machine, with the NUMA nodes that there are; undefined: not known. */
+  readonly topology?: () => TopologyHints | undefined;
   /** What is in force where no policy says anything. */
   readonly defaults?: LockPolicy;
 }
@@ -68,7 +69,7 @@ export class PolicyBoard {
     };
     this.#govern(governed, true);
     this.#hosts.add(governed);
-    const stop = host.onPoolOpened(() => this.#governPools(governed, false));
+    const stop = host.onPoolOpened((pool) => this.#governPool(poolsOf(governed).get(pool)!, true));
     return () => {
       stop();
       this.#hosts.delete(governed);
@@ -86,10 +87,10 @@ export class PolicyBoard {
    * @param policy - the spec, or the object of Kubernetes
    * @throws {PolicyInvalidError} ERR_POLICY_INVALID with all faults; nothing was changed.
    * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules; nothing was changed.
-   * @throws {PlacementError} ERR_RESOURCE_LIMIT when the workers of an open pool may stand nowhere; nothing was changed.
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when the workers of an open pool, or of any, may stand nowhere; nothing was changed.
    */
   apply(policy: unknown): AppliedPolicy {
-    const spec = validSpec(policy, this.#options.nodes?.());
+    const spec = validSpec(policy, this.#options.topology?.()?.nodes);
     const resolved = resolvePolicy(spec);
     const own = this.#options.containerId?.();
     if (resolved.containerID !== undefined && !isContainer(resolved.containerID, own)) {
@@ -100,11 +101,15 @@ export class PolicyBoard {
     const levers = [...this.#hosts].flatMap(leversOf).map((lever) => lever.save());
     this.#applied = [...before, resolved];
     try {
-      this.#assertPlacesFit();
+      this.#assertPlacesFit(resolved);
       this.#governAll(true);
     } catch (error) {
       this.#applied = before;
-      for (const restore of levers) restore();
+      try {
+        callAll(levers);
+      } catch {
+        // What kept the policy out is what is told.
+      }
       throw error;
     }
     return new Applied(this.current, () => this.#undo(resolved), undefined);
@@ -134,48 +139,60 @@ export class PolicyBoard {
     }
   }
 
-  /** Asked of all pools before any is moved: workers that move are started anew. */
-  #assertPlacesFit(): void {
+  /** Asked of the machine, as pools may come later, and of all pools before any is moved: workers that move are started anew. */
+  #assertPlacesFit({ numaAffinity }: ResolvedPolicy): void {
+    const topology = this.#options.topology?.();
+    if (numaAffinity !== undefined && topology !== undefined) assertPlaceable(topology, numaAffinity);
     const affinity = last(this.#applied, 'numaAffinity');
     if (affinity === undefined) return;
     for (const { host } of this.#hosts) for (const pool of host.pools()) pool.assertMovable(affinity);
   }
 
   #governAll(isNew: boolean): void {
-    for (const governed of this.#hosts) this.#govern(governed, isNew);
+    callAll([...this.#hosts].map((governed) => () => this.#govern(governed, isNew)));
   }
 
   #govern(governed: Host, isNew: boolean): void {
     const { rules, holdMs } = governed;
     const ruling = this.#applied.filter((each) => each.rules !== undefined);
-    rules.move(ruling.length === 0 ? undefined : { value: rulesOver(rules.base, ruling) }, isNew);
-    holdMs.move(asWanted(last(this.#applied, 'maxHoldTimeMs')), isNew);
-    this.#governPools(governed, isNew);
+    const known = new Set(governed.pools.keys());
+    callAll([
+      () => rules.move(ruling.length === 0 ? undefined : { value: rulesOver(rules.base, ruling) }, isNew),
+      () => holdMs.move(asWanted(last(this.#applied, 'maxHoldTimeMs')), isNew),
+      ...[...poolsOf(governed)].map(
+        ([pool, levers]) =>
+          () =>
+            this.#governPool(levers, isNew || !known.has(pool)),
+      ),
+    ]);
   }
 
-  #governPools(governed: Host, isNew: boolean): void {
+  #governPool(levers: PoolLevers, isNew: boolean): void {
     const retry = last(this.#applied, 'retryPolicy');
-    const qos = last(this.#applied, 'qosClass');
-    const affinity = last(this.#applied, 'numaAffinity');
-    const known = new Set(governed.pools.keys());
-    for (const [pool, levers] of poolsOf(governed)) {
-      const isFresh = !known.has(pool);
-      levers.retry.move(
-        retry === undefined
-          ? undefined
-          : {
-              value: {
-                attempts: retry.attempts,
-                backoffMs: retry.backoffBaseMs,
-                jitterPercent: retry.jitterPercent,
-              },
-            },
-        isNew || isFresh,
-      );
-      levers.qos.move(asWanted(qos), isNew || isFresh);
-      levers.affinity.move(asWanted(affinity), isNew || isFresh);
+    const wanted = retry && {
+      attempts: retry.attempts,
+      backoffMs: retry.backoffBaseMs,
+      jitterPercent: retry.jitterPercent,
+    };
+    callAll([
+      () => levers.retry.move(asWanted(wanted), isNew),
+      () => levers.qos.move(asWanted(last(this.#applied, 'qosClass')), isNew),
+      () => levers.affinity.move(asWanted(last(this.#applied, 'numaAffinity')), isNew),
+    ]);
+  }
+}
+
+/** Calls all of them, whatever some throw; then throws the first of that. One setting that cannot be moved is no reason to leave others where they are. */
+function callAll(calls: readonly (() => void)[]): void {
+  const errors: unknown[] = [];
+  for (const call of calls) {
+    try {
+      call();
+    } catch (error) {
+      errors.push(error);
     }
   }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** Rules of the program and of policies together, each once. */
@@ -283,9 +300,8 @@ class Applied implements AppliedPolicy {
   }
 
   undo(): void {
-    const undo = this.#undo;
+    this.#undo?.();
     this.#undo = undefined;
-    undo?.();
   }
 
   [Symbol.dispose](): void {

@@ -256,3 +256,12 @@ export class Placement {
     return qosOverride;
   }
 }
+
+/**
+ * Can the workers of a pool be placed by a policy? On a machine of one node there is nothing to place.
+ *
+ * @throws as the constructor of {@link Placement}.
+ */
+export function assertPlaceable(topology: TopologyHints, policy: NUMAPolicy): void {
+  if (topology.nodes.length > 1) new Placement(topology, policyOf(policy));
+}

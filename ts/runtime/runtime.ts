@@ -70,7 +70,7 @@ export class Runtime implements AsyncDisposable {
   /** From the first look at {@link Runtime.handle} on: nobody can have joined before. */
   #lifelines: Lifelines | undefined;
   #stopLooking: (() => void) | undefined;
-  readonly #poolListeners = new Set<() => void>();
+  readonly #poolListeners = new Set<(pool: TaskPool<never>) => void>();
   #monitor: AtomicMonitor | undefined;
   readonly #instrumenters = new Set<ConcurrencyInstrumenter>();
   readonly #leaveSystems: () => void;
@@ -129,7 +129,7 @@ export class Runtime implements AsyncDisposable {
     this.#pools.add(pool as never);
     pool.whenClosed(() => this.#pools.delete(pool as never));
     try {
-      for (const listener of this.#poolListeners) listener();
+      for (const listener of this.#poolListeners) listener(pool as never);
       const cluster = this.systems.getClusterCoordinator();
       if (cluster !== undefined) pool.registerClusterCoordinator(cluster);
       let measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;

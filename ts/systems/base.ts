@@ -102,7 +102,7 @@ export abstract class BaseSystems implements SystemsProvider {
     const ownClass = (): QoSLevel => this.#ownClass();
     this.#policies = new PolicyBoard({
       containerId: () => this.readContainer().containerId,
-      nodes: () => this.#knownNodes(),
+      topology: () => this.#knownTopology(),
       defaults: {
         ...defaultLockPolicy(),
         rules: this.#rules,
@@ -147,7 +147,7 @@ export abstract class BaseSystems implements SystemsProvider {
   }
 
   getCRDValidator(): CRDValidator {
-    return new LockPolicyValidator({ nodes: () => this.#knownNodes() });
+    return new LockPolicyValidator({ nodes: () => this.#knownTopology()?.nodes });
   }
 
   applyLockPolicy(policy: LockPolicyCRD | LockPolicyResource): AppliedPolicy {
@@ -155,9 +155,9 @@ export abstract class BaseSystems implements SystemsProvider {
   }
 
   /** Undefined where the nodes are assumed and not read: a policy that names others may be right. */
-  #knownNodes(): TopologyHints['nodes'] | undefined {
-    const { source, nodes } = this.topology();
-    return source === 'sysfs' || source === 'static' ? nodes : undefined;
+  #knownTopology(): TopologyHints | undefined {
+    const topology = this.topology();
+    return topology.source === 'sysfs' || topology.source === 'static' ? topology : undefined;
   }
 
   #ownClass(): QoSLevel {

@@ -41,7 +41,13 @@ export interface AppliedPolicy extends Disposable {
   readonly isInForce: boolean;
   /** Why it is not followed, if it is for another container than this process's. */
   readonly reason: string | undefined;
-  /** Puts back what was in force before. Later policies stay in force. A second call does nothing. */
+  /**
+   * Puts back what was in force before. Later policies stay in force. A second call does nothing.
+   *
+   * @throws {PlacementError} ERR_RESOURCE_LIMIT when the workers of a pool may not stand where the policies that are left want them: those workers stay where they
+   * are, all else is put back, and another call tries again.
+   * @throws {MemoryFullError} ERR_MEMORY_FULL when there is no room for the rules that were in force before, likewise.
+   */
   undo(): void;
 }
 
@@ -63,7 +69,7 @@ export interface SystemsHost {
   /** The pools that are open now. */
   pools(): Iterable<TaskPool<never>>;
   /** Calls back when a pool has been opened. Returns a function that stops it. */
-  onPoolOpened(listener: () => void): () => void;
+  onPoolOpened(listener: (pool: TaskPool<never>) => void): () => void;
 }
 
 /** What decides about deadlocks, by the names of strategies: see {@link DeadlockResolver}. */
