@@ -110,6 +110,33 @@ it('explain says what each field does, ranks the locks, and draws the order', as
   expect(picture.join('').match(/▼/g)).toHaveLength(3);
 });
 
+it.each([
+  [
+    ['required: true'],
+    'Workers stand on node 0 only, and a task of another node is refused. A worker takes tasks of its own node and of none.',
+  ],
+  [
+    ['required: true', 'fallbackStrategy: any', 'allowedDistance: 20', 'qosOverride: BestEffort'],
+    'is refused. A worker takes tasks of its own node and of none.',
+  ],
+  [['fallbackStrategy: none'], 'Workers stand on node 0 only, and'],
+  [
+    ['allowedDistance: 20'],
+    'on the nearest of the others. A worker takes tasks of its own node, then of none, then of other nodes, from near to far. None goes farther than 20',
+  ],
+  [
+    ['fallbackStrategy: any', 'qosOverride: BestEffort'],
+    'on any of the others. A worker takes tasks of its own node, then of none, then of other nodes. Tasks whose numaNode is not a preferred one are BestEffort.',
+  ],
+])('explain says where workers stand with %j', async (fields, words) => {
+  const lines = ['numaAffinity:', '  preferredNodes: [0]', ...fields.map((field) => `  ${field}`)];
+  const { code, stdout } = await heddle(['policy', 'explain', '-'], lines);
+  expect(code).toBe(0);
+  const told = stdout.replace(/[│\s]+/g, ' ');
+  expect(told).toContain(words);
+  if (fields.includes('required: true')) expect(told).not.toMatch(/other nodes|farther|BestEffort/);
+});
+
 it('explain shows the faults of what is invalid', async () => {
   const { code, stdout } = await heddle(['policy', 'explain', file('bad.yaml')]);
   expect(stdout).toMatch(/bad\.yaml: 2 faults$/m);

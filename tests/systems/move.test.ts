@@ -1,7 +1,17 @@
 /** Placing a pool anew while it runs: by a policy, and by setConfig(). */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type NUMAAffinitySpec, StaticSystems, type TaskPool } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { fixture, openPoolOn, openRuntime, outcome, rejectionOf, thrownBy, until } from '../pool/harness.ts';
+import {
+  fixture,
+  openPoolOn,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  thrownBy,
+  turn,
+  until,
+} from '../pool/harness.ts';
 
 const MACHINE = {
   cpus: 8,
@@ -182,6 +192,66 @@ describe('a policy', () => {
     });
     expect([pool.qos, rt.systems.getNUMAPolicy().preferredNodes]).toEqual(['Burstable', []]);
     expect(nodesOf(pool)).toEqual([2, 2]);
+  });
+});
+
+describe('a pool that opens under a policy', () => {
+  /** Opens a pool of three workers; what its workers did. */
+  async function openUnder(systems: StaticSystems, affinity: NUMAAffinitySpec | undefined, options: object) {
+    const rt = await openRuntime({ systems });
+    if (affinity !== undefined) rt.applyLockPolicy({ numaAffinity: affinity });
+    const told: string[] = [];
+    const listeners = ['start', 'exit'].map((what) => {
+      const listener = (): unknown => told.push(what);
+      subscribe(`heddle:worker:${what}`, listener);
+      return () => unsubscribe(`heddle:worker:${what}`, listener);
+    });
+    const pool = await openPoolOn(rt, { tasks: fixture('placed.mjs'), minThreads: 3, ...options });
+    expect(await pool.run('echo', [1])).toBe(1);
+    await pool.scale(3);
+    for (const stop of listeners) stop();
+    return { pool, told };
+  }
+
+  it.each([
+    [{ preferredNodes: [0], required: true }, {}, [0, 0, 0]],
+    [{ preferredNodes: [0], required: true }, { numa: { preferredNodes: [2] } }, [0, 0, 0]],
+    [{ preferredNodes: [0] }, { numa: false }, [0, 0, 1]],
+    [{ preferredNodes: [1], fallbackStrategy: 'any' }, { numa: true }, [1, 1, 2]],
+    [{ qosOverride: 'BestEffort' }, {}, [0, 1, 2]],
+  ] as const)('%j has its workers there from the first on (%j)', async (affinity, options, nodes) => {
+    const { pool, told } = await openUnder(new StaticSystems(MACHINE), affinity, options);
+    expect(told).toEqual(['start', 'start', 'start']);
+    expect(nodesOf(pool).toSorted()).toEqual(nodes);
+    await pool.destroy();
+  });
+
+  it('of the provider itself stays on the nodes that are required', async () => {
+    class Required extends StaticSystems {
+      override getNUMAPolicy = () =>
+        ({ required: true, preferredNodes: [0], allowedDistance: 0, fallbackStrategy: 'nearest' }) as const;
+    }
+    const { pool, told } = await openUnder(new Required(MACHINE), undefined, {});
+    expect([nodesOf(pool), told]).toEqual([
+      [0, 0, 0],
+      ['start', 'start', 'start'],
+    ]);
+    expect(await rejectionOf(pool.run('echo', [1], { numaNode: 1 }))).toMatchObject({
+      name: 'PlacementError',
+    });
+  });
+
+  it('that comes while it opens follows it, and what is undone', async () => {
+    const rt = await openRuntime({ systems: new StaticSystems(MACHINE) });
+    const opening = openPoolOn(rt, { tasks: fixture('placed.mjs'), minThreads: 3 });
+    await turn();
+    const applied = rt.applyLockPolicy({ numaAffinity: { preferredNodes: [2], required: true } });
+    const pool = await opening;
+    await standOn(pool, 2, 2, 2);
+    expect(await pool.run('echo', [1], { numaNode: 2 })).toBe(1);
+    applied.undo();
+    await standOn(pool, undefined, undefined, undefined);
+    expect(await pool.run('echo', [1], { numaNode: 0 })).toBe(1);
   });
 });
 

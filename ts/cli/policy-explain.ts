@@ -110,7 +110,8 @@ function affinityWords(policy: NUMAPolicy): string {
   const nodes = nodesWords(policy);
   const others = fallbackStrategy === 'nearest' ? 'the nearest of the others' : 'any of the others';
   let stand = `Workers stand on ${nodes}, by their CPUs.`;
-  if (preferredNodes.length > 0 && fallbackStrategy === 'none') stand = `Workers stand on ${nodes} only.`;
+  if (preferredNodes.length > 0 && fallbackStrategy === 'none')
+    stand = `Workers stand on ${nodes} only, and a task of another node is refused.`;
   else if (preferredNodes.length > 0)
     stand = `Workers stand on ${nodes} first, and when there are more of them than CPUs, on ${others}.`;
   const near = fallbackStrategy === 'nearest' ? ', from near to far' : '';
@@ -119,9 +120,11 @@ function affinityWords(policy: NUMAPolicy): string {
       ? ' A worker takes tasks of its own node and of none.'
       : ` A worker takes tasks of its own node, then of none, then of other nodes${near}.`;
   const limit =
-    allowedDistance === 0 ? '' : ` None goes farther than ${allowedDistance} (10 is the node itself).`;
+    allowedDistance === 0 || fallbackStrategy === 'none'
+      ? ''
+      : ` None goes farther than ${allowedDistance} (10 is the node itself).`;
   const override =
-    qosOverride === undefined || preferredNodes.length === 0
+    qosOverride === undefined || preferredNodes.length === 0 || fallbackStrategy === 'none'
       ? ''
       : ` Tasks whose numaNode is not a preferred one are ${qosOverride}.`;
   return `${stand}${take}${limit}${override}`;

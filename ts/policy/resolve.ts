@@ -29,11 +29,12 @@ export function defaultLockPolicy(): LockPolicy {
 
 function resolveAffinity(spec: NUMAAffinitySpec): NUMAPolicy {
   const { qosOverride } = spec;
+  const required = spec.required ?? false;
   return {
-    required: spec.required ?? false,
+    required,
     preferredNodes: [...(spec.preferredNodes ?? [])],
     allowedDistance: spec.allowedDistance ?? 0,
-    fallbackStrategy: spec.fallbackStrategy ?? 'nearest',
+    fallbackStrategy: required ? 'none' : (spec.fallbackStrategy ?? 'nearest'),
     ...(qosOverride == null ? {} : { qosOverride }),
   };
 }

@@ -163,6 +163,8 @@ export class Crew {
   #zombies: Zombie[] = [];
   #names: readonly string[] = [];
   #startFailures = 0;
+  /** Has the first worker started? */
+  #isOpen = false;
   #closing = false;
   #burying = false;
   #growTimer: (() => void) | undefined;
@@ -247,6 +249,7 @@ export class Crew {
   /** Starts the first worker, waits for it, then starts the rest of `minThreads`. */
   async open(): Promise<void> {
     await this.#hold(this.#start());
+    this.#isOpen = true;
     for (let i = 1; i < this.minThreads; i++) void this.#startLater();
     this.#watchIdle();
   }
@@ -675,7 +678,7 @@ export class Crew {
 
   /** Brings the crew within its limits, now. */
   adjust(): void {
-    if (this.#closing) return;
+    if (this.#closing || !this.#isOpen) return;
     for (let n = this.#living().length; n < this.minThreads; n++) void this.#startLater();
     const surplus = this.#living().length - this.maxThreads;
     if (surplus > 0) {

@@ -1145,7 +1145,7 @@ function placementOf(
   if (typeof numa === 'object') return new Placement(topology, policyOf(numa));
   const policy = systems.getNUMAPolicy();
   const isSilent = !policy.required && policy.preferredNodes.length === 0 && policy.allowedDistance === 0;
-  return numa === undefined && isSilent ? undefined : new Placement(topology, policy);
+  return numa === undefined && isSilent ? undefined : new Placement(topology, policyOf(policy));
 }
 
 /** Of a machine with several NUMA nodes; undefined where there is nothing to place. */

@@ -98,7 +98,7 @@ export class Runtime implements AsyncDisposable {
     });
     this.#leaveSystems = agent.systems.attach({
       locks: this.#locks.manager,
-      pools: () => this.#pools,
+      pools: () => [...this.#pools, ...this.#opening],
       onPoolOpened: (listener) => {
         this.#poolListeners.add(listener);
         return () => this.#poolListeners.delete(listener);
@@ -125,11 +125,8 @@ export class Runtime implements AsyncDisposable {
   async createPool<M = AnyTasks>(options: PoolOptions): Promise<TaskPool<M>> {
     this.#assertOpen('open a pool');
     const pool = await makeTaskPool<M>(this.#agent, this.#epoch, options);
-    await this.#open(pool as never);
-    this.#pools.add(pool as never);
-    pool.whenClosed(() => this.#pools.delete(pool as never));
     try {
-      for (const listener of this.#poolListeners) listener(pool as never);
+      await this.#open(pool as never);
       const cluster = this.systems.getClusterCoordinator();
       if (cluster !== undefined) pool.registerClusterCoordinator(cluster);
       let measured = this.systems.instrumentPool(pool as never) as unknown as TaskPool<M>;
@@ -146,7 +143,12 @@ export class Runtime implements AsyncDisposable {
   async #open(pool: TaskPool<never>): Promise<void> {
     this.#opening.add(pool);
     try {
+      // Before there are workers: those of a policy that names places start where it wants them.
+      for (const listener of this.#poolListeners) listener(pool);
       if (!this.#disposed) await pool.open();
+      // Before it is no longer one that opens: policies govern it in between, too.
+      if (!this.#disposed) this.#pools.add(pool);
+      pool.whenClosed(() => this.#pools.delete(pool));
     } catch (error) {
       this.#assertOpen('open a pool');
       throw error;

@@ -66,9 +66,9 @@ export interface ConcurrencyInstrumenter {
 /** What a provider may do to a runtime that uses it. */
 export interface SystemsHost {
   readonly locks: LockManager;
-  /** The pools that are open now. */
+  /** The pools that are open now, or about to open. */
   pools(): Iterable<TaskPool<never>>;
-  /** Calls back when a pool has been opened. Returns a function that stops it. */
+  /** Calls back when a pool is about to open: it has no worker yet. What the callback throws keeps it from opening. Returns a function that stops it. */
   onPoolOpened(listener: (pool: TaskPool<never>) => void): () => void;
 }
 
