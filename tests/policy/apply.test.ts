@@ -184,6 +184,32 @@ describe('retryPolicy and qosClass', () => {
     expect([systems.getQOSClass(), pool.qos]).toEqual(['Guaranteed', 'Guaranteed']);
   });
 
+  it('are no reason to take back what the program sets to the same', async () => {
+    const { rt, pool } = await openPool({ qos: 'BestEffort' });
+    const own = { attempts: 3, backoffMs: 0, jitterPercent: 0 };
+    const applied = rt.applyLockPolicy({
+      qosClass: 'Guaranteed',
+      retryPolicy: { attempts: 3 },
+      rules: [transfers],
+    });
+    pool.setConfig({ qos: 'Guaranteed', retry: { ...own } });
+    rt.locks.declareRules([transfers]);
+    applied.undo();
+    expect([pool.qos, pool.retry, rt.locks.rules]).toEqual(['Guaranteed', own, [transfers]]);
+    // Applied anew, a policy counts again, and undone comes back to the same; one that is refused leaves that.
+    const again = rt.applyLockPolicy({
+      qosClass: 'Burstable',
+      retryPolicy: { attempts: 5 },
+      rules: [transfers],
+    });
+    pool.setConfig({ qos: 'Burstable' });
+    thrownBy(() =>
+      rt.applyLockPolicy({ qosClass: 'BestEffort', rules: [{ name: 'r', order: ['ledger', 'account'] }] }),
+    );
+    again.undo();
+    expect([pool.qos, pool.retry, rt.locks.rules]).toEqual(['Burstable', own, [transfers]]);
+  });
+
   it('leave calls alone that run, and settings that the program makes later', async () => {
     const { rt, pool } = await openPool();
     const gate = gateOf(rt);

@@ -18,8 +18,10 @@ function machine() {
   const pool = {
     retry: { attempts: 2, backoffMs: 5 } as RetryOptions | undefined,
     qos: 'Burstable' as QoSLevel,
+    qosChanges: 0,
     setConfig: ({ qos }: { qos: QoSLevel }) => {
       pool.qos = qos;
+      pool.qosChanges++;
     },
     assertMovable: () => undefined,
     moves: [] as (NUMAPolicy | undefined)[],
@@ -105,6 +107,36 @@ it('leaves what the program sets meanwhile, until a policy is applied anew', () 
   third.undo();
   first.undo();
   expect(pool.qos).toBe('BestEffort');
+});
+
+it('takes back nothing that the program sets meanwhile, be it the same or not', () => {
+  const levels = fc.constantFrom<QoSLevel>('Guaranteed', 'Burstable', 'BestEffort');
+  const step = fc.oneof(
+    levels.map((apply) => ({ apply })),
+    levels.map((set) => ({ set })),
+    fc.nat(9).map((undo) => ({ undo })),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), (list) => {
+      const { pool, host } = machine();
+      const board = new PolicyBoard();
+      board.attach(host);
+      let own: QoSLevel = pool.qos;
+      const living: AppliedPolicy[] = [];
+      for (const each of list) {
+        if ('apply' in each) living.push(board.apply({ qosClass: each.apply }));
+        else if ('set' in each) {
+          own = each.set;
+          pool.setConfig({ qos: own });
+        } else if (living.length > 0) living.splice(each.undo % living.length, 1)[0]!.undo();
+        if ('set' in each) expect(pool.qos).toBe(own);
+        if ('apply' in each) expect(pool.qos).toBe(each.apply);
+      }
+      for (const applied of living) applied.undo();
+      expect(pool.qos).toBe(own);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 it('moves pools when the affinity changes, and only then', () => {

@@ -42,6 +42,7 @@ export interface LockHierarchy {
 /** What can be seen and set of all locks of a runtime. */
 export class LockManager implements LockHierarchy {
   readonly #space: LockSpace;
+  #declarations = 0;
   readonly #order: OrderChecker;
   readonly #violations: Violations;
   readonly #watch: HoldWatch | undefined;
@@ -145,6 +146,12 @@ export class LockManager implements LockHierarchy {
    */
   declareRules(rules: readonly HierarchyRule[]): void {
     new RuleSet(rules).publish(this.#space.kernel);
+    this.#declarations++;
+  }
+
+  /** @internal How often rules were declared here. */
+  get declarations(): number {
+    return this.#declarations;
   }
 
   /**

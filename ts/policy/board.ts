@@ -57,6 +57,7 @@ export class PolicyBoard {
         read: () => locks.rules,
         write: (rules) => locks.declareRules(rules),
         isSame: sameJson,
+        mark: () => locks.declarations,
       }),
       holdMs: new Lever({
         read: () => locks.holdCeilingMs,
@@ -231,8 +232,15 @@ function leversOfPool(pool: TaskPool<never>): PoolLevers {
         pool.retry = retry;
       },
       isSame: sameJson,
+      // The program's is another object.
+      mark: () => pool.retry,
     }),
-    qos: new Lever({ read: () => pool.qos, write: (qos) => pool.setConfig({ qos }), isSame: Object.is }),
+    qos: new Lever({
+      read: () => pool.qos,
+      write: (qos) => pool.setConfig({ qos }),
+      isSame: Object.is,
+      mark: () => pool.qosChanges,
+    }),
     affinity: new Lever<NUMAPolicy | undefined>({
       read: () => pool.affinity,
       write: (affinity) => {

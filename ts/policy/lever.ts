@@ -3,6 +3,8 @@ export interface Setting<T> {
   read(): T;
   write(value: T): void;
   isSame(a: T, b: T): boolean;
+  /** Something that is another thing each time the setting was set, also to what it was. */
+  mark?(): unknown;
 }
 
 /**
@@ -13,6 +15,8 @@ export class Lever<T> {
   readonly #setting: Setting<T>;
   /** What policies wrote last. */
   #written: { readonly value: T } | undefined;
+  /** The mark of that: with another one the program has set it since, if to the same. */
+  #mark: unknown;
   /** What there was without policies. */
   #below: { readonly value: T } | undefined;
 
@@ -40,12 +44,14 @@ export class Lever<T> {
       this.#below = { value: now };
       if (!isNew) {
         this.#written = wanted === undefined ? undefined : { value: now };
+        this.#mark = this.#setting.mark?.();
         return;
       }
     }
     const next = wanted ?? this.#below!;
     if (!this.#setting.isSame(now, next.value)) this.#setting.write(next.value);
     this.#written = wanted;
+    this.#mark = this.#setting.mark?.();
     if (wanted === undefined) this.#below = undefined;
   }
 
@@ -54,14 +60,17 @@ export class Lever<T> {
     const value = this.#setting.read();
     const written = this.#written;
     const below = this.#below;
+    const mark = this.#isForeign(value) ? { value: this.#mark } : undefined;
     return () => {
       if (!this.#setting.isSame(this.#setting.read(), value)) this.#setting.write(value);
       this.#written = written;
       this.#below = below;
+      this.#mark = mark === undefined ? this.#setting.mark?.() : mark.value;
     };
   }
 
   #isForeign(now: T): boolean {
-    return this.#written !== undefined && !this.#setting.isSame(now, this.#written.value);
+    if (this.#written === undefined) return false;
+    return this.#mark !== this.#setting.mark?.() || !this.#setting.isSame(now, this.#written.value);
   }
 }

@@ -232,6 +232,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #numa: PoolOptions['numa'];
   #asked: NUMAPolicy | undefined;
   #toldOfPriority = false;
+  #qosChanges = 0;
   readonly #tasksUrl: string;
   readonly #stealers = new Map<number, PoolStealer>();
   readonly #stealerHost: StealerHost;
@@ -901,6 +902,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (config.abortGraceMs !== undefined) this.#host.abortGraceMs = config.abortGraceMs;
     if (config.qos !== undefined) {
       this.#host.defaultClass = classOf(config.qos);
+      this.#qosChanges++;
       this.#setPriority(config.qos);
     }
     if (config.numa !== undefined) {
@@ -1067,6 +1069,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return QOS_LEVELS.find((level) => classOf(level) === this.#host.defaultClass)!;
   }
 
+  /** @internal How often that was set, also to what it was. */
+  get qosChanges(): number {
+    return this.#qosChanges;
+  }
+
   /** @internal Recovers workers that have ended and whose end this thread was not told, as it blocks. */
   recoverEnded(): void {
     this.#crew.recoverEnded();
@@ -1135,8 +1142,8 @@ function placementOf(
 ): Placement | undefined {
   if (topology === undefined) {
     // What the program says of one node may be wrong too. A policy may have been written for others.
-    const { preferredNodes = [] } = typeof numa === 'object' ? numa : {};
-    for (const node of preferredNodes)
+    const { preferredNodes } = typeof numa === 'object' ? numa : {};
+    for (const node of preferredNodes ?? [])
       assertNode(systems.getNUMACoordinator().nodes(), node, 'preferredNodes');
     return undefined;
   }
