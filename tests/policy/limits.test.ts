@@ -23,6 +23,16 @@ describe('workers', () => {
     expect(second.metrics().threads).toBe(3);
   });
 
+  it('are limited in each runtime by itself, also where the limits are those of a provider that several share', async () => {
+    const systems = new StaticSystems({ cpus: 8, limits: { maxGoroutines: 1 } });
+    for (const rt of [await openRuntime({ systems }), await openRuntime({ systems })]) {
+      await openPoolOn(rt, { maxThreads: 1 });
+      expect(await rejectionOf(rt.createPool({ tasks: TASKS }))).toEqual(
+        expect.objectContaining(refusal(/the runtime may have 1, of which other pools have 1/)),
+      );
+    }
+  });
+
   it('are limited by the CPU quota, rounded up', async () => {
     const rt = await openRuntime({ limits: { cpuMillicores: 1500 } });
     expect(await rejectionOf(rt.createPool({ tasks: TASKS, maxThreads: 3 }))).toEqual(

@@ -63,7 +63,7 @@ export interface SystemsOptions {
   readonly rules?: readonly HierarchyRule[];
   /** Name of the strategy for deadlocks. Default: as each runtime says. */
   readonly deadlockStrategy?: string;
-  /** Limits to enforce. Default: none. */
+  /** Limits to enforce on each runtime. Default: none. */
   readonly limits?: ResourceLimit;
   /** Other parts than those that are built in. */
   readonly parts?: SystemsParts;

@@ -89,7 +89,7 @@ export interface SystemsProvider {
   getLockPolicy(): LockPolicy;
   /** The class of this process: of the policy in force, else of the container. Pools follow policies only. */
   getQOSClass(): QoSLevel;
-  /** Limits that are enforced on the runtimes that use this provider. */
+  /** Limits that are enforced on each of the runtimes that use this provider, by itself. */
   getResourceLimit(): ResourceLimit;
 
   // ---- resources

@@ -215,15 +215,15 @@ export interface RetryConfig {
   readonly jitterPercent: number;
 }
 
-/** Limits of a process. Absent: no limit. */
+/** Limits of a runtime: each of several that share a provider may have as much. Absent: no limit. */
 export interface ResourceLimit {
-  /** Thousandths of a CPU, for all workers together: 1500 allows 2 workers. */
+  /** Thousandths of a CPU, for all workers of the runtime together: 1500 allows 2 workers. */
   readonly cpuMillicores?: number;
-  /** Shared memory of a runtime, in MiB. Not JavaScript heaps: see `PoolOptions.resourceLimits`. */
+  /** Shared memory of the runtime, in MiB. Not JavaScript heaps: see `PoolOptions.resourceLimits`. */
   readonly memoryMB?: number;
   /** Locks and classes of locks by name. */
   readonly maxLocks?: number;
-  /** Workers of all pools. */
+  /** Workers of all pools of the runtime. */
   readonly maxGoroutines?: number;
   /** Class of calls that name none. */
   readonly qosLevel?: QoSLevel;
