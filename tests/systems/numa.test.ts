@@ -102,7 +102,13 @@ describe('placement of workers', () => {
   it.each([
     [{ preferredNodes: [7] }],
     [{ preferredNodes: ['a'] }],
+    [{ preferredNodes: [0, 0] }],
+    [{ preferredNodes: [1024] }],
     [{ allowedDistance: -1 }],
+    [{ allowedDistance: 5 }],
+    [{ allowedDistance: 256 }],
+    [{ required: 'yes' }],
+    [{ qosOverride: 'best' }],
     [{ fallbackStrategy: 'far' }],
     [{ unknown: 1 }],
     ['yes'],

@@ -1,29 +1,25 @@
 import { MAX_NODES, MAX_WORKERS, ROW_BANK } from '../../build/generated/layout.ts';
 import { InvalidRangeError, PlacementError } from '../errors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { array, boolean, checkOptions, describe, integer, object, oneOf } from '../options.ts';
+import { describe, object } from '../options.ts';
+import { lockPolicySchema } from '../policy/schema.ts';
+import { checkStructure, pathOf } from '../policy/structural.ts';
 import type { NUMAAffinitySpec } from '../policy/types.ts';
-import { QOS_LEVELS, type QoSLevel } from '../qos.ts';
+import type { QoSLevel } from '../qos.ts';
 import type { NodeHints, NUMAPolicy, TopologyHints } from '../systems/types.ts';
 
 /** Queue of tasks that may run anywhere. */
 export const ANYWHERE = 0;
 
-const SPEC_CHECKS = {
-  required: boolean,
-  preferredNodes: array,
-  allowedDistance: integer(0, 1_000_000),
-  fallbackStrategy: oneOf('nearest', 'any', 'none'),
-  qosOverride: oneOf(...QOS_LEVELS),
-};
+const SPEC_SCHEMA = lockPolicySchema.properties.numaAffinity;
 
-/** Checks the option `numa` of a pool. */
+/** Checks the option `numa` of a pool: what a policy may say of nodes, a pool may. */
 export function numaCheck(value: unknown, what: string): void {
   if (typeof value === 'boolean') return;
   object(value, what);
-  checkOptions(value as NUMAAffinitySpec, SPEC_CHECKS, what);
-  for (const node of (value as NUMAAffinitySpec).preferredNodes ?? [])
-    integer(0, 2 ** 31 - 1)(node, `${what}: preferredNodes`);
+  checkStructure(value, SPEC_SCHEMA, [], (keys, reason) => {
+    throw new InvalidRangeError(`${what}: ${pathOf(keys)} ${reason}`);
+  });
 }
 
 /**
@@ -45,7 +41,7 @@ export function policyOf(spec: NUMAAffinitySpec): NUMAPolicy {
     preferredNodes: spec.preferredNodes ?? [],
     allowedDistance: spec.allowedDistance ?? 0,
     fallbackStrategy: required ? 'none' : (spec.fallbackStrategy ?? 'nearest'),
-    ...(spec.qosOverride === undefined ? {} : { qosOverride: spec.qosOverride }),
+    ...(spec.qosOverride == null ? {} : { qosOverride: spec.qosOverride }),
   };
 }
 
