@@ -17,6 +17,10 @@ function context(files: Readonly<Record<string, string>>): ContainerContext {
 const reasons = ({ degradations }: ContainerContext): string =>
   degradations.map(({ what, reason }) => `${what} ${reason}`).join('\n');
 
+/** What is told but that the group itself was not recorded. */
+const withoutFolders = ({ degradations }: ContainerContext): readonly unknown[] =>
+  degradations.filter(({ reason }) => !/whose folder is gone|though control groups are mounted/.test(reason));
+
 /** Files of version 1 for this process in `path`, with mounts as Docker makes them. */
 function cgroup1(
   path: string,
@@ -184,6 +188,31 @@ describe('control groups, version 2', () => {
     expect(reasons(found)).toContain(
       '/elsewhere, which is not below /docker/abc (mounted at /sys/fs/cgroup)',
     );
+    // One group, told once.
+    expect(found.degradations).toHaveLength(1);
+  });
+
+  it('sees the groups above where a mount of the group itself comes first', () => {
+    const mounts = [
+      '30 20 0:26 /a/b /mnt/b rw - cgroup2 cgroup2 rw',
+      '31 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw',
+    ];
+    for (const lines of [mounts, mounts.toReversed()]) {
+      const found = context({
+        ...cgroup2('/a/b', { '/a/b/cpu.max': 'max 100000', '/a/cpu.max': '100000 100000' }),
+        'proc/self/mountinfo': `${lines.join('\n')}\n`,
+        'mnt/b/cpu.max': 'max 100000\n',
+      });
+      expect([found.cpu.quotaCpus, found.degradations]).toEqual([1, []]);
+    }
+  });
+
+  it('goes on with an affinity that makes no sense, and says so', () => {
+    const found = context({ 'proc/self/status': 'Cpus_allowed_list:\tgarbage\n' });
+    expect(found.cpu.allowedCpus).toEqual([0, 1, 2, 3]);
+    expect(found.degradations).toMatchObject([
+      { what: 'affinity', reason: expect.stringContaining("Cpus_allowed_list 'garbage', not a list of ids") },
+    ]);
   });
 });
 
@@ -221,6 +250,25 @@ describe('control groups, version 1 and hybrid', () => {
       }),
     );
     expect(found.cpu.quotaCpus).toBe(2);
+  });
+
+  it('takes a memory limit from above that only the group itself tells', () => {
+    const limits = (own: string, above: string) =>
+      context(
+        cgroup1('/docker/x', '/docker/x', {
+          'cpu,cpuacct/cpu.cfs_quota_us': '-1\n',
+          'cpuset/cpuset.cpus': '0-3\n',
+          'memory/memory.limit_in_bytes': `${own}\n`,
+          'memory/memory.stat': `cache 0\nhierarchical_memory_limit ${above}\nhierarchical_memsw_limit 1\n`,
+          'memory/memory.usage_in_bytes': '1024\n',
+        }),
+      ).memory;
+    const none = '9223372036854771712';
+    const hidden = limits(none, String(GIB));
+    expect([hidden.limitBytes, hidden.usedBytes]).toEqual([GIB, undefined]);
+    const own = limits(String(GIB / 2), String(GIB / 2));
+    expect([own.limitBytes, own.usedBytes]).toEqual([GIB / 2, 1024]);
+    expect(limits(none, none).limitBytes).toBeUndefined();
   });
 
   it('takes each controller from where it is', () => {
@@ -264,7 +312,7 @@ describe.skipIf(recorded === undefined)('recorded control groups (needs ../share
     }
     const found = context(cgroup1('/x', '/', files));
     expect(found.cpu.quotaCpus).toBe(quota);
-    if (reason === undefined) expect(found.degradations).toEqual([]);
+    if (reason === undefined) expect(withoutFolders(found)).toEqual([]);
     else expect(reasons(found)).toMatch(reason);
   });
 
@@ -313,7 +361,7 @@ describe.skipIf(recorded === undefined)('recorded control groups (needs ../share
     });
     expect(found.cgroup?.paths.cpu).toBe(path);
     expect(found.cgroup?.version).toBe('v2');
-    expect(found.degradations.length).toBe(name === 'cgroup-invalid' ? 1 : 0);
+    expect(withoutFolders(found).length).toBe(name === 'cgroup-invalid' ? 1 : 0);
   });
 
   it('tells version 1 beside version 2', () => {

@@ -315,6 +315,11 @@ describe('the coordinator of this machine', () => {
     else expect(result).toMatchObject({ isPinned: false, means: 'none' });
   });
 
+  it('is there where the options leave another out by name', () => {
+    const systems = NodeSystems.detect({ parts: { numa: undefined } } as never);
+    expect(systems.getNUMACoordinator()).toHaveProperty('adopt');
+  });
+
   const allowed = NodeSystems.detect().getContainerContext().cpu.allowedCpus;
   const mayNarrow = process.platform === 'linux' && allowed.length >= 2;
 

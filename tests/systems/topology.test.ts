@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { InvalidRangeError, InvalidTypeError, NodeSystems, type TopologyHints } from 'heddle';
 import { describe, expect, it } from 'vitest';
 import { formatIdList, parseIdList, parseIdMap } from '../../ts/systems/id-lists.ts';
+import { openPoolOn, openRuntime, until } from '../pool/harness.ts';
 import { cgroup2, machine, tree, write } from './trees.ts';
 
 const NODE = 'sys/devices/system/node';
@@ -215,14 +216,68 @@ describe('topology from sysfs', () => {
     expect(change({ 'sys/fs/cgroup/a/cpu.max': '250000 100000' })).toEqual([]);
     expect(
       change({ 'sys/fs/cgroup/a/cpuset.cpus.effective': '5-6', 'sys/fs/cgroup/a/cpu.max': 'broken' }),
-    ).toEqual([]);
+    ).toEqual([
+      'allowed cpus are 5-6, of which none is online; 0-3 are assumed',
+      "cpu quota is 'broken', which allows nothing or makes no sense; none is assumed",
+    ]);
+    expect(change({})).toEqual([]);
     expect(systems.defaultWorkers()).toBe(4);
+    expect(change({ 'sys/fs/cgroup/a/cpu.max': '0 100000' })).toEqual([
+      "cpu quota is '0 100000', which allows nothing or makes no sense; none is assumed",
+    ]);
+    // Compared with what was known last.
     expect(
       change({ 'sys/fs/cgroup/a/cpuset.cpus.effective': '2', 'sys/fs/cgroup/a/cpu.max': '50000 100000' }),
     ).toEqual([
-      'cpuset has shrunk from 0-3 to 2: threads share what is left; 1 worker would do',
-      'cpu quota has shrunk from none to 0.5 CPUs: 1 worker would do',
+      'cpuset has shrunk from 0-2 to 2: threads share what is left; 1 worker would do',
+      'cpu quota has shrunk from 2.5 to 0.5 CPUs: 1 worker would do',
     ]);
+  });
+
+  it('tells an open runtime what has vanished, each thing once, and calls nothing a change that comes back', async () => {
+    const root = tree({
+      ...machine({ 0: [0, 1, 2, 3] }),
+      'proc/self/status': 'Cpus_allowed_list:\t0-3\nMems_allowed_list:\t0\n',
+      'proc/meminfo': 'MemTotal: 16000000 kB\n',
+    });
+    const group = cgroup2('/pod', {
+      '/pod/cpu.max': '150000 100000',
+      '/pod/memory.max': '1073741824',
+      '/pod/cpuset.cpus.effective': '0-3',
+    });
+    write(root, group);
+    const systems = NodeSystems.detect({ root, watchMs: 10 });
+    const heard: string[] = [];
+    systems.onDegradation(({ what, reason }) => heard.push(`${what} ${reason}`));
+    const pool = await openPoolOn(await openRuntime({ systems }));
+    expect(systems.getContainerContext()).toMatchObject({ workers: 2, degradations: [] });
+    for (const [path, told] of [
+      ['sys/fs/cgroup/pod', 'cgroup is /pod, whose folder is gone: its limits are not seen'],
+      ['proc/self/cgroup', 'cgroup is not told, though control groups are mounted: no limits are seen'],
+      ['proc/self/mountinfo', 'cgroup mounts are not told, and the group is /pod: its limits are not seen'],
+    ] as const) {
+      rmSync(join(root, path), { recursive: true });
+      await until(() => heard.length > 0);
+      systems.checkLimits();
+      expect(heard.splice(0)).toEqual([told]);
+      const { workers, memory, degradations } = systems.getContainerContext();
+      expect([workers, memory.limitBytes]).toEqual([4, undefined]);
+      expect(degradations.map(({ what, reason }) => `${what} ${reason}`)).toEqual([told]);
+      expect(await pool.run('add', [1, 2])).toBe(3);
+      write(root, group);
+      systems.checkLimits();
+      expect([heard, systems.defaultWorkers()]).toEqual([[], 2]);
+    }
+    rmSync(join(root, 'sys/devices'), { recursive: true });
+    await until(() => heard.length > 0);
+    systems.checkLimits();
+    expect(heard.filter((each) => each.startsWith('topology is not told'))).toHaveLength(1);
+    expect(heard.filter((each) => each.includes('shrunk'))).toEqual([]);
+    expect(await pool.run('add', [1, 2])).toBe(3);
+    heard.length = 0;
+    write(root, machine({ 0: [0, 1, 2, 3] }));
+    systems.checkLimits();
+    expect(heard).toEqual([]);
   });
 
   it('refuses ids of no node', async () => {

@@ -42,6 +42,12 @@ const SEARCH_MOST = 512;
 export function findGroups(reading: Reading): Groups | undefined {
   const mounts = readMounts(reading);
   const memberships = readMemberships(reading);
+  if (mounts.length > 0 && memberships.length === 0)
+    reading.note(
+      'cgroup',
+      'is not told, though control groups are mounted: no limits are seen',
+      '/proc/self/cgroup',
+    );
   if (mounts.length === 0) {
     const path = memberships.find((each) => each.path !== '/')?.path;
     if (path !== undefined)
@@ -77,7 +83,6 @@ function readMemberships(reading: Reading): Membership[] {
         ]
       : [];
   }
-  if (text.trim() === '') reading.note('cgroup', 'is not told: no limits are seen', path);
   const memberships: Membership[] = [];
   for (const line of text.split('\n')) {
     if (line === '') continue;
@@ -131,12 +136,21 @@ function findGroup(
       version === 1 ? controllers.includes(controller) : controllers.length === 0,
     ) ?? {};
   if (path === undefined) return undefined;
+  // In version 2 all resources have one group.
+  const what = version === 2 ? 'cgroup' : `cgroup of ${controller}`;
   const fitting = mounts.filter(
     (mount) => mount.version === version && (version === 2 || mount.controllers.includes(controller)),
   );
+  // The mount that begins highest: the groups above the other ones limit it, too.
+  let folders: readonly string[] | undefined;
   for (const { root, point } of fitting) {
     const below = placeBelow(root, path);
-    if (below !== undefined) return { version, path, folders: foldersOf(point, below) };
+    if (below !== undefined && below.length >= (folders?.length ?? 0)) folders = foldersOf(point, below);
+  }
+  if (folders !== undefined) {
+    if (reading.list(folders[0]!).length === 0)
+      reading.note(what, `is ${path}, whose folder is gone: its limits are not seen`, folders[0]);
+    return { version, path, folders };
   }
   // In a namespace of its own, below a mount from outside of it: the names on the way are hidden, the members are not.
   for (const { root, point } of fitting) {
@@ -144,14 +158,14 @@ function findGroup(
     const below = searchMember(reading, point);
     if (below !== undefined) return { version, path, folders: foldersOf(point, below) };
     reading.note(
-      `cgroup of ${controller}`,
+      what,
       `is hidden below ${point} (a mount of ${root}): only the limits at the mount are seen`,
     );
     return { version, path, folders: [point] };
   }
   if (fitting.length > 0) {
     reading.note(
-      `cgroup of ${controller}`,
+      what,
       `is ${path}, which is not below ${fitting.map(({ root, point }) => `${root} (mounted at ${point})`).join(', ')}: its limits are not seen`,
     );
   }

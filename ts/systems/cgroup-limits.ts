@@ -10,7 +10,8 @@ const UNLIMITED = 2 ** 53;
 /** A limit, and the group that sets it. */
 interface Limit {
   readonly value: number;
-  readonly folder: string;
+  /** Undefined: one that is not seen from here. */
+  readonly folder: string | undefined;
 }
 
 /** The lowest limit of a group and those above it: each of them holds. */
@@ -134,11 +135,16 @@ export function readMemoryLimits(
   const file = group?.version === 2 ? 'memory.max' : 'memory.limit_in_bytes';
   let limit =
     group === undefined ? undefined : tightest(group, (folder) => bytesOf(reading, `${folder}/${file}`));
+  const hidden = group?.version === 1 ? hierarchicalLimit(reading, group) : undefined;
+  if (hidden !== undefined && hidden < (limit?.value ?? Number.POSITIVE_INFINITY))
+    limit = { value: hidden, folder: undefined };
   // More than there is limits nothing.
   if (limit !== undefined && totalBytes !== undefined && limit.value >= totalBytes) limit = undefined;
   const usage = group?.version === 2 ? 'memory.current' : 'memory.usage_in_bytes';
   const used =
-    group === undefined ? undefined : reading.optional(`${limit?.folder ?? group.folders[0]}/${usage}`);
+    group === undefined || (limit !== undefined && limit.folder === undefined)
+      ? undefined
+      : reading.optional(`${limit?.folder ?? group.folders[0]}/${usage}`);
   const pressure = readPressure(reading, groups, 'memory');
   return {
     ...(limit === undefined ? {} : { limitBytes: limit.value }),
@@ -146,6 +152,13 @@ export function readMemoryLimits(
     ...(totalBytes === undefined ? {} : { totalBytes }),
     ...(pressure === undefined ? {} : { pressure }),
   };
+}
+
+/** Version 1 tells the lowest limit of a group and of all above it, also of those that are not mounted here: Documentation/admin-guide/cgroup-v1/memory.rst of the kernel. */
+function hierarchicalLimit(reading: Reading, group: Group): number | undefined {
+  const text = reading.optional(`${group.folders[0]}/memory.stat`) ?? '';
+  const digits = /^hierarchical_memory_limit (\d+)$/m.exec(text)?.[1];
+  return digits === undefined || Number(digits) >= UNLIMITED ? undefined : Number(digits);
 }
 
 function bytesOf(reading: Reading, path: string): number | undefined {

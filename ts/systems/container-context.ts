@@ -3,7 +3,7 @@ import { findGroups, type Groups } from './cgroup-groups.ts';
 import { readCpuLimits, readCpuset, readMemoryLimits } from './cgroup-limits.ts';
 import { type Environment, readWhereabouts } from './container.ts';
 import { formatIdList, intersect, parseIdList } from './id-lists.ts';
-import type { Reading } from './reading.ts';
+import { type Reading, show } from './reading.ts';
 import { type Allowed, memTotal } from './sysfs.ts';
 import type { ContainerContext } from './types.ts';
 import { workersFor } from './workers.ts';
@@ -34,8 +34,15 @@ export function readAllowed(
   const status =
     reading.optional('/proc/thread-self/status') ?? reading.text('/proc/self/status', 'affinity') ?? '';
   const affinity = (field: string): number[] | undefined => {
-    const list = new RegExp(`^${field}:\\s*(\\S+)$`, 'm').exec(status)?.[1];
-    return list === undefined ? undefined : parseIdList(list);
+    const list = new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(status)?.[1];
+    const ids = list === undefined ? undefined : parseIdList(list);
+    if (list !== undefined && ids === undefined)
+      reading.note(
+        'affinity',
+        `has ${field} ${show(list)}, not a list of ids; all are assumed`,
+        '/proc/self/status',
+      );
+    return ids;
   };
   const cpuset = readCpuset(reading, groups?.of.cpuset);
   return {

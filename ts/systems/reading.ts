@@ -18,8 +18,10 @@ export class Reading {
     this.#files = files;
   }
 
-  /** Notes what is not known. */
+  /** Notes what is not known, once. */
   note(what: string, reason: string, path?: string): void {
+    if (this.degradations.some((each) => each.what === what && each.reason === reason && each.path === path))
+      return;
     this.degradations.push(path === undefined ? { what, reason } : { what, reason, path });
   }
 

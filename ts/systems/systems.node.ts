@@ -12,7 +12,7 @@ import { cpusBeforePinning, pinThread } from './numa/pin.node.ts';
 import { Reading, type SystemFiles } from './reading.ts';
 import { readSysfs } from './sysfs.ts';
 import { Topology } from './topology.ts';
-import type { ContainerContext, CpuContext, TopologyHints } from './types.ts';
+import type { ContainerContext, CpuContext, Degradation, TopologyHints } from './types.ts';
 
 /** Options of {@link NodeSystems.detect}. */
 export interface NodeSystemsOptions extends SystemsOptions {
@@ -22,6 +22,14 @@ export interface NodeSystemsOptions extends SystemsOptions {
   readonly env?: Environment;
   /** Milliseconds between two looks for a cpuset or a quota that has changed, while a runtime is open. Infinity: never. Default: 2000. */
   readonly watchMs?: number;
+}
+
+/** What was seen when it was last looked for changes. */
+interface Look {
+  readonly cpus: readonly number[];
+  /** Infinity: none. */
+  readonly quotaCpus: number;
+  readonly faults: readonly Degradation[];
 }
 
 const DEFAULT_WATCH_MS = 2000;
@@ -37,7 +45,7 @@ export class NodeSystems extends BaseSystems {
   readonly #watchMs: number;
   #topology: TopologyHints;
   #timer: NodeJS.Timeout | undefined;
-  #limits: CpuContext;
+  #seen: Look;
 
   /** Use {@link NodeSystems.detect}. */
   private constructor(options: NodeSystemsOptions) {
@@ -45,13 +53,15 @@ export class NodeSystems extends BaseSystems {
     const parts =
       root === '/'
         ? {
-            numa: new ProcessNodes(() => this.topology(), {
-              id: threadId,
-              pin: pinThread,
-              isPinned: () => cpusBeforePinning() !== undefined,
-              currentCpu: () => this.#currentCpu(new Reading(this.#files)),
-            }),
             ...options.parts,
+            numa:
+              options.parts?.numa ??
+              new ProcessNodes(() => this.topology(), {
+                id: threadId,
+                pin: pinThread,
+                isPinned: () => cpusBeforePinning() !== undefined,
+                currentCpu: () => this.#currentCpu(new Reading(this.#files)),
+              }),
           }
         : options.parts;
     super(parts === undefined ? options : { ...options, parts });
@@ -61,7 +71,8 @@ export class NodeSystems extends BaseSystems {
     this.#qosClass = options.qosClass;
     this.#watchMs = options.watchMs ?? DEFAULT_WATCH_MS;
     this.#topology = this.readTopology();
-    this.#limits = this.readContainer().cpu;
+    const { cpu, degradations } = this.readContainer();
+    this.#seen = this.#look(cpu, degradations);
   }
 
   /**
@@ -139,28 +150,49 @@ export class NodeSystems extends BaseSystems {
   }
 
   /**
-   * Looks whether the CPUs that are allowed, or the quota, have become less, and tells those who listen with `onDegradation`. Done every `watchMs` while a
-   * runtime is open; what runs goes on in any case, and pools keep their size.
+   * Looks whether the CPUs that are allowed, or the quota, have become less, and whether something can be read no more, and tells those who listen with
+   * `onDegradation`. Done every `watchMs` while a runtime is open; what runs goes on in any case, and pools keep their size.
    */
   checkLimits(): void {
-    const before = this.#limits;
+    const before = this.#seen;
     this.readTopology();
     // One reading for both: the next one may see what changed in between.
-    const { cpu, workers } = this.readContainer();
-    this.#limits = cpu;
-    const { allowedCpus, quotaCpus = Number.POSITIVE_INFINITY } = cpu;
-    if (before.allowedCpus.some((id) => !allowedCpus.includes(id))) {
+    const { cpu, workers, degradations } = this.readContainer();
+    this.#seen = this.#look(cpu, degradations);
+    for (const each of this.#seen.faults.filter(({ what, reason, path }) =>
+      before.faults.every((old) => old.what !== what || old.reason !== reason || old.path !== path),
+    ))
+      this.degrade(each);
+    const { cpus, quotaCpus } = this.#seen;
+    const would = workers === 1 ? '1 worker' : `${workers} workers`;
+    if (before.cpus.some((id) => !cpus.includes(id))) {
       this.degrade({
         what: 'cpuset',
-        reason: `has shrunk from ${formatIdList(before.allowedCpus)} to ${formatIdList(allowedCpus)}: threads share what is left; ${workers === 1 ? '1 worker' : `${workers} workers`} would do`,
+        reason: `has shrunk from ${formatIdList(before.cpus)} to ${formatIdList(cpus)}: threads share what is left; ${would} would do`,
       });
     }
-    if (quotaCpus < (before.quotaCpus ?? Number.POSITIVE_INFINITY)) {
+    if (quotaCpus < before.quotaCpus) {
+      const was = Number.isFinite(before.quotaCpus) ? before.quotaCpus : 'none';
       this.degrade({
         what: 'cpu quota',
-        reason: `has shrunk from ${before.quotaCpus ?? 'none'} to ${quotaCpus} CPUs: ${workers === 1 ? '1 worker' : `${workers} workers`} would do`,
+        reason: `has shrunk from ${was} to ${quotaCpus} CPUs: ${would} would do`,
       });
     }
+  }
+
+  /** What cannot be read now is as it was when it last could be: its coming back is no change. */
+  #look(cpu: CpuContext, degradations: readonly Degradation[]): Look {
+    const isAssumed = this.#topology.source === 'os';
+    const faults = isAssumed ? [...this.#topology.degradations, ...degradations] : degradations;
+    const isKnown = (...names: readonly string[]): boolean =>
+      !faults.some(({ what }) => names.some((name) => what.startsWith(name)));
+    const { cpus = cpu.allowedCpus, quotaCpus = cpu.quotaCpus ?? Number.POSITIVE_INFINITY } =
+      this.#seen ?? {};
+    return {
+      cpus: !isAssumed && isKnown('allowed cpus', 'affinity', 'cgroup', 'cpuset') ? cpu.allowedCpus : cpus,
+      quotaCpus: isKnown('cpu quota', 'cgroup') ? (cpu.quotaCpus ?? Number.POSITIVE_INFINITY) : quotaCpus,
+      faults,
+    };
   }
 
   protected override warn(message: string): void {
