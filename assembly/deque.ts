@@ -203,6 +203,7 @@ export function closeUp(deque: usize, end: u32, gap: u32): void {
       target = close - below;
     }
   }
+  // mutant CLOSES_TOP_FIRST: cas32(deque + DEQUE_TOP, top, target);
   let to = close;
   for (let i = close; i != top; i--) {
     const slot = load<u32>(cell(buffer, i - 1)); // plain: only the owner writes cells

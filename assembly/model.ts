@@ -13,7 +13,19 @@ export {
   wait32,
 } from './atomics';
 export { pushCompletion, ringDoorbell } from './completions';
-export { beyond, initDeque, pop, popIf, push, repair, sizeOf, steal, stealBatch } from './deque';
+export {
+  beyond,
+  closeUp,
+  initDeque,
+  pop,
+  popIf,
+  push,
+  repair,
+  setGap,
+  sizeOf,
+  steal,
+  stealBatch,
+} from './deque';
 export * from './index';
 export { mutant } from './mutants';
 export { recoverOrder } from './order-recovery';

@@ -46,6 +46,8 @@ export const MUTANT_NOT_BEYOND: u32 = 113;
 export const MUTANT_REPAIR_KEEPS_TOP: u32 = 114;
 /** A thief of batches compares the indices, not their difference with 0. */
 export const MUTANT_INDICES_COMPARED: u32 = 115;
+/** What stood below gaps is passed before it is written above them. */
+export const MUTANT_CLOSES_TOP_FIRST: u32 = 116;
 
 // ---- completions.ts --------------------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import {
   DEQUE_TOP,
   DEQUE_TOP_SEEN,
   MUTANT_BATCH_SHOWS_EARLY,
+  MUTANT_CLOSES_TOP_FIRST,
   MUTANT_GROW_BEFORE_COPY,
   MUTANT_HELD_AFTER,
   MUTANT_NO_REPAIR,
@@ -124,6 +125,59 @@ function* drain({ call, fixture, state, id }: DequeThread, which: number): Steps
 /** What the dead thread was about to take. */
 function* readNote({ call, fixture, state, dead }: DequeThread): Steps {
   state.rescued.push(yield call.load32(fixture.held[dead[0]!]!));
+}
+
+/** Stands for a slot that is never queued. */
+const GAP = 999;
+
+/** The word that says whose an entry is, as the slot's state does. */
+const claimOf = ({ held }: Fixture, entry: number): number => held[0]! + 1024 + entry * 4;
+
+/** Claims an entry that was come upon. */
+function* claim({ call, fixture, state, id }: DequeThread, entry: number): Steps {
+  if (entry === 0 || entry === GAP) return;
+  if ((yield call.cas32(claimOf(fixture, entry), 0, 1)) === 1) state.taken[id]!.push(entry);
+}
+
+/** As takeFrom() in scheduler.ts: entry `index`, counted from the first of all. */
+function* takeFrom(thread: DequeThread, index: number): Steps {
+  const { call, fixture } = thread;
+  const deque = fixture.deques[0]!;
+  const at = (index - 1) >>> 0;
+  const entry: number = yield call.entryAt(deque, at);
+  if (entry === 0) return;
+  yield* claim(thread, entry);
+  yield call.setGap(deque, at, GAP);
+  yield call.closeUp(deque, (at + 1) >>> 0, GAP);
+}
+
+/** Steals one, or up to three, and claims them. */
+function* stealAndClaim(thread: DequeThread, batch: boolean): Steps {
+  const { call, fixture, id } = thread;
+  const [from, own] = [fixture.deques[0]!, fixture.deques[1]!];
+  const note = fixture.held[id]!;
+  for (let entry = STEAL_RETRY; entry === STEAL_RETRY; ) {
+    entry = batch ? yield call.stealBatch(from, own, 3, OWNER_SHARED, note) : yield call.steal(from, note);
+    if (entry !== STEAL_RETRY) yield* claim(thread, entry);
+  }
+  for (let entry = -1; batch && entry !== 0; ) {
+    entry = yield call.pop(own);
+    yield* claim(thread, entry);
+  }
+}
+
+/** Entries may stand twice, as one of them claims; those that nobody claimed are there, in order. */
+function checkClosed(world: KernelWorld, fixture: Fixture, state: State): string | undefined {
+  const { pushed, taken } = state;
+  const got = taken.flat();
+  const rest = drainAll(world, [fixture.deques[0]!], 2 * pushed.length)
+    .filter((entry) => entry !== GAP && world.u32[claimOf(fixture, entry) >>> 2] === 0)
+    .reverse();
+  const story = `pushed ${pushed.join(' ')}; taken [${got.join(' ')}]; left [${rest.join(' ')}]`;
+  if (new Set(got).size !== got.length) return `an entry twice: ${story}`;
+  if (pushed.some((entry) => !got.includes(entry) && !rest.includes(entry))) return `an entry lost: ${story}`;
+  if (rest.some((entry, i) => i > 0 && entry < rest[i - 1]!)) return `an entry overtaken: ${story}`;
+  return undefined;
 }
 
 /** Takes out what is left. */
@@ -353,6 +407,47 @@ export const dequeModels: readonly KernelModel<Fixture, State>[] = [
       },
     ],
   },
+  ...[false, true].map(
+    (batch): KernelModel<Fixture, State> => ({
+      ...common,
+      name: batch ? 'deque-gaps-batch' : 'deque-gaps',
+      structure: 'deque',
+      property: 'one that takes from between the others loses none, and lets none overtake',
+      threads: [
+        {
+          name: 'submitter',
+          *run(thread) {
+            yield* push(thread, 10, 20, 30, 40);
+            yield* takeFrom(thread, 2);
+            yield* takeFrom(thread, 1);
+          },
+        },
+        {
+          name: 'thief',
+          *run(thread) {
+            yield* stealAndClaim(thread, batch);
+            if (!batch) yield* stealAndClaim(thread, batch);
+          },
+        },
+        {
+          name: 'other',
+          *run(thread) {
+            yield* stealAndClaim(thread, false);
+          },
+        },
+      ],
+      check: checkClosed,
+      bounds: [2, 3],
+      quick: !batch,
+      mutants: [
+        {
+          name: 'closes top first',
+          id: MUTANT_CLOSES_TOP_FIRST,
+          why: 'a thief takes what stood there, and what stood below is passed',
+        },
+      ],
+    }),
+  ),
   {
     ...common,
     name: 'deque-owner-dies',
