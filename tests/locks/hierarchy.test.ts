@@ -28,6 +28,8 @@ function nest(rt: Runtime, names: readonly string[], owner?: string): void {
   }, owner);
 }
 
+const CLASSES = { a1: 'a', a2: 'a', b1: 'b', b2: 'b' };
+
 describe('the order of locks', () => {
   it('report, the default: an inversion is taken, and reported once with both orders', async () => {
     const { rt, reports } = await open({ stacks: 'all' });
@@ -208,6 +210,77 @@ describe('the order of locks', () => {
     });
     expect(reports).toEqual([]);
     expect(b.name).toBe('b');
+  });
+
+  /** Takes all but the last; what validateOrder() says of that one, and what becomes of it then. */
+  function foretell(rt: Runtime, names: readonly string[], first: () => void = () => undefined) {
+    return rt.withOwner(() => {
+      first();
+      const locks = names.map((name) => rt.mutex(name));
+      const last = locks.pop()!;
+      for (const lock of locks) lock.lockSync();
+      try {
+        const fault = rt.locks.validateOrder(last)?.fault;
+        const ring = fault?.steps.map(({ held }) => held).join('-');
+        const said = fault === undefined ? undefined : `${fault.severity} ${ring}`;
+        try {
+          last.lockSync();
+          last.unlock();
+          return { said, is: 'taken' };
+        } catch (error) {
+          const { severity, steps } = (error as LockOrderError).fault;
+          return { said, is: `${severity} ${steps.map(({ held }) => held).join('-')}` };
+        }
+      } finally {
+        for (const lock of locks.reverse()) lock.unlock();
+      }
+    }, 'who asks');
+  }
+
+  it.each<[string, string[], string, string | undefined, Record<string, string>?]>([
+    ['certain', ['a b'], 'b a', 'certain b-a'],
+    ['gated', ['gate a b'], 'gate b a', 'gated b-a'],
+    ['gated only by some', ['gate a b', 'a b'], 'gate b a', 'certain b-a'],
+    ['gated until now', ['gate a b'], 'b a', 'certain b-a'],
+    ['gated, but a longer ring is not', ['gate a b', 'a c', 'c b'], 'gate b a', 'certain b-a-c'],
+    ['gated under one held lock, not under another', ['gate a b', 'a c'], 'gate b c a', 'certain c-a'],
+    ['possible', ['a1 b1'], 'b2 a2', 'possible b-a', CLASSES],
+    ['classes, gated', ['gate a1 b1'], 'gate b2 a2', 'gated b-a', CLASSES],
+    ['gated for these, possible for others', ['gate a1 b1', 'a2 b2'], 'gate b1 a1', 'possible b-a', CLASSES],
+    ['none', ['a b'], 'a b', undefined],
+  ])('validateOrder says what lock() will do: %s', async (_, learned, chain, said, classes = {}) => {
+    const { rt, reports } = await open({ order: 'throw' });
+    await using __ = rt;
+    for (const [name, ofClass] of Object.entries(classes)) rt.mutex(name, { class: ofClass });
+    for (const each of learned) nest(rt, each.split(' '));
+    const isGrave = said !== undefined && /^(certain|possible)/.test(said);
+    // Also when it was seen before.
+    for (let i = 0; i < 3; i++)
+      expect(foretell(rt, chain.split(' '))).toEqual({ said, is: isGrave ? said : 'taken' });
+    const told = reports.map(({ error }) => (error as LockOrderError).fault.severity);
+    if (said === undefined) expect(told).toEqual([]);
+    else if (!isGrave) expect(told).toContain(said.split(' ')[0]);
+  });
+
+  it('validateOrder says what lock() will do: same-owner', async () => {
+    const { rt, reports } = await open({ order: 'throw' });
+    await using _ = rt;
+    const nestHere = (): void => {
+      for (const name of ['a', 'b']) rt.mutex(name).lockSync();
+      for (const name of ['b', 'a']) rt.mutex(name).unlock();
+    };
+    expect(foretell(rt, ['b', 'a'], nestHere)).toEqual({ said: 'same-owner b-a', is: 'taken' });
+    expect(reports.map(({ error }) => (error as LockOrderError).fault.severity)).toEqual(['same-owner']);
+    expect(foretell(rt, ['b', 'a'])).toEqual({ said: 'certain b-a', is: 'certain b-a' });
+  });
+
+  it('validateOrder goes by what was taken, not by what was refused', async () => {
+    const { rt } = await open({ order: 'throw' });
+    await using _ = rt;
+    nest(rt, ['a', 'b']);
+    expect(() => nest(rt, ['b', 'a'])).toThrow(LockOrderError);
+    expect(foretell(rt, ['a', 'b'])).toEqual({ said: undefined, is: 'taken' });
+    expect(foretell(rt, ['a', 'c', 'b'])).toEqual({ said: undefined, is: 'taken' });
   });
 
   it('of an owner that holds more locks than are looked at, the newest ones count', async () => {

@@ -22,7 +22,8 @@ export type LockReference = number | { readonly id: number };
 export interface LockHierarchy {
   /**
    * What is wrong with the caller taking this lock now, under the locks that it holds; undefined when nothing is. Takes and learns nothing, blocks
-   * nobody.
+   * nobody. Of several faults it is the one that mode `'throw'` refuses the lock for; where `fault.severity` is `'gated'` or `'same-owner'` there is none
+   * such, and the lock would be taken and the fault reported.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything that is no lock of this runtime.
    */

@@ -1,7 +1,5 @@
 import {
   CHECK_THROW,
-  CONTEXT_AGAINST_GRAPH,
-  CONTEXT_AGAINST_HELD,
   CONTEXT_ANSWERS,
   CONTEXT_KEY_HELD,
   CONTEXT_RULE_HELD,
@@ -17,6 +15,7 @@ import {
   ORDER_OVERFLOW_BIT,
   ORDER_RULE_BIT,
   ORDER_TRUNCATED_BIT,
+  OWNER_CACHE,
   OWNER_HELD,
   STACKS_ALL,
 } from '../../build/generated/layout.ts';
@@ -27,10 +26,17 @@ import {
   type LockOrderStep,
   MemoryFullError,
 } from '../errors.ts';
+import { type RingAhead, ringsAhead } from './order-ahead.ts';
 import type { OrderChecks } from './order-port.ts';
 import { declaredRules } from './order-rules.ts';
 import { describeFault } from './order-text.ts';
-import { type OrderCycle, type OrderEdge, type OrderGranularity, OrderView } from './order-view.ts';
+import {
+  type OrderCycle,
+  type OrderEdge,
+  type OrderGranularity,
+  type OrderSeverity,
+  OrderView,
+} from './order-view.ts';
 import type { LockSpace } from './space.ts';
 import { cleanStack } from './stacks.ts';
 
@@ -99,7 +105,7 @@ export class OrderChecker implements OrderChecks {
     if (bits !== 0) this.#found(bits, owner, lock, false, stack);
   }
 
-  /** What is wrong with `owner` taking `lock` under what it holds, if anything. Learns nothing. */
+  /** What is wrong with `owner` taking `lock` under what it holds, if anything: what mode `'throw'` would refuse it for, else what would be reported. Learns nothing. */
   validate(owner: number, lock: number): LockOrderError | undefined {
     const { kernel } = this.#space;
     const { context } = this;
@@ -109,8 +115,7 @@ export class OrderChecker implements OrderChecks {
     if ((bits & ORDER_RULE_BIT) !== 0) return this.#ruleError(now);
     if ((bits & ORDER_KEY_BIT) !== 0) return this.#keyError(now);
     if ((bits & ORDER_AGAINST_BIT) === 0) return undefined;
-    const graph = kernel.u32[(context + CONTEXT_AGAINST_GRAPH) >>> 2]!;
-    return this.#wouldCloseError(graph, kernel.u32[(context + CONTEXT_AGAINST_HELD) >>> 2]!, now);
+    return this.#gravestAhead(owner, now);
   }
 
   #idOf(lock: number): number {
@@ -145,13 +150,10 @@ export class OrderChecker implements OrderChecks {
   /** In mode throw an acquisition that closes a known cycle is refused each time. */
   #again(bits: number, owner: number, now: Now): LockOrderError | undefined {
     if ((bits & ORDER_AGAINST_BIT) === 0) return undefined;
-    const { calls, u32 } = this.#space.kernel;
+    const { calls } = this.#space.kernel;
     const context = this.opened;
-    const count = calls.listHeld(context, owner, calls.heldCount(owner));
-    const start = (context + CONTEXT_ANSWERS) >>> 2;
-    const held = u32.slice(start, start + count);
     const { view } = this;
-    const pairs = [...held].flatMap((id) => [
+    const pairs = this.#idsHeldBy(owner).flatMap((id) => [
       [GRAPH_OF_LOCKS, id, now.taken] as const,
       [GRAPH_OF_CLASSES, view.classOf(id) || id, view.classOf(now.taken) || now.taken] as const,
     ]);
@@ -163,6 +165,8 @@ export class OrderChecker implements OrderChecks {
       if (calls.explainOrder(context, graph, from, to) === 0) continue;
       const error = this.#cycleError(view.takeCycles()[0]!, now);
       if (isGrave(error)) return error;
+      // The shortest is not what it was refused for.
+      if (view.edge(granularity, edge).isRefused) return this.#gravestAhead(owner, now);
     }
     return undefined;
   }
@@ -232,20 +236,51 @@ export class OrderChecker implements OrderChecks {
     return this.#error({ kind: 'cycle', severity, granularity, steps, rules: [] }, this.#name(edges[0]!.to));
   }
 
-  /** The order would be closed by an edge that does not exist: its other edges are on the way from the lock back to the held one. */
-  #wouldCloseError(graph: number, held: number, now: Now): LockOrderError {
-    const granularity: OrderGranularity = graph === GRAPH_OF_LOCKS ? 'lock' : 'class';
-    const node = (id: number): number => (granularity === 'lock' ? id : this.view.classOf(id) || id);
-    const back = shortestPath(this.view.edges(granularity), node(now.taken), node(held));
+  #gravestAhead(owner: number, now: Now): LockOrderError | undefined {
+    const rings = withoutShadows(this.#ringsAhead(owner, now.taken), this.view);
+    const errors = rings.map((ring) => this.#aheadError(ring, now));
+    return errors.find(isGrave) ?? errors[0];
+  }
+
+  /** The rings that `owner` would close, of locks first, from the outermost lock that it holds. */
+  #ringsAhead(owner: number, taken: number): RingAhead[] {
+    const { view } = this;
+    const who = this.#space.kernel.u32[(owner + OWNER_CACHE) >>> 2]!;
+    const held = this.#idsHeldBy(owner);
+    const nodeOf = (id: number): number => view.classOf(id) || id;
+    const rings: RingAhead[] = [];
+    for (const granularity of view.hasClasses ? (['lock', 'class'] as const) : (['lock'] as const)) {
+      const node = granularity === 'lock' ? (id: number): number => id : nodeOf;
+      const edges = view.edges(granularity);
+      const to = node(taken);
+      for (const from of new Set(held.map(node))) {
+        if (from === to) continue;
+        const gates = held.filter((id) => node(id) !== from);
+        rings.push(...ringsAhead({ granularity, from, to, owner: who, gates }, edges));
+      }
+    }
+    return rings;
+  }
+
+  /** Ids of the locks that an owner holds, outermost first: as many as the kernel looks at. */
+  #idsHeldBy(owner: number): number[] {
+    const { calls, u32 } = this.#space.kernel;
+    const count = calls.listHeld(this.opened, owner, calls.heldCount(owner));
+    const start = (this.opened + CONTEXT_ANSWERS) >>> 2;
+    return [...u32.slice(start, start + count)];
+  }
+
+  /** The order would be closed by an edge that nobody took yet, or that is about to be taken again. */
+  #aheadError({ granularity, severity, edges: [ahead, ...back] }: RingAhead, now: Now): LockOrderError {
     const first: LockOrderStep = {
-      held: this.#name(node(held)),
-      taken: this.#name(node(now.taken)),
+      held: this.#name(ahead.from),
+      taken: this.#name(ahead.to),
       owner: now.owner,
+      ...(now.stack === undefined ? {} : { stack: now.stack }),
       count: 0,
       isNow: true,
     };
     const steps = [first, ...back.map((edge) => this.#step(edge, false, now))];
-    const severity = granularity === 'lock' ? 'certain' : 'possible';
     return this.#error({ kind: 'cycle', severity, granularity, steps, rules: [] }, first.taken);
   }
 
@@ -319,36 +354,31 @@ function isGrave({ fault }: LockOrderError): boolean {
   return fault.severity === 'certain' || fault.severity === 'possible';
 }
 
-/** Without the cycles of classes that are those of locks over again. */
-function withoutShadows(cycles: readonly OrderCycle[], view: OrderView): OrderCycle[] {
-  const ring = (ids: readonly number[]): string => {
+/** Rings of locks or of classes. */
+interface Ring {
+  readonly granularity: OrderGranularity;
+  readonly severity: OrderSeverity;
+  readonly edges: readonly { readonly from: number }[];
+}
+
+/** Without the rings of classes that are those of locks over again, and no graver. */
+function withoutShadows<R extends Ring>(rings: readonly R[], view: OrderView): R[] {
+  const nameOf = (ids: readonly number[]): string => {
     const least = ids.indexOf(Math.min(...ids));
     return [...ids.slice(least), ...ids.slice(0, least)].join(' ');
   };
-  const known = new Set(
-    cycles
-      .filter(({ granularity }) => granularity === 'lock')
-      .map(({ edges }) => ring(edges.map(({ from }) => view.classOf(from) || from))),
-  );
-  return cycles.filter(
-    ({ granularity, edges }) => granularity === 'lock' || !known.has(ring(edges.map(({ from }) => from))),
+  const known = new Map<string, number>();
+  for (const { granularity, severity, edges } of rings) {
+    if (granularity !== 'lock') continue;
+    const name = nameOf(edges.map(({ from }) => view.classOf(from) || from));
+    known.set(name, Math.max(known.get(name) ?? 0, graveness(severity)));
+  }
+  return rings.filter(
+    ({ granularity, severity, edges }) =>
+      granularity === 'lock' ||
+      graveness(severity) > (known.get(nameOf(edges.map(({ from }) => from))) ?? -1),
   );
 }
 
-/** Breadth first; the edges of the way, in order. */
-function shortestPath(edges: readonly OrderEdge[], from: number, to: number): OrderEdge[] {
-  const out = new Map<number, OrderEdge[]>();
-  for (const edge of edges) {
-    const list = out.get(edge.from);
-    if (list === undefined) out.set(edge.from, [edge]);
-    else list.push(edge);
-  }
-  const reached = new Map<number, OrderEdge | undefined>([[from, undefined]]);
-  for (const [id] of reached) {
-    if (id === to) break;
-    for (const edge of out.get(id) ?? []) if (!reached.has(edge.to)) reached.set(edge.to, edge);
-  }
-  const path: OrderEdge[] = [];
-  for (let edge = reached.get(to); edge !== undefined; edge = reached.get(edge.from)) path.unshift(edge);
-  return path;
-}
+const SEVERITIES: readonly OrderSeverity[] = ['same-owner', 'gated', 'possible', 'certain'];
+const graveness = (severity: OrderSeverity): number => SEVERITIES.indexOf(severity);

@@ -19,6 +19,7 @@ import {
   EDGE_FROM,
   EDGE_NEXT_OUT,
   EDGE_NOTES,
+  EDGE_REFUSED_BIT,
   EDGE_SIGHT_MASK,
   EDGE_SIZE,
   EDGE_TO,
@@ -81,6 +82,8 @@ export interface OrderEdge {
   readonly stack: string;
   /** It closed a cycle. */
   readonly isBack: boolean;
+  /** Nobody took it: whoever wanted to was refused. */
+  readonly isRefused: boolean;
   /** It is part of a reported cycle. */
   readonly isCyclic: boolean;
 }
@@ -191,6 +194,7 @@ export class OrderView {
       gates,
       stack: at === 0 ? '' : this.#text(this.#word(at + SIGHT_STACK)),
       isBack: (word & EDGE_BACK_BIT) !== 0,
+      isRefused: (word & EDGE_REFUSED_BIT) !== 0,
       isCyclic: (word & EDGE_CYCLIC_BIT) !== 0,
     };
   }
