@@ -377,6 +377,30 @@ describe('the order of locks', () => {
     expect(reports.length).toBe(1);
   });
 
+  it.each(['runtime', 'lock'])(
+    'off for the %s: validateOrder and recordAcquisition do not look',
+    async (of) => {
+      const { rt, reports } = await open(of === 'runtime' ? { order: 'off' } : {});
+      await using _ = rt;
+      const options = of === 'lock' ? { checks: { order: 'off' as const } } : {};
+      const [a, b] = [rt.mutex('a', options), rt.mutex('b', options)];
+      rt.locks.declareRules([{ name: 'rule', order: ['a', 'b'] }]);
+      for (const [held, taken] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        rt.withOwner(() => {
+          held.lockSync();
+          rt.locks.recordAcquisition(taken);
+          expect(rt.locks.validateOrder(taken)).toBeUndefined();
+          held.unlock();
+        });
+      }
+      expect(rt.locks.visualizeHierarchy().edges.filter(({ weight }) => weight > 0)).toEqual([]);
+      expect(reports).toEqual([]);
+    },
+  );
+
   it('anything but a lock of this runtime is ERR_INVALID_ARGUMENT', async () => {
     const { rt } = await open();
     await using _ = rt;

@@ -23,14 +23,14 @@ export interface LockHierarchy {
   /**
    * What is wrong with the caller taking this lock now, under the locks that it holds; undefined when nothing is. Takes and learns nothing, blocks
    * nobody. Of several faults it is the one that mode `'throw'` refuses the lock for; where `fault.severity` is `'gated'` or `'same-owner'` there is none
-   * such, and the lock would be taken and the fault reported.
+   * such, and the lock would be taken and the fault reported. Undefined for a lock whose mode is `'off'`.
    *
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything that is no lock of this runtime.
    */
   validateOrder(lock: LockReference): LockOrderError | undefined;
   /**
    * Learns that the caller takes this lock under the locks that it holds, as `lock()` does by itself. Faults are reported, not thrown. The lock does not count as
-   * held by it.
+   * held by it. Learns nothing of a lock whose mode is `'off'`.
    *
    * @param stack - where, if not here
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for anything that is no lock of this runtime.

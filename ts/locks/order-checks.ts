@@ -1,4 +1,5 @@
 import {
+  CHECK_OFF,
   CHECK_THROW,
   CONTEXT_ANSWERS,
   CONTEXT_KEY_HELD,
@@ -94,9 +95,10 @@ export class OrderChecker implements OrderChecks {
     return this.context !== 0 && calls.forgetLock(this.context, this.#idOf(lock)) !== 0;
   }
 
-  /** Learns that `owner` took `lock` under what it holds, without a fault being thrown. */
+  /** Learns that `owner` took `lock` under what it holds, without a fault being thrown; nothing in mode `'off'`. */
   record(owner: number, lock: number, stack: string | undefined): void {
     const { kernel } = this.#space;
+    if (this.#space.orderMode(lock) === CHECK_OFF) return;
     if (this.context === 0) {
       this.#overflowed(lock);
       return;
@@ -108,6 +110,7 @@ export class OrderChecker implements OrderChecks {
   /** What is wrong with `owner` taking `lock` under what it holds, if anything: what mode `'throw'` would refuse it for, else what would be reported. Learns nothing. */
   validate(owner: number, lock: number): LockOrderError | undefined {
     const { kernel } = this.#space;
+    if (this.#space.orderMode(lock) === CHECK_OFF) return undefined;
     const { context } = this;
     if (context === 0 || kernel.u32[(owner + OWNER_HELD) >>> 2] === 0) return undefined;
     const now: Now = { taken: this.#idOf(lock), owner: this.#space.ownerLabel(owner), stack: undefined };
