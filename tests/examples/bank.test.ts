@@ -38,6 +38,15 @@ describe('examples/bank', () => {
     expect(code).toBe(0);
   });
 
+  it('is right also when no deadlock came about, which is chance', async () => {
+    // One teller alone waits for nobody.
+    const { code, stdout, stderr } = await runExample('bank', ['--transfers', '1', '--tellers', '1']);
+    expect(stderr).toBe('');
+    expect(figures(stdout, 'deadlocks')).toEqual(['none', 'none']);
+    expect(stdout).toContain('OK: not a cent lost; no deadlock came about the first way, by chance');
+    expect(code).toBe(0);
+  });
+
   it('refuses what is no number of accounts', async () => {
     const { code, stderr } = await heddle(['locks', 'demo', '--accounts', '1']);
     expect(stderr).toContain('must be a whole number from 2 to 20');

@@ -34,7 +34,10 @@ export function addLocksCommand(program: Command, setExitCode: (code: number) =>
     .option('--tellers <n>', 'worker threads that transfer', whole(2, 16), 4)
     .option('--transfers <n>', 'transfers, each way', whole(1, 10_000_000), 4000)
     .option('--seed <n>', 'where the random numbers start', whole(0, 2 ** 31 - 1), 1)
-    .addHelpText('after', '\nExit codes: 0 no cent was lost, 1 otherwise, 2 wrong usage.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 no cent was lost and nothing deadlocked by key, 1 otherwise, 2 wrong usage.',
+    )
     .action(async (options: Options) => {
       const bank = (await import(bankUrl())) as Bank;
       const { isRight } = await bank.playBank({
