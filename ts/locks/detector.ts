@@ -94,7 +94,8 @@ export class Detector {
       record = flow;
     }
     // First, so that whoever sees the wait sees it too.
-    if (at !== undefined) kernel.u32[(record + OWNER_TEXT) >>> 2] = this.#text(record, at);
+    if (at !== undefined || (this.#space.stacks === STACKS_OFF && this.#matters(owner, blocks)))
+      this.#sign(record, at);
     kernel.calls.beginWait(record, target, flags, blocks ? 1 : 0);
     // One that blocks the thread is met through that; one that only tries ends by itself.
     if (record !== owner && !blocks && (flags & OWNER_FLAG_TRY) === 0) kernel.calls.addFlow(owner, record);
@@ -108,10 +109,7 @@ export class Detector {
     if (this.#asked.delete(record)) Atomics.store(kernel.u8, record + OWNER_ASKED, 0);
     kernel.calls.endWait(record);
     const text = kernel.u32[(record + OWNER_TEXT) >>> 2]!;
-    if (text !== 0) {
-      kernel.u32[(record + OWNER_TEXT) >>> 2] = 0;
-      this.#space.freeText(text);
-    }
+    if (text !== 0) this.#unsign(record, text);
     if (kernel.u32[(record + OWNER_KIND) >>> 2] !== OWNER_KIND_FLOW) return;
     kernel.calls.removeFlow(kernel.u32[(record + OWNER_SLOT) >>> 2]!, record);
     kernel.calls.freeOwner(agent, record);
@@ -166,15 +164,33 @@ export class Detector {
   /** Where we are, if the owner may become part of a deadlock by this wait: it holds something, or others may wait for its task or thread. */
   captureStack(owner: number, blocks: boolean): Error | undefined {
     if (this.#space.stacks === STACKS_OFF) return undefined;
-    const { u32 } = this.#space.kernel;
-    const matters =
-      blocks || u32[(owner + OWNER_HELD) >>> 2] !== 0 || u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_TASK;
-    return matters ? new Error() : undefined;
+    return this.#matters(owner, blocks) ? new Error() : undefined;
   }
 
-  /** Who the owner is and where it waits, for other threads. */
-  #text(record: number, at: Error): number {
-    return this.#space.writeText(`${this.#space.ownerLabel(record)}\n${cleanStack(at)}`);
+  #matters(owner: number, blocks: boolean): boolean {
+    const { u32 } = this.#space.kernel;
+    return (
+      blocks || u32[(owner + OWNER_HELD) >>> 2] !== 0 || u32[(owner + OWNER_KIND) >>> 2] === OWNER_KIND_TASK
+    );
+  }
+
+  /** Writes down for other threads who the owner is and where it waits; the former alone, if that is all. */
+  #sign(record: number, at: Error | undefined): void {
+    const { kernel, owners } = this.#space;
+    if (at === undefined && owners.textOf(record) !== 0) return;
+    const label = this.#space.ownerLabel(record);
+    const text = this.#space.writeText(at === undefined ? label : `${label}\n${cleanStack(at)}`);
+    // With the memory full the name that the owner may have is better than nothing.
+    if (text !== 0) kernel.u32[(record + OWNER_TEXT) >>> 2] = text;
+  }
+
+  /** It waits no more: what is left is its name, if the program gave it one. */
+  #unsign(record: number, text: number): void {
+    const { kernel, owners } = this.#space;
+    const label = owners.textOf(record);
+    if (text === label) return;
+    kernel.u32[(record + OWNER_TEXT) >>> 2] = label;
+    this.#space.freeText(text);
   }
 
   // ---- checking --------------------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import {
   OWNER_KIND_TASK,
   OWNER_KIND_THREAD,
   OWNER_SLOT,
+  OWNER_TEXT,
 } from '../../build/generated/layout.ts';
 import type { Clock } from '../clock.ts';
 import { MemoryFullError } from '../errors.ts';
@@ -59,6 +60,9 @@ export interface OwnersHost {
   namesHeldBy(owner: number): string[];
   /** The owner ends: nobody waits for it any more. */
   dropWaits(owner: number): void;
+  /** Keeps a name where other threads find it. Address of the text, or 0 when the memory is full. */
+  writeLabel(name: string): number;
+  freeText(at: number): void;
   /** An owner ended that held these locks; they are free now, and abandoned. */
   onLeftHeld(names: readonly string[], label: string): void;
 }
@@ -121,6 +125,13 @@ export class LockOwner implements Disposable {
   }
 }
 
+/** The name of a context or an explicit owner. */
+interface Label {
+  readonly name: string;
+  /** The same in the shared memory, for other threads, where the program gave it; else 0. */
+  readonly text: number;
+}
+
 /** The owners of locks in one thread. */
 export class Owners {
   readonly #kernel: Kernel;
@@ -134,7 +145,7 @@ export class Owners {
   readonly #runsNoTasks: boolean;
   #thread = 0;
   /** Names of contexts and explicit owners, by address. */
-  readonly #labels = new Map<number, string>();
+  readonly #labels = new Map<number, Label>();
   #count = 0;
   isClosed = false;
 
@@ -233,16 +244,28 @@ export class Owners {
   /** A new owner that stands for itself. */
   explicit(name?: string): LockOwner {
     if (name !== undefined) string(name, 'createOwner(): the name');
-    const owner = this.#make(OWNER_KIND_EXPLICIT, name ?? `owner ${++this.#count}`);
+    const owner = this.#make(OWNER_KIND_EXPLICIT, name, 'owner');
     const { address } = owner;
     dropped.register(owner, () => this.end(address, () => 'an owner that was dropped'), owner);
     return owner;
   }
 
-  #make(kind: number, name: string): LockOwner {
+  #make(kind: number, given: string | undefined, what: string): LockOwner {
     const address = this.#claim(kind, 0, 0);
-    this.#labels.set(address, name);
+    const name = given ?? `${what} ${++this.#count}`;
+    // Who was given no name is no more to others than a context, or an owner, of its thread.
+    if (given === undefined) this.#labels.set(address, { name, text: 0 });
+    else this.#publish(address, name);
     return new LockOwner(this, address, name);
+  }
+
+  /** Names an owner, for other threads too. */
+  #publish(owner: number, name: string): void {
+    const text = this.#host.writeLabel(name);
+    this.#labels.set(owner, { name, text });
+    const place = (owner + OWNER_TEXT) >>> 2;
+    // While it waits, what stands there has the name as well.
+    if (this.#kernel.u32[place] === 0) this.#kernel.u32[place] = text;
   }
 
   /**
@@ -253,7 +276,7 @@ export class Owners {
     func(fn, 'withOwner(): the first argument');
     if (name !== undefined) string(name, 'withOwner(): the name');
     this.#openStore();
-    const owner = this.#make(OWNER_KIND_CONTEXT, name ?? `context ${++this.#count}`);
+    const owner = this.#make(OWNER_KIND_CONTEXT, name, 'context');
     // By this name it is known in stacks.
     const runAsOwner = (): R => fn(owner);
     let result: R;
@@ -279,7 +302,7 @@ export class Owners {
     this.#host.dropWaits(owner);
     Atomics.store(u32, (owner + OWNER_KIND) >>> 2, OWNER_KIND_CONTEXT);
     Atomics.store(u32, (owner + OWNER_SLOT) >>> 2, 0);
-    this.#labels.set(owner, label);
+    this.#publish(owner, label);
   }
 
   /** An owner ends. Locks that it holds still are freed and marked. */
@@ -293,8 +316,12 @@ export class Owners {
       calls.abandonHeld(owner);
       this.#host.onLeftHeld(names, who);
     }
+    const text = this.textOf(owner);
     this.#labels.delete(owner);
     calls.freeOwner(this.#agent, owner);
+    if (text === 0) return;
+    this.#kernel.u32[(owner + OWNER_TEXT) >>> 2] = 0;
+    this.#host.freeText(text);
   }
 
   /** From now on every call asks the store, where the host has one. */
@@ -307,7 +334,12 @@ export class Owners {
 
   /** Name of a context or an explicit owner of this thread. */
   labelOf(owner: number): string | undefined {
-    return this.#labels.get(owner);
+    return this.#labels.get(owner)?.name;
+  }
+
+  /** Address of the text that names it to other threads, while it waits for nothing; 0 if there is none. */
+  textOf(owner: number): number {
+    return this.#labels.get(owner)?.text ?? 0;
   }
 
   /** The runtime is gone. */

@@ -149,6 +149,8 @@ export class LockSpace {
       dropWaits: (owner) => {
         for (const core of [...this.#busy]) core.dropOwner(owner);
       },
+      writeLabel: (name) => this.writeText(`${name} of ${host.label}`),
+      freeText: (at) => this.freeText(at),
       onLeftHeld: (names, label) => {
         for (const core of [...this.#busy]) core.drive();
         const list = names.map((name) => `'${name}'`).join(', ');
