@@ -32,7 +32,7 @@ const CLASSES = { a1: 'a', a2: 'a', b1: 'b', b2: 'b' };
 
 describe('the order of locks', () => {
   it('report, the default: an inversion is taken, and reported once with both orders', async () => {
-    const { rt, reports } = await open({ stacks: 'all' });
+    const { rt, reports } = await open();
     await using _ = rt;
     nest(rt, ['a', 'b'], 'first');
     nest(rt, ['a', 'b'], 'first again');
@@ -56,6 +56,18 @@ describe('the order of locks', () => {
     for (const { stack } of fault.steps) expect(stack).not.toMatch(/AsyncLocalStorage|runAsOwner|withOwner/);
     expect(message).toContain("lock order: 'b' -> 'a' -> 'b' (certain");
     expect(message).toContain('first of the main thread');
+  });
+
+  it("stacks 'off': who took the locks is told, and where only of the one that closed the ring", async () => {
+    const { rt, reports } = await open({ stacks: 'off' });
+    await using _ = rt;
+    nest(rt, ['a', 'b'], 'first');
+    nest(rt, ['b', 'a'], 'second');
+    const { steps } = (reports[0]!.error as LockOrderError).fault;
+    expect(steps.map(({ owner, stack }) => [owner, stack?.includes('hierarchy.test.ts')])).toEqual([
+      ['second of the main thread', true],
+      ['first of the main thread', undefined],
+    ]);
   });
 
   it('throw: the lock is refused with ERR_LOCK_ORDER, each time, and is not taken', async () => {

@@ -35,7 +35,7 @@ export interface LockEdge {
   readonly gates: readonly string[];
   /** Who was first seen to do it, where that was written down. */
   readonly owner?: string;
-  /** Where, with `locks.stacks: 'all'`. */
+  /** Where, unless `locks.stacks` is `'off'`. */
   readonly stack?: string;
 }
 

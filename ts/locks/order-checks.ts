@@ -19,6 +19,7 @@ import {
   OWNER_CACHE,
   OWNER_HELD,
   STACKS_ALL,
+  STACKS_OFF,
 } from '../../build/generated/layout.ts';
 import {
   HeddleError,
@@ -45,6 +46,9 @@ import { cleanStack } from './stacks.ts';
 const TEXTS_MOST = 256 * 1024;
 const TEXTS_PART = 64;
 
+/** Acquisitions with new edges that each thread keeps the stacks of; a server that makes locks for requests would pay for one each time. Not with `stacks: 'all'`. */
+const SIGNED_MOST = 4096;
+
 /** What the owner is doing when a fault is found. */
 interface Now {
   readonly taken: number;
@@ -58,6 +62,8 @@ export class OrderChecker implements OrderChecks {
   readonly #encoder = new TextEncoder();
   opened = 0;
   #view: OrderView | undefined;
+  /** Acquisitions with new edges, as far as they are counted. */
+  #signed = 0;
   #hasReportedOverflow = false;
   #hasReportedTruncation = false;
 
@@ -125,16 +131,24 @@ export class OrderChecker implements OrderChecks {
     return this.#space.kernel.u32[(lock + LOCK_ID) >>> 2]!;
   }
 
+  /** Of a new edge its stack is kept, so that both orders have one when a ring is found; unless this thread makes new edges without end. */
+  #keepsStack(): boolean {
+    const { stacks } = this.#space;
+    if (stacks === STACKS_ALL) return true;
+    return stacks !== STACKS_OFF && this.#signed++ < SIGNED_MOST;
+  }
+
   /** The kernel has something to say of an acquisition. */
   #found(bits: number, owner: number, lock: number, isStrict: boolean, given?: string): void {
     const label = this.#space.ownerLabel(owner);
     const isFault = (bits & ~(ORDER_NEW_BIT | ORDER_OVERFLOW_BIT)) !== 0;
-    const keepsStack = this.#space.stacks === STACKS_ALL;
+    const isNew = (bits & ORDER_NEW_BIT) !== 0;
+    const keepsStack = isNew && this.#keepsStack();
     const stack = given ?? (keepsStack || isFault ? cleanStack(new Error()) : undefined);
     const now: Now = { taken: this.#idOf(lock), owner: label, stack };
     // Read before anything else asks the kernel: its answer stands until then.
     const cycles = (bits & ORDER_CYCLE_BIT) !== 0 ? withoutShadows(this.view.takeCycles(), this.view) : [];
-    if ((bits & ORDER_NEW_BIT) !== 0) this.#sign(now, owner, keepsStack || given !== undefined);
+    if (isNew) this.#sign(now, owner, keepsStack || given !== undefined);
     const errors: LockOrderError[] = [];
     if ((bits & ORDER_RULE_BIT) !== 0 && (isStrict || (bits & ORDER_FRESH_BIT) !== 0))
       errors.push(this.#ruleError(now));

@@ -15,8 +15,9 @@ export interface LocksOptions {
   /** Most locks and classes of locks by name, from 1 to 1,048,576. Default: 65,536. */
   readonly maxLocks?: number;
   /**
-   * Stacks in reports of deadlocks: `'waits'` tells where each owner waits, which costs microseconds a wait that blocks; `'all'` tells besides
-   * where each lock was taken, which costs microseconds a lock. Default: `'waits'`.
+   * Stacks in reports: `'waits'` tells where each owner of a deadlock waits, which costs microseconds a wait that blocks, and where each pair of locks was first
+   * taken one under the other, which costs as much once for each pair, the first 4096 times that a thread sees new ones; `'all'` tells besides where each lock of a deadlock was taken, which costs microseconds
+   * a lock; `'off'` tells only where an order was broken now. Default: `'waits'`.
    */
   readonly stacks?: 'waits' | 'all' | 'off';
   /** The declared order: see {@link LockManager.declareRules}. Default: none. */
