@@ -211,6 +211,27 @@ describe('Faults', () => {
       expect(m.isLocked).toBe(false);
     }
     expect(granted).toBe(100);
+    // The grant comes from another thread, before the cancel, in it, or after it.
+    const pool = await openLockPool(rt, 1);
+    for (let i = 0; i < 30; i++) {
+      const gate = gateOf(rt);
+      const holding = pool.run('holdLock', ['A', gate.name]);
+      await gate.reached(1);
+      const cancel = new AbortController();
+      const one = rt.withOwner(() =>
+        m.lock({ signal: cancel.signal }).then((had) => had && m.unlock() === undefined),
+      );
+      const next = rt.withOwner(() => m.lock().then((had) => had && m.unlock() === undefined));
+      await waiting(2);
+      gate.open();
+      for (let turn = 0; turn < i % 6; turn++) await new Promise((resolve) => setImmediate(resolve));
+      cancel.abort();
+      // One outcome, whichever; nothing is lost by it.
+      expect([true, false]).toContain(await one);
+      expect(await next).toBe(true);
+      expect(await holding).toBe(true);
+      expect(m.isLocked).toBe(false);
+    }
     await expectSound();
   });
 

@@ -81,9 +81,15 @@ describe('Exclusive', () => {
   });
 
   it('init_held: a lock that is held is not made anew', async () => {
-    const { rt } = await play(['A']);
+    const { rt, pool } = await play(['A']);
     const m = rt.mutex('A');
     await m.lock();
+    // Whoever makes it in another thread has the one that is held.
+    expect(await pool.run('whoIsAt', ['A'])).toEqual({ owner: 'the main thread', waiters: [] });
+    expect(await pool.run('openLock', ['A', { reentrant: true }])).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    expect(await pool.run('unlockOnly', ['A'])).toMatchObject({ code: 'ERR_NOT_OWNER' });
     expect(thrownBy(() => m.forget())).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', resource: 'A' });
     expect(thrownBy(() => rt.mutex('A', { reentrant: true }))).toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
@@ -172,10 +178,15 @@ describe('TSan', () => {
     const pool = await openLockPool(rt, 4);
     const reports: LockViolation[] = [];
     rt.locks.onViolation((violation) => reports.push(violation));
+    // This pair lives as long as we have it open, so both of its orders are seen.
+    const kept = ['left 0', 'right 0'].map((name) => rt.mutex(name));
     const done = await Promise.all([0, 1, 2, 3].map((i) => pool.run('createAndDestroy', [300, i % 2 === 1])));
     expect(done).toEqual([300, 300, 300, 300]);
-    // Both orders of a pair that lived long enough are reported, under the gate; nothing else is.
+    await until(() => reports.some((violation) => cycleOf(violation).endsWith('left 0-right 0')));
+    // The others come and go; both orders of one that lived long enough are reported, under the gate; nothing else is.
     for (const violation of reports) expect(cycleOf(violation)).toMatch(/^gated left (\d)-right \1$/);
+    expect(reports.filter((violation) => cycleOf(violation) === 'gated left 0-right 0')).toHaveLength(1);
+    for (const m of kept) expect(m.forget()).toBe(true);
     expect(rt.locks.snapshot()).toEqual({ held: [], pending: [] });
   });
 
