@@ -62,6 +62,8 @@ export const HEADER_LOCK_METERS: u32 = HEADER + 208;
 export const HEADER_LOCK_LOOK_MS: u32 = HEADER + 212;
 /** Deadlocks found so far. */
 export const HEADER_DEADLOCKS: u32 = HEADER + 396;
+/** Address of the deadlocks that owners are told who gave up a wait for them (ts/locks/verdicts.ts), or 0. */
+export const HEADER_VERDICTS: u32 = HEADER + 400;
 
 // ---- agents: one record for each thread that takes part --------------------------------------------------------------------------------
 

@@ -228,6 +228,34 @@ describe('Waits', () => {
     expect(rt.locks.metrics().deadlocks).toBe(0);
   });
 
+  it('who gives up is told the whole cycle, also when it has opened meanwhile', async () => {
+    const rt = await openRuntime({ locks: { order: 'off', strategy: 'abort-youngest' } });
+    const pool = await openLockPool(rt, 1);
+    const [a, b] = [rt.mutex('A'), rt.mutex('B')];
+    const [gate, later] = [gateOf(rt), gateOf(rt)];
+    const elder = pool.run('lockBothThenHold', ['A', 'B', gate.name, { timeoutMs: 20 }, later.name]);
+    await gate.reached(1);
+    await rt.withOwner(async () => {
+      await b.lock();
+      const told = rejectionOf(a.lock());
+      await waiting(rt, 1);
+      gate.open();
+      // The worker aborts our wait and gives its own up before this event loop hears of anything.
+      const pause = new Int32Array(new SharedArrayBuffer(4));
+      while (rt.atomicInt32(`${later.name}:in`).load() === 0) Atomics.wait(pause, 0, 0, 1);
+      const error = await told;
+      expect(error).toMatchObject({ code: 'ERR_DEADLOCK', resource: 'A' });
+      expect(error.cycle.map(({ lock, holds }: DeadlockError['cycle'][number]) => [lock, holds])).toEqual([
+        ['A', ['B']],
+        ['B', ['A']],
+      ]);
+      expect(error.message).toMatch(/^deadlock: 2 owners wait for each other\n {2}the younger of /);
+      b.unlock();
+    }, 'the younger');
+    later.open();
+    expect(await elder).toBe(false);
+  });
+
   it.each(['it', 'the other'])(
     'an owner that waits for two locks at once: reported; %s closes the cycle',
     async (last) => {

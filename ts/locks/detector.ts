@@ -45,6 +45,7 @@ import { ownersOf } from './snapshot.ts';
 import type { LockSpace } from './space.ts';
 import { cleanStack } from './stacks.ts';
 import type { Deadlock } from './types.ts';
+import { Verdicts } from './verdicts.ts';
 
 /** A deadlock with what it takes to abort one of its waits. */
 interface FoundDeadlock extends Deadlock {
@@ -68,6 +69,7 @@ const DOUBT_OF_FLOWS =
 export class Detector {
   readonly #space: LockSpace;
   readonly #resolver: DeadlockResolver;
+  readonly #verdicts: Verdicts;
   #scratch = 0;
   #scratchSpans = 0;
   /** Records of this thread about whose waits the runtime's thread is asked, and since when. */
@@ -76,6 +78,7 @@ export class Detector {
   constructor(space: LockSpace, resolver: DeadlockResolver) {
     this.#space = space;
     this.#resolver = resolver;
+    this.#verdicts = new Verdicts(space.kernel);
   }
 
   // ---- publishing ----------------------------------------------------------------------------------------------------------------------------
@@ -312,7 +315,12 @@ export class Detector {
   /** Aborts the wait of party `index` of a cycle. */
   abort(deadlock: FoundDeadlock, index: number): void {
     const { calls } = this.#space.kernel;
-    calls.abortWait(calls.ownerAt(deadlock.cycle[index]!.owner), deadlock.epochs[index]!);
+    const { owner } = deadlock.cycle[index]!;
+    const epoch = deadlock.epochs[index]!;
+    const cycle = [...deadlock.cycle.slice(index), ...deadlock.cycle.slice(0, index)];
+    // First: whoever hears that it was aborted looks for it.
+    this.#verdicts.put(owner, epoch, { message: describeCycle(cycle), cycle });
+    calls.abortWait(calls.ownerAt(owner), epoch);
   }
 
   #report(deadlock: Deadlock): void {
@@ -330,11 +338,13 @@ export class Detector {
     return new DeadlockError(deadlock.message, deadlock.cycle, resource === undefined ? {} : { resource });
   }
 
-  /** The error of an owner whose wait was aborted by another thread: it stands in the cycle still, so it finds it from its own side. */
+  /** The error of an owner whose wait was aborted by another thread, which left the cycle for it; else it looks from its own side for what is left of it. */
   errorOfVictim(record: number, lock: number): DeadlockError {
+    const name = this.#space.nameAt(lock);
+    const told = this.#verdicts.find(this.#space.kernel.calls.ownerId(record), this.epochOf(record));
+    if (told !== undefined) return new DeadlockError(told.message, told.cycle, { resource: name });
     const found = this.#search(record, true);
     if (found !== undefined) return this.#errorOf(found);
-    const name = this.#space.nameAt(lock);
     const label = this.#space.ownerLabel(record);
     return new DeadlockError(
       `${label} gave up its wait for lock '${name}', which was part of a deadlock`,
