@@ -195,17 +195,21 @@ describe('Faults', () => {
   it('cancel racing with grant', async () => {
     const m = (await openRuntime()).mutex('A');
     let granted = 0;
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 300; i++) {
       await m.lock();
       const cancel = new AbortController();
       const one = rt.withOwner(() =>
         m.lock({ signal: cancel.signal }).then((had) => had && m.unlock() === undefined),
       );
       const next = rt.withOwner(() => m.lock().then(() => m.unlock()));
-      // In one turn, in both orders; the waiter hears of both.
-      if (i % 2 === 0) cancel.abort();
+      // In one turn in both orders, and after the grant, before the waiter's code goes on.
+      if (i % 3 === 0) cancel.abort();
       m.unlock();
-      if (i % 2 !== 0) cancel.abort();
+      if (i % 3 === 1) {
+        await undefined;
+        expect(m.isLocked).toBe(true);
+      }
+      if (i % 3 !== 0) cancel.abort();
       if (await one) granted++;
       await next;
       expect(m.isLocked).toBe(false);

@@ -460,11 +460,9 @@ describe('strategies', () => {
       const mine = rt.mutex('B').lock({ signal: stop.signal });
       await until(() => reports.length > 0);
       expect(reports).toHaveLength(1);
-      expect(reports[0]).toMatchObject({
-        kind: 'deadlock',
-        locks: ['B', 'A'],
-        error: { code: 'ERR_DEADLOCK' },
-      });
+      expect(reports[0]).toMatchObject({ kind: 'deadlock', error: { code: 'ERR_DEADLOCK' } });
+      // Either may be the one that finds it: the worker is seen to wait before it looks.
+      expect([...reports[0]!.locks].sort()).toEqual(['A', 'B']);
       expect(await isPending(mine)).toBe(true);
       stop.abort();
       expect(await mine).toBe(false);

@@ -29,7 +29,7 @@ import { QOS_LEVELS } from '../qos.ts';
 import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
 import { tellObserver } from './late-faults.ts';
-import { CANCELLED, type LockCore, type WaitLimits } from './lock-core.ts';
+import { CANCELLED, type LockCore, type WaitLimits, type WaitResult } from './lock-core.ts';
 import type { LockMeter } from './lock-meter.ts';
 import { assertObserver } from './observed.ts';
 import type { OrderChecks } from './order-port.ts';
@@ -38,6 +38,7 @@ import { waitersOf } from './snapshot.ts';
 import type { Guard, LockContext, LockObserver, LockSnapshot, MutexOptions } from './types.ts';
 
 const YES: Promise<boolean> = Promise.resolve(true);
+const NO: Promise<boolean> = Promise.resolve(false);
 const NO_CONTEXT: LockContext = Object.freeze({});
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -284,7 +285,9 @@ export class ContextMutex {
     this.#checkOrder(owner);
     const limits = limitsOf(ctx, false);
     const started = host.clock.now();
-    for (let answer = this.#calls.tryLock(this.#address, owner); ; ) {
+    let answer = this.#calls.tryLock(this.#address, owner);
+    if (answer !== LOCK_TAKEN && this.#core.takeBack()) answer = this.#calls.tryLock(this.#address, owner);
+    for (;;) {
       const had = this.#conclude(answer, owner);
       if (had !== undefined) return had;
       if (limits.timeoutMs === 0) return false;
@@ -296,10 +299,15 @@ export class ContextMutex {
     }
   }
 
-  async #lockSlow(ctx: LockContext = NO_CONTEXT, tries: boolean): Promise<boolean> {
-    checkOptions(ctx, CONTEXT_CHECKS, tries ? 'tryLock()' : 'lock()');
-    if (ctx.signal?.aborted) return false;
-    return this.#wait(ctx, this.#ownerOf(ctx), tries);
+  /** No async function: between the lock and the code that has it there are to be as few turns as can be. */
+  #lockSlow(ctx: LockContext = NO_CONTEXT, tries: boolean): Promise<boolean> {
+    try {
+      checkOptions(ctx, CONTEXT_CHECKS, tries ? 'tryLock()' : 'lock()');
+      if (ctx.signal?.aborted) return NO;
+      return this.#wait(ctx, this.#ownerOf(ctx), tries);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async #wait(ctx: LockContext, owner: number, tries: boolean): Promise<boolean> {
@@ -314,8 +322,14 @@ export class ContextMutex {
       if (had !== undefined) return had;
       if (limits.timeoutMs === 0) return false;
       if (started < 0) started = this.#core.space.host.clock.now();
+      const wait = this.#core.wait(owner, limits);
       try {
-        answer = await this.#core.wait(owner, limits);
+        let result: WaitResult | undefined;
+        do {
+          await wait.settled;
+          result = this.#core.accept(wait);
+        } while (result === undefined);
+        answer = result;
       } finally {
         this.#tellWait(started);
       }
@@ -407,7 +421,7 @@ export class ContextMutex {
       this.#isPlain &&
       this.#calls.unlock(this.#address, this.#active.address) === LOCK_RELEASED
     ) {
-      if (this.#core.waiting !== 0) this.#core.drive();
+      if (this.#core.waiting !== 0) this.#core.lookSoon();
       return;
     }
     this.#unlock(ctx?.owner === undefined ? this.#owners.current() : this.#addressOf(ctx.owner));
@@ -425,7 +439,7 @@ export class ContextMutex {
     } else if (!this.#record.end(owner)) {
       throw this.#notOwner(owner);
     }
-    if (this.#core.waiting !== 0) this.#core.drive();
+    if (this.#core.waiting !== 0) this.#core.lookSoon();
   }
 
   #notOwner(owner: number): HeddleError {

@@ -15,6 +15,9 @@ import type { LockSpace } from './space.ts';
 /** A waiter that is older than this has the lock kept for it. */
 export const HANDOFF_MS = 1;
 
+/** For a turn that begins when the code that runs now has ended. */
+const READY = Promise.resolve();
+
 /** How a wait ended: with the lock, without it, or an answer of the kernel that is an error. */
 export type WaitResult =
   | typeof LOCK_TAKEN
@@ -32,12 +35,18 @@ export interface WaitLimits {
   readonly tries: boolean;
 }
 
-interface Waiter {
+/** A wait in the event loop: await `settled`, then ask {@link LockCore.accept}. */
+export interface Waiter {
   readonly owner: number;
+  readonly limits: WaitLimits;
   readonly since: number;
   readonly flags: number;
-  resolve: (result: WaitResult) => void;
+  /** Fulfilled when it waits no more, rejected when that is for an error. Another one when the lock was taken back. */
+  settled: Promise<void>;
+  resolve: () => void;
   reject: (error: unknown) => void;
+  /** How the wait ended. Undefined: it lasts. */
+  result: WaitResult | undefined;
   /** The record that says so to other threads: the owner's, or one of its own where the owner waits already. 0: the memory is full. */
   record: number;
   stopTimer: (() => void) | undefined;
@@ -49,7 +58,8 @@ interface Waiter {
 /**
  * One lock in one thread: the waiters of its event loop, in order of arrival. Only the first of them takes part in the lock's protocol
  * (assembly/mutex.ts): it sets the contended bit and sleeps on the word with `Atomics.waitAsync`. While the holder is of this very thread
- * nobody sleeps: its unlock looks here (drive), so flows of one thread pass a lock on without waking anybody.
+ * nobody sleeps: its unlock has us look in a turn of our own (lookSoon), so flows of one thread pass a lock on without waking anybody. Not inside the unlock: the
+ * code that unlocks goes on first, and may want the lock again, or block, while the one who was given it could not run.
  *
  * A waitAsync cannot be taken back. It stays good for the next waiter; when there is none, everybody is woken, so that no wake-up goes to it.
  */
@@ -69,6 +79,13 @@ export class LockCore {
   readonly #onWake = (): void => this.#woken();
   /** There is a waitAsync that was not notified yet. */
   #armed = false;
+  #looksSoon = false;
+  readonly #onTurn = (): void => {
+    this.#looksSoon = false;
+    this.drive();
+  };
+  /** Has the lock, and its code has not gone on yet. */
+  #granted: Waiter | undefined;
   /** Waiters of this thread's event loop; read by every unlock. */
   waiting = 0;
   /** Handles of this thread that were not forgotten. */
@@ -81,36 +98,82 @@ export class LockCore {
   }
 
   /** Waits in the event loop. */
-  wait(owner: number, limits: WaitLimits): Promise<WaitResult> {
-    const { space } = this;
+  wait(owner: number, limits: WaitLimits): Waiter {
     const breakable = limits.signal !== undefined || limits.timeoutMs !== undefined;
     const waiter: Waiter = {
       owner,
-      since: space.host.clock.now(),
+      limits,
+      since: this.space.host.clock.now(),
       flags: (breakable ? OWNER_FLAG_BREAKABLE : 0) | (limits.tries ? OWNER_FLAG_TRY : 0),
+      settled: undefined as never,
       resolve: undefined as never,
       reject: undefined as never,
+      result: undefined,
       record: 0,
       stopTimer: undefined,
       stopSignal: undefined,
       isOut: false,
     };
-    const promise = new Promise<WaitResult>((resolve, reject) => {
+    this.#queue.push(waiter);
+    this.#begin(waiter);
+    if (this.#queue[0] === waiter) this.drive();
+    if (!waiter.isOut) this.#guardWait(waiter);
+    return waiter;
+  }
+
+  /** It stands in the queue: it waits from now on. */
+  #begin(waiter: Waiter): void {
+    const { space } = this;
+    waiter.settled = new Promise<void>((resolve, reject) => {
       waiter.resolve = resolve;
       waiter.reject = reject;
     });
-    this.waiting = this.#queue.push(waiter);
-    this.#publish(waiter, space.detector.captureStack(owner, false));
+    this.waiting = this.#queue.length;
+    this.#publish(waiter, space.detector.captureStack(waiter.owner, false));
     space.enter(this);
-    if (this.#queue.length === 1) this.drive();
-    if (!waiter.isOut) this.#guardWait(waiter, limits);
-    return promise;
+  }
+
+  /** The code of a waiter goes on: how did its wait end? Undefined: it was given the lock, but that was taken back, and it waits again. */
+  accept(waiter: Waiter): WaitResult | undefined {
+    if (this.#granted === waiter) this.#ungrant();
+    return waiter.result;
+  }
+
+  #ungrant(): void {
+    this.#granted = undefined;
+    this.space.granted.delete(this);
+  }
+
+  /**
+   * Other code of this thread wants the lock, or is about to block, before the code of the waiter that was given the lock has gone on: it waits again, first of all.
+   *
+   * @returns whether there was one
+   */
+  takeBack(): boolean {
+    const waiter = this.#granted;
+    if (waiter === undefined || this.space.isClosed) return false;
+    this.#ungrant();
+    // First, or it would wait for itself.
+    this.space.kernel.calls.unlock(this.address, waiter.owner);
+    waiter.result = undefined;
+    waiter.isOut = false;
+    this.#queue.unshift(waiter);
+    this.#begin(waiter);
+    this.#guardWait(waiter);
+    this.lookSoon();
+    return true;
+  }
+
+  #settle(waiter: Waiter, result: WaitResult): void {
+    waiter.result = result;
+    waiter.resolve();
   }
 
   /** The wait lasts: what may end it early. */
-  #guardWait(waiter: Waiter, { signal, timeoutMs, tries }: WaitLimits): void {
+  #guardWait(waiter: Waiter): void {
+    const { signal, timeoutMs, tries } = waiter.limits;
     const { host } = this.space;
-    const cancel = (): void => this.#remove(waiter, () => waiter.resolve(CANCELLED));
+    const cancel = (): void => this.#remove(waiter, () => this.#settle(waiter, CANCELLED));
     if (timeoutMs !== undefined) waiter.stopTimer = host.timer(cancel, timeoutMs);
     const signals = [signal, host.taskSignal()].filter((each) => each !== undefined);
     if (signals.some((each) => each.aborted)) {
@@ -140,7 +203,14 @@ export class LockCore {
     waiter.record = detector.begin(waiter.owner, this.address, waiter.flags, false, at);
   }
 
-  /** Lets the first waiter have a look, and those behind it as far as they get the lock. Called whenever the lock may have become free. */
+  /** As drive(), once the code that runs now has ended. */
+  lookSoon(): void {
+    if (this.#looksSoon) return;
+    this.#looksSoon = true;
+    void READY.then(this.#onTurn);
+  }
+
+  /** Lets the first waiter have a look, and those behind it as far as they get the lock. Called when the lock may have become free. */
   drive(): void {
     const { space, address } = this;
     const { calls, i32 } = space.kernel;
@@ -158,7 +228,10 @@ export class LockCore {
         // It goes without the lock: a wake-up that it was given goes to the next.
         if (answer !== LOCK_TAKEN) calls.leaveWait(address, head.owner);
         this.#dequeue(head);
-        head.resolve(answer as WaitResult);
+        this.#settle(head, answer as WaitResult);
+        if (answer !== LOCK_TAKEN) continue;
+        this.#granted = head;
+        space.granted.add(this);
         continue;
       }
       if (this.#armed) return;
@@ -190,6 +263,7 @@ export class LockCore {
 
   /** The event loop comes to nothing for a while: see {@link LockSpace.standAside}. */
   standAside(): void {
+    this.takeBack();
     const head = this.#queue[0];
     if (head !== undefined) this.space.kernel.calls.leaveWait(this.address, head.owner);
     // A waitAsync cannot be taken back, and may have swallowed a wake-up already: all look again, and it is over when the event loop goes on.
@@ -227,7 +301,7 @@ export class LockCore {
     if (wasFirst) this.space.kernel.calls.leaveWait(this.address, waiter.owner);
     this.#dequeue(waiter);
     settle();
-    if (wasFirst) this.drive();
+    if (wasFirst && this.#queue.length > 0) this.lookSoon();
   }
 
   /** Another thread has aborted a wait of this one. */
@@ -242,12 +316,20 @@ export class LockCore {
 
   /** An owner has ended: its waits are nobody's. */
   dropOwner(owner: number): void {
+    const granted = this.#granted;
+    if (granted?.owner === owner) {
+      // Nothing was done under the lock, so it is no lock that was left held.
+      this.#ungrant();
+      granted.result = CANCELLED;
+      this.space.kernel.calls.unlock(this.address, owner);
+      if (this.waiting > 0) this.lookSoon();
+    }
     for (const waiter of [...this.#queue])
-      if (waiter.owner === owner) this.#remove(waiter, () => waiter.resolve(CANCELLED));
+      if (waiter.owner === owner) this.#remove(waiter, () => this.#settle(waiter, CANCELLED));
   }
 
   /** The runtime is gone. */
   close(): void {
-    for (const waiter of [...this.#queue]) this.#remove(waiter, () => waiter.resolve(LOCK_CLOSED));
+    for (const waiter of [...this.#queue]) this.#remove(waiter, () => this.#settle(waiter, LOCK_CLOSED));
   }
 }

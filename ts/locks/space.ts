@@ -120,6 +120,8 @@ export class LockSpace {
   onRelease: ((name: string) => void) | undefined;
   /** Cores with waiters. */
   readonly #busy = new Set<LockCore>();
+  /** Cores that have given their lock to a waiter whose code has not gone on yet. */
+  readonly granted: Set<LockCore> = new Set();
   /** By address, with the turn of the record that had it. */
   readonly #names = new Map<number, { readonly turn: number; readonly name: string }>();
   readonly #encoder = new TextEncoder();
@@ -147,12 +149,12 @@ export class LockSpace {
         return this.namesHeldBy(owner);
       },
       dropWaits: (owner) => {
-        for (const core of [...this.#busy]) core.dropOwner(owner);
+        for (const core of [...this.#busy, ...this.granted]) core.dropOwner(owner);
       },
       writeLabel: (name) => this.writeText(`${name} of ${host.label}`),
       freeText: (at) => this.freeText(at),
       onLeftHeld: (names, label) => {
-        for (const core of [...this.#busy]) core.drive();
+        for (const core of this.#busy) core.lookSoon();
         const list = names.map((name) => `'${name}'`).join(', ');
         this.host.report({
           kind: 'left-held',
@@ -445,10 +447,11 @@ export class LockSpace {
   }
 
   /**
-   * The thread is about to block, and its event loop with it, for as long as others please: what is kept for its waiters there, and wake-ups that they
-   * were given, go to who can use them. Else the one that this thread blocks for might wait for them.
+   * The thread is about to block, and its event loop with it, for as long as others please: what is kept for its waiters there, or was given to them and has not
+   * reached their code, and wake-ups that they were given, go to who can use them. Else the one that this thread blocks for might wait for them.
    */
   standAside(): void {
+    if (this.granted.size > 0) for (const core of [...this.granted]) core.takeBack();
     if (this.#waiters > 0) for (const core of this.#busy) core.standAside();
   }
 
