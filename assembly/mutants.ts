@@ -351,6 +351,8 @@ export const MUTANT_WAKES_SLEEPERS_ONLY: u32 = 1225;
 export const MUTANT_TASK_UNSEEN: u32 = 1226;
 /** A wait may have the epoch that stands for none. */
 export const MUTANT_EPOCH_OF_NOBODY: u32 = 1227;
+/** An owner whose one flow has the lock that another waits for waits for itself. */
+export const MUTANT_WAITS_FOR_ITSELF: u32 = 1228;
 
 // ---- order*.ts -------------------------------------------------------------------------------------------------------------------------------
 

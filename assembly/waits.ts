@@ -12,7 +12,8 @@
  * | FLOW | waits for one more lock, in another of its flows (a FLOW record among OWNER_AWAITS) | stands in the lock's word |
  *
  * An owner needs all its edges to go, so a cycle through any of them is a deadlock. All but FLOW: who waits for several locks at once may still unlock in another flow, so a
- * cycle through such a wait is for people to judge. One without is looked for first. A queued call needs any worker, so that edge is there only while it is
+ * cycle through such a wait is for people to judge. One without is looked for first. For the same reason there is no LOCK or FLOW edge from an owner to itself: one
+ * of its flows has the lock that another waits for, and goes on. (A flow that asks for what its own owner has is told so before it waits.) A queued call needs any worker, so that edge is there only while it is
  * known of each of them that it leads back to who awaits the call: its thread finds that out (ts/locks/queue-wait.ts) and says it with setBehind(),
  * for as long as that one waits as it did then.
  *
@@ -257,10 +258,13 @@ function holderOf(lock: usize): usize {
   return holder == 0 ? 0 : ownerAt(holder >> WORD_OWNER_SHIFT);
 }
 
-/** The owner at the end of the edge that OWNER_WAITING is. */
-function waitedFor(target: u32): usize {
+/** The owner at the end of the edge that OWNER_WAITING of `owner`, or of a FLOW record of it, is. */
+function waitedFor(owner: usize, target: u32): usize {
   if (target == 0) return 0;
-  return (target & WAIT_SLOT_BIT) == 0 ? holderOf(target) : ownerAhead(target & ~WAIT_SLOT_BIT);
+  if ((target & WAIT_SLOT_BIT) != 0) return ownerAhead(target & ~WAIT_SLOT_BIT);
+  const holder = holderOf(target);
+  // mutant WAITS_FOR_ITSELF: return holder;
+  return holder == owner ? 0 : holder;
 }
 
 function blockerOf(owner: usize): usize {
@@ -303,7 +307,7 @@ function nextEdge(step: usize, owner: usize, victim: usize, skipped: usize): usi
   if (edge == EDGE_NONE) {
     edge = EDGE_WAITING;
     const target = load32(owner + OWNER_WAITING);
-    const next = waitedFor(target);
+    const next = waitedFor(owner, target);
     if (next != 0 && (owner == victim || !isGivenUp(step, owner, target)))
       return setEdge(step, (target & WAIT_SLOT_BIT) == 0 ? EDGE_LOCK : EDGE_TASK, target, next);
   }
@@ -325,7 +329,7 @@ function nextEdge(step: usize, owner: usize, victim: usize, skipped: usize): usi
       store<u32>(skipped, 1);
     } else {
       const lock = load32(node + OWNER_WAITING);
-      const next = waitedFor(lock);
+      const next = waitedFor(owner, lock);
       if (next != 0) return setEdge(step, node as u32, lock, next);
     }
     node = load32(node + OWNER_NEXT);
@@ -349,12 +353,12 @@ function holds(step: usize, next: usize, isVictim: bool): bool {
   if (edge == EDGE_LOCK && !isVictim && isGivenUp(step, owner, target)) return false;
   if (edge == EDGE_THREAD) return blockerOf(owner) == next;
   if (edge == EDGE_LOCK || edge == EDGE_TASK)
-    return load32(owner + OWNER_WAITING) == target && waitedFor(target) == next;
+    return load32(owner + OWNER_WAITING) == target && waitedFor(owner, target) == next;
   if ((target & WAIT_SLOT_BIT) == 0)
     return (
       isListed(owner, edge, OWNER_KIND_FLOW) &&
       load32(edge + OWNER_WAITING) == target &&
-      waitedFor(target) == next
+      waitedFor(owner, target) == next
     );
   return isListed(owner, edge, OWNER_KIND_AWAIT) && awaitedOwner(edge, target & ~WAIT_SLOT_BIT) == next;
 }

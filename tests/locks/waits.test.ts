@@ -327,6 +327,28 @@ describe('Waits', () => {
   });
 });
 
+describe('an owner that waits for one lock in several flows', () => {
+  it('is no deadlock while one of them has it, for however long', async () => {
+    const rt = await openRuntime();
+    const reports: LockViolation[] = [];
+    rt.locks.onViolation((violation) => reports.push(violation));
+    const [holder, owner] = [rt.createOwner(), rt.createOwner()];
+    const m = rt.mutex('A');
+    await m.lock({ owner: holder });
+    const flows = [m.lock({ owner }), m.lock({ owner }), m.lock({ owner })];
+    m.unlock({ owner: holder });
+    expect(await flows[0]).toBe(true);
+    // Longer than it takes until a wait is looked at again.
+    await new Promise((resolve) => setTimeout(resolve, 2300));
+    for (const flow of flows) {
+      expect(await flow).toBe(true);
+      m.unlock({ owner });
+    }
+    expect(reports).toEqual([]);
+    expect(rt.locks.metrics().deadlocks).toBe(0);
+  });
+});
+
 describe('asking again', () => {
   it('is ERR_DEADLOCK at once, on the main thread and in tasks', async () => {
     const rt = await openRuntime();
