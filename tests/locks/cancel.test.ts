@@ -88,6 +88,44 @@ describe('a wait is given up', () => {
     expect(await pool.run('takeSync', ['A'])).toEqual({ ok: true, value: true });
   });
 
+  it('and the error says why, whatever else might have ended it', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    await m.lock();
+    const owner = rt.createOwner();
+    const acquired = rejectionOf(m.acquire({ owner, timeoutMs: 60_000 }));
+    expect(await isPending(acquired)).toBe(true);
+    owner.end();
+    expect(await acquired).toMatchObject({
+      code: 'ERR_TASK_ABORTED',
+      message: expect.stringMatching(/owner/),
+    });
+    const pool = await openLockPool(rt, 1);
+    const stop = new AbortController();
+    const run = outcome(pool.run('acquireLong', ['A'], { signal: stop.signal }));
+    await until(() => pending(rt) > 0);
+    stop.abort();
+    await run;
+    await until(() => rt.atomicInt32('A:told').load() !== 0);
+    expect(rt.atomicInt32('A:told').load()).toBe(1);
+    m.unlock();
+  });
+
+  it('by one timeout, though the lock was left abandoned and taken by another meanwhile', async () => {
+    const rt = await openRuntime();
+    rt.locks.onViolation(() => undefined);
+    const m = rt.mutex('A', { onAbandoned: 'recover' });
+    const [dies, one, two] = [rt.createOwner(), rt.createOwner(), rt.createOwner()];
+    await m.lock({ owner: dies });
+    const start = performance.now();
+    const waits = [m.lock({ owner: one }), m.lock({ owner: two, timeoutMs: 1500 })];
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    dies.end();
+    expect(await Promise.all(waits)).toEqual([true, false]);
+    expect(performance.now() - start).toBeLessThan(2400);
+    m.unlock({ owner: one });
+  });
+
   it('by the end of its owner', async () => {
     const rt = await openRuntime();
     const m = rt.mutex('A');

@@ -7,7 +7,14 @@ import {
   WORD_OWNER_MASK,
   WORD_OWNER_SHIFT,
 } from '../../build/generated/layout.ts';
-import { CANCELLED, HANDOFF_MS, type LockCore, type WaitLimits, type WaitResult } from './lock-core.ts';
+import {
+  CANCELLED,
+  HANDOFF_MS,
+  type LockCore,
+  TIMED_OUT,
+  type WaitLimits,
+  type WaitResult,
+} from './lock-core.ts';
 
 /** Looks of one call of the kernel, and the loads between two of them: at first short, then so long that the holder gets on meanwhile. */
 const SPIN_ROUNDS = 4;
@@ -71,8 +78,7 @@ function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult
   const holder = holderOf(core);
   // Who holds it can only unlock when this thread goes on.
   if (holder !== 0 && space.isOwn(holder)) throw detector.errorOfThread(owner, holder, address);
-  const flags =
-    (limits.timeoutMs === undefined ? 0 : OWNER_FLAG_BREAKABLE) | (limits.tries ? OWNER_FLAG_TRY : 0);
+  const flags = (limits.until === undefined ? 0 : OWNER_FLAG_BREAKABLE) | (limits.tries ? OWNER_FLAG_TRY : 0);
   const record = detector.begin(owner, address, flags, true, detector.captureStack(owner, true));
   let result: WaitResult | undefined;
   try {
@@ -93,12 +99,7 @@ function holderOf(core: LockCore): number {
   return holder === 0 ? 0 : calls.ownerAt(holder >>> WORD_OWNER_SHIFT) >>> 0;
 }
 
-function sleepUntil(
-  core: LockCore,
-  owner: number,
-  record: number,
-  { timeoutMs, tries }: WaitLimits,
-): WaitResult {
+function sleepUntil(core: LockCore, owner: number, record: number, { until, tries }: WaitLimits): WaitResult {
   const { space, address } = core;
   const { host, detector, kernel } = space;
   const { calls } = kernel;
@@ -113,8 +114,8 @@ function sleepUntil(
     // After the look at the word: whoever aborts or cancels us from now on changes it.
     if (record !== 0 && calls.isAborted(record) !== 0) throw detector.errorOfVictim(record, address);
     if (host.isTaskCancelled()) return CANCELLED;
-    const left = timeoutMs === undefined ? -1 : timeoutMs - (host.clock.now() - start);
-    if (timeoutMs !== undefined && left <= 0) return CANCELLED;
+    const left = until === undefined ? -1 : until - host.clock.now();
+    if (until !== undefined && left <= 0) return TIMED_OUT;
     const sleepMs = left < 0 ? restMs : Math.min(left, restMs);
     calls.waitLock(address, word, Number.isFinite(sleepMs) ? sleepMs : -1);
     const now = host.clock.now();

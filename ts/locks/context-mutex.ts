@@ -29,7 +29,14 @@ import { QOS_LEVELS } from '../qos.ts';
 import { blockFor } from './block.ts';
 import { HoldRecord } from './hold.ts';
 import { tellObserver } from './late-faults.ts';
-import { CANCELLED, type LockCore, type WaitLimits, type WaitResult } from './lock-core.ts';
+import {
+  CANCELLED,
+  type LockCore,
+  OWNER_ENDED,
+  TIMED_OUT,
+  type WaitLimits,
+  type WaitResult,
+} from './lock-core.ts';
 import type { LockMeter } from './lock-meter.ts';
 import { assertObserver } from './observed.ts';
 import type { OrderChecks } from './order-port.ts';
@@ -41,6 +48,9 @@ const YES: Promise<boolean> = Promise.resolve(true);
 const NO: Promise<boolean> = Promise.resolve(false);
 const NO_CONTEXT: LockContext = Object.freeze({});
 const FOREVER_MS = 2 ** 31 - 1;
+
+/** What was called: `acquire` throws where the others give false. */
+type Call = 'lock' | 'tryLock' | 'acquire';
 
 const CONTEXT_CHECKS = {
   signal: abortSignal,
@@ -61,7 +71,7 @@ const CONTEXT_CHECKS = {
  *
  * | call | blocks | when the lock is not had |
  * | --- | --- | --- |
- * | `lock` | nobody; awaits | false: the signal fired, the time ran out, the task was cancelled |
+ * | `lock` | nobody; awaits | false: the signal fired, the time ran out, the task was cancelled, the owner ended |
  * | `acquire`, `runExclusive` | nobody; awaits | ERR_TASK_ABORTED, ERR_TASK_TIMEOUT |
  * | `tryLock` | nobody; awaits up to `timeoutMs` | false |
  * | `tryLockNow` | nobody | false |
@@ -189,7 +199,7 @@ export class ContextMutex {
    * Takes the lock, and waits for it without blocking the thread. A free lock is taken at once, without a turn of the event loop. Keeps the process
    * alive while it waits.
    *
-   * @returns true once the lock is held; false when the wait was given up: `ctx.signal`, `ctx.timeoutMs`, or the task was cancelled
+   * @returns true once the lock is held; false when the wait was given up: `ctx.signal`, `ctx.timeoutMs`, the task was cancelled, or the owner ended as it waited
    *
    * Rejects with {@link DeadlockError} ERR_DEADLOCK, {@link LockAbandonedError} ERR_LOCK_ABANDONED, ERR_LOCK_ORDER, ERR_POOL_CLOSED when the runtime is or gets
    * disposed, ERR_INVALID_ARGUMENT.
@@ -200,7 +210,7 @@ export class ContextMutex {
       if (this.#take(this.#active.address) === LOCK_TAKEN) return YES;
     }
     if (ctx === undefined && this.#onlyCounts && this.#takeCounted()) return YES;
-    return this.#lockSlow(ctx, false);
+    return this.#lockSlow(ctx, 'lock');
   }
 
   /** Takes the lock if it is free and its order needs no look. An answer of the kernel. */
@@ -231,7 +241,7 @@ export class ContextMutex {
         return Promise.reject(error);
       }
     }
-    return this.#lockSlow({ timeoutMs }, true);
+    return this.#lockSlow({ timeoutMs }, 'tryLock');
   }
 
   /**
@@ -283,14 +293,14 @@ export class ContextMutex {
     if (ctx.signal?.aborted) return false;
     const owner = this.#ownerOf(ctx);
     this.#checkOrder(owner);
-    const limits = limitsOf(ctx, false);
+    const limits = this.#limitsOf(ctx, false);
     const started = host.clock.now();
     let answer = this.#calls.tryLock(this.#address, owner);
     if (answer !== LOCK_TAKEN && this.#core.takeBack()) answer = this.#calls.tryLock(this.#address, owner);
     for (;;) {
       const had = this.#conclude(answer, owner);
       if (had !== undefined) return had;
-      if (limits.timeoutMs === 0) return false;
+      if (ctx.timeoutMs === 0) return false;
       try {
         answer = blockFor(this.#core, owner, limits);
       } finally {
@@ -300,27 +310,33 @@ export class ContextMutex {
   }
 
   /** No async function: between the lock and the code that has it there are to be as few turns as can be. */
-  #lockSlow(ctx: LockContext = NO_CONTEXT, tries: boolean): Promise<boolean> {
+  #lockSlow(ctx: LockContext = NO_CONTEXT, call: Call): Promise<boolean> {
     try {
-      checkOptions(ctx, CONTEXT_CHECKS, tries ? 'tryLock()' : 'lock()');
+      checkOptions(ctx, CONTEXT_CHECKS, `${call}()`);
       if (ctx.signal?.aborted) return NO;
-      return this.#wait(ctx, this.#ownerOf(ctx), tries);
+      return this.#wait(ctx, this.#ownerOf(ctx), call);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  async #wait(ctx: LockContext, owner: number, tries: boolean): Promise<boolean> {
+  async #wait(ctx: LockContext, owner: number, call: Call): Promise<boolean> {
     this.#assertKept();
+    const tries = call === 'tryLock';
     if (!tries) this.#checkOrder(owner);
-    const limits = limitsOf(ctx, tries);
+    const limits = this.#limitsOf(ctx, tries);
     let started = -1;
+    let cause: unknown;
     for (let answer: number = this.#calls.tryLock(this.#address, owner); ; ) {
       // As tryLockNow(): only tried, it is not had.
       if (tries && answer === LOCK_OWN) return false;
-      const had = this.#conclude(answer, owner);
+      let had = this.#conclude(answer, owner);
+      if (had === undefined && ctx.timeoutMs === 0) {
+        answer = TIMED_OUT;
+        had = false;
+      }
+      if (had === false && call === 'acquire') throw this.#gaveUp(answer, ctx, cause);
       if (had !== undefined) return had;
-      if (limits.timeoutMs === 0) return false;
       if (started < 0) started = this.#core.space.host.clock.now();
       const wait = this.#core.wait(owner, limits);
       try {
@@ -330,10 +346,16 @@ export class ContextMutex {
           result = this.#core.accept(wait);
         } while (result === undefined);
         answer = result;
+        if (result === CANCELLED) cause = wait.signals.find(({ aborted }) => aborted)?.reason;
       } finally {
         this.#tellWait(started);
       }
     }
+  }
+
+  #limitsOf({ signal, timeoutMs }: LockContext, tries: boolean): WaitLimits {
+    const isTimed = timeoutMs !== undefined && timeoutMs <= FOREVER_MS;
+    return { signal, until: isTimed ? this.#core.space.host.clock.now() + timeoutMs : undefined, tries };
   }
 
   /** What an answer of the kernel, or of a wait, comes to. Undefined: somebody has the lock, wait for it. */
@@ -342,7 +364,7 @@ export class ContextMutex {
     if (answer === LOCK_ABANDONED && this.#options.onAbandoned === 'recover')
       answer = this.#calls.takeAbandoned(this.#address, owner);
     if (answer === LOCK_BUSY) return undefined;
-    if (answer === CANCELLED) return false;
+    if (answer === CANCELLED || answer === TIMED_OUT || answer === OWNER_ENDED) return false;
     if (answer !== LOCK_TAKEN) throw this.#errorFor(answer, owner);
     this.#record?.begin(owner);
     return true;
@@ -460,7 +482,8 @@ export class ContextMutex {
   /**
    * Takes the lock for a scope: `using guard = await m.acquire()`.
    *
-   * Rejects as {@link ContextMutex.lock} does, and where that is false: ERR_TASK_ABORTED (name 'AbortError', cause `signal.reason`), ERR_TASK_TIMEOUT.
+   * Rejects as {@link ContextMutex.lock} does, and where that is false: ERR_TASK_ABORTED (name 'AbortError',
+   * cause: the reason of the signal, of the call or its task, that fired; none when the owner ended), ERR_TASK_TIMEOUT.
    */
   async acquire(ctx: LockContext = NO_CONTEXT): Promise<Guard> {
     checkOptions(ctx, CONTEXT_CHECKS, 'acquire()');
@@ -469,8 +492,8 @@ export class ContextMutex {
   }
 
   async #acquireFor(ctx: LockContext, owner: number): Promise<MutexGuard> {
-    const had = ctx.signal?.aborted === true ? false : await this.#wait(ctx, owner, false);
-    if (!had) throw this.#gaveUp(ctx);
+    if (ctx.signal?.aborted) throw this.#gaveUp(CANCELLED, ctx, ctx.signal.reason);
+    await this.#wait(ctx, owner, 'acquire');
     // The hold, and not only the owner: a record stands for another owner once this one has ended, and that one may have the lock.
     const hold = this.#u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2];
     const release = (): void => {
@@ -480,11 +503,13 @@ export class ContextMutex {
     return new MutexGuard(release, this.#isMarked, ctx.owner);
   }
 
-  #gaveUp({ signal, timeoutMs }: LockContext): HeddleError {
-    const options = { resource: this.name, cause: signal?.reason };
-    if (signal?.aborted || timeoutMs === undefined)
-      return new TaskAbortedError(`the wait for lock '${this.name}' was aborted`, options);
-    return new TaskTimeoutError(`lock '${this.name}' was not free within ${timeoutMs} ms`, options);
+  /** `cause`: the reason of the signal that has fired. */
+  #gaveUp(result: number, { timeoutMs }: LockContext, cause: unknown): HeddleError {
+    const options = { resource: this.name, cause };
+    if (result === TIMED_OUT)
+      return new TaskTimeoutError(`lock '${this.name}' was not free within ${timeoutMs} ms`, options);
+    const why = result === OWNER_ENDED ? 'ended with its owner' : 'was aborted';
+    return new TaskAbortedError(`the wait for lock '${this.name}' ${why}`, options);
   }
 
   /**
@@ -581,14 +606,6 @@ export class ContextMutex {
       acquisitions: u32[(this.#address + LOCK_TAKEN_COUNT) >>> 2]!,
     };
   }
-}
-
-function limitsOf({ signal, timeoutMs }: LockContext, tries: boolean): WaitLimits {
-  return {
-    signal,
-    timeoutMs: timeoutMs === undefined || timeoutMs > FOREVER_MS ? undefined : timeoutMs,
-    tries,
-  };
 }
 
 class MutexGuard implements Guard {

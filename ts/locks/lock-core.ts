@@ -24,13 +24,19 @@ export type WaitResult =
   | typeof LOCK_ABANDONED
   | typeof LOCK_OWN
   | typeof LOCK_CLOSED
-  | typeof CANCELLED;
+  | typeof CANCELLED
+  | typeof TIMED_OUT
+  | typeof OWNER_ENDED;
+/** The signal of the call or of its task has fired. */
 export const CANCELLED = 0;
+export const TIMED_OUT = 1;
+export const OWNER_ENDED = 2;
 
 /** How long to wait, and until when. */
 export interface WaitLimits {
   readonly signal: AbortSignal | undefined;
-  readonly timeoutMs: number | undefined;
+  /** Milliseconds on the thread's clock; one for all the waits of a call. */
+  readonly until: number | undefined;
   /** It only tries: it starts no report of a deadlock. */
   readonly tries: boolean;
 }
@@ -45,6 +51,8 @@ export interface Waiter {
   settled: Promise<void>;
   resolve: () => void;
   reject: (error: unknown) => void;
+  /** What may have ended it, if it is CANCELLED. */
+  signals: readonly AbortSignal[];
   /** How the wait ended. Undefined: it lasts. */
   result: WaitResult | undefined;
   /** The record that says so to other threads: the owner's, or one of its own where the owner waits already. 0: the memory is full. */
@@ -99,7 +107,7 @@ export class LockCore {
 
   /** Waits in the event loop. */
   wait(owner: number, limits: WaitLimits): Waiter {
-    const breakable = limits.signal !== undefined || limits.timeoutMs !== undefined;
+    const breakable = limits.signal !== undefined || limits.until !== undefined;
     const waiter: Waiter = {
       owner,
       limits,
@@ -108,6 +116,7 @@ export class LockCore {
       settled: undefined as never,
       resolve: undefined as never,
       reject: undefined as never,
+      signals: [],
       result: undefined,
       record: 0,
       stopTimer: undefined,
@@ -171,11 +180,13 @@ export class LockCore {
 
   /** The wait lasts: what may end it early. */
   #guardWait(waiter: Waiter): void {
-    const { signal, timeoutMs, tries } = waiter.limits;
+    const { signal, until, tries } = waiter.limits;
     const { host } = this.space;
     const cancel = (): void => this.#remove(waiter, () => this.#settle(waiter, CANCELLED));
-    if (timeoutMs !== undefined) waiter.stopTimer = host.timer(cancel, timeoutMs);
+    const expire = (): void => this.#remove(waiter, () => this.#settle(waiter, TIMED_OUT));
+    if (until !== undefined) waiter.stopTimer = host.timer(expire, Math.max(0, until - host.clock.now()));
     const signals = [signal, host.taskSignal()].filter((each) => each !== undefined);
+    waiter.signals = signals;
     if (signals.some((each) => each.aborted)) {
       cancel();
       return;
@@ -320,12 +331,12 @@ export class LockCore {
     if (granted?.owner === owner) {
       // Nothing was done under the lock, so it is no lock that was left held.
       this.#ungrant();
-      granted.result = CANCELLED;
+      granted.result = OWNER_ENDED;
       this.space.kernel.calls.unlock(this.address, owner);
       if (this.waiting > 0) this.lookSoon();
     }
     for (const waiter of [...this.#queue])
-      if (waiter.owner === owner) this.#remove(waiter, () => this.#settle(waiter, CANCELLED));
+      if (waiter.owner === owner) this.#remove(waiter, () => this.#settle(waiter, OWNER_ENDED));
   }
 
   /** The runtime is gone. */
