@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { gateOf, isPending, openPool, outcome, rejectionOf, thrownBy, turn, until } from './harness.ts';
 
@@ -189,7 +190,11 @@ describe('map', () => {
       for (const n of source) yield n === 0 ? gate.name : `never${n}`;
     }
     rt.atomicInt32('done').store(1);
-    for await (const _ of pool.map('hold', inputs(), { concurrency: 5 })) break;
+    for await (const _ of pool.map('hold', inputs(), { concurrency: 5 })) {
+      // A worker that still is between two tasks could begin one of those that never end just before it is cancelled.
+      await gate.reached(1);
+      break;
+    }
     expect(seen.closed).toBe(true);
     const { taken } = seen;
     gate.open();
@@ -294,6 +299,86 @@ describe('map', () => {
     gate.open();
     await pool.run('echo', [1]);
     expect(gate.waiting).toBe(1);
+  });
+
+  it('cancels and closes at once when its signal fires while the consumer is busy, though nobody asks for more', async () => {
+    const { rt, pool } = await openPool();
+    const { seen, source } = watchedNumbers(10);
+    const gate = gateOf(rt);
+    rt.atomicInt32('done').store(1);
+    function* inputs(): Generator<string> {
+      for (const n of source) yield n === 0 ? 'done' : gate.name;
+    }
+    const abort = new AbortController();
+    const results = pool.map('hold', inputs(), { concurrency: 4, signal: abort.signal });
+    expect((await results.next()).done).toBe(false);
+    await gate.reached(1);
+    const { taken } = seen;
+    abort.abort('stop');
+    expect(seen).toEqual({ taken, closed: true });
+    await until(() => pool.metrics().outstanding === 0);
+    gate.open();
+    await pool.run('echo', [1]);
+    expect(gate.waiting).toBe(1);
+    expect(await rejectionOf(results.next())).toMatchObject({ name: 'AbortError', cause: 'stop' });
+    expect((await results.next()).done).toBe(true);
+  });
+
+  it('that is aborted by its own source closes it all the same', async () => {
+    const { pool } = await openPool();
+    const { seen, source } = watchedNumbers(10);
+    const abort = new AbortController();
+    function* inputs(): Generator<number> {
+      for (const n of source) {
+        if (n === 2) abort.abort('from the source');
+        yield n;
+      }
+    }
+    const error = await rejectionOf(collect(pool.map('echo', inputs(), { signal: abort.signal })));
+    expect(error).toMatchObject({ name: 'AbortError', cause: 'from the source' });
+    expect(seen).toEqual({ taken: 3, closed: true });
+  });
+
+  it.each(['return', 'throw'] as const)(
+    '%s() ends a next() that waits for a task or for room',
+    async (how) => {
+      const { rt, pool } = await openPool({ maxQueue: 0 });
+      const gate = gateOf(rt);
+      const running = pool.map('hold', [gate.name]);
+      const first = running.next();
+      await gate.reached(1);
+      const { seen, source } = watchedNumbers(10);
+      const waiting = pool.map('echo', source);
+      const second = waiting.next();
+      expect(await isPending(second)).toBe(true);
+      for (const [results, pending] of [
+        [waiting, second],
+        [running, first],
+      ] as const) {
+        const ended = outcome(results[how]!('over'));
+        expect(await pending).toEqual({ value: undefined, done: true });
+        expect(await ended).toEqual(
+          how === 'return'
+            ? { ok: true, value: { value: 'over', done: true } }
+            : { ok: false, error: 'over' },
+        );
+      }
+      expect(pool.metrics().outstanding).toBe(0);
+      expect(seen.taken).toBe(0);
+      gate.open();
+      expect(await pool.run('echo', ['free'])).toBe('free');
+    },
+  );
+
+  it('is cancelled with the stream that reads it', async () => {
+    const { rt, pool } = await openPool();
+    const gate = gateOf(rt);
+    const stream = Readable.from(pool.map('hold', [gate.name, gate.name]));
+    stream.resume();
+    await gate.reached(1);
+    stream.destroy();
+    await until(() => pool.metrics().outstanding === 0);
+    gate.open();
   });
 
   it('gives each task its time', async () => {

@@ -29,15 +29,14 @@ interface Entry<I> {
 /**
  * Runs a task over every item of an iterable, at most `concurrency` at once. The source is asked for the next item only when there is room, in
  * the pool's queue too, and the consumer's pace is the pace of it all. When the consumer stops early, the signal fires, or (without `settle`)
- * a task fails, what is under way is cancelled and the source is closed.
+ * a task fails, what is under way is cancelled and the source is closed: at once, also while a next() waits or none was asked for.
  */
-export async function* mapOver<I>(
+export function mapOver<I>(
   host: MapHost<I>,
   source: Source<I>,
   options: MapOptions,
 ): AsyncGenerator<unknown, void, undefined> {
   const { ordered = true, concurrency = host.defaultConcurrency, settle = false, signal } = options;
-  const { iterator, isAsync } = iteratorOf(source);
   const stop = new AbortController();
   const runOptions: RunOptions = {
     signal: stop.signal,
@@ -48,6 +47,8 @@ export async function* mapOver<I>(
   };
   const running = new Set<Entry<I>>();
   const finished: Entry<I>[] = [];
+  /** None before the consumer has asked for an item. */
+  let from: { readonly iterator: AnyIterator<I>; readonly isAsync: boolean } | undefined;
   let next = 0;
   let exhausted = false;
   let pulling = false;
@@ -56,10 +57,10 @@ export async function* mapOver<I>(
   /** An item that found the queue filled by others since it was asked for. */
   let held: { readonly input: I } | undefined;
   let sourceError: { reason: unknown } | undefined;
+  let sourceEnd: Promise<unknown> | undefined;
   let wake: (() => void) | undefined;
   // One sleeper, woken by whatever happens: promises raced again and again would pile up on the slow ones.
   const changed = (): void => wake?.();
-  signal?.addEventListener('abort', changed, { once: true });
 
   const start = (input: I): void => {
     const entry: Entry<I> = { index: next++, input, outcome: undefined };
@@ -88,8 +89,8 @@ export async function* mapOver<I>(
     held !== undefined || (!exhausted && !pulling && running.size < concurrency && !host.hasRoom());
 
   /** Takes items while there is room. Returns when it would have to wait for the source or for room. */
-  const fill = (): void => {
-    while (running.size < concurrency && host.hasRoom()) {
+  const fill = ({ iterator, isAsync }: NonNullable<typeof from>): void => {
+    while (!closed && running.size < concurrency && host.hasRoom()) {
       if (held !== undefined) {
         start(held.input);
         held = undefined;
@@ -97,16 +98,20 @@ export async function* mapOver<I>(
       }
       if (exhausted || pulling) return;
       let step: IteratorResult<I> | Promise<IteratorResult<I>>;
+      pulling = true;
       try {
         step = iterator.next();
         if (!isAsync) accept(step as IteratorResult<I>);
       } catch (error) {
         // A source whose next() fails has ended: it is not closed.
         exhausted = true;
+        pulling = false;
         throw error;
       }
-      if (!isAsync) continue;
-      pulling = true;
+      if (!isAsync) {
+        pulling = false;
+        continue;
+      }
       Promise.resolve(step)
         .then(accept)
         .catch((reason) => {
@@ -126,42 +131,75 @@ export async function* mapOver<I>(
     return undefined;
   };
 
-  try {
-    for (;;) {
-      if (signal?.aborted) throw new TaskAbortedError('map() was aborted', { cause: signal.reason });
-      if (sourceError !== undefined) throw sourceError.reason;
-      fill();
-      const entry = takeEnded();
-      if (entry !== undefined) {
-        running.delete(entry);
-        yield present(entry, settle);
-      } else if (running.size === 0 && exhausted && held === undefined) {
-        return;
-      } else {
-        const stopWaiting = isHeldUp() ? host.whenRoom(changed) : undefined;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        wake = undefined;
-        stopWaiting?.();
-      }
-    }
-  } catch (error) {
-    failed = true;
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', changed);
+  /** Cancels what is under way and closes the source; the sleeper sees that it is over. */
+  const close = (): void => {
     closed = true;
+    signal?.removeEventListener('abort', close);
     if (running.size > 0) stop.abort(new TaskAbortedError('map() ended early'));
-    if (!exhausted) {
-      const end = (async () => iterator.return?.())();
-      // A source that is asked for an item may never answer; it learns of the end when it does.
-      if (pulling) end.catch(() => undefined);
-      // What ended the map counts for more than a source that cannot be closed.
-      else if (failed) await end.catch(() => undefined);
-      else await end;
+    // A plain source that ends the map from its own next() cannot be closed there: it is when next() is back.
+    const isInNext = pulling && from?.isAsync === false;
+    if (from !== undefined && !exhausted && !isInNext) {
+      const { iterator } = from;
+      sourceEnd ??= (async () => iterator.return?.())();
+      // Whoever asks for the next item hears of it; nobody may.
+      sourceEnd.catch(() => undefined);
+    }
+    changed();
+  };
+
+  async function* items(): AsyncGenerator<unknown, void, undefined> {
+    from = iteratorOf(source);
+    if (signal?.aborted) closed = true;
+    else signal?.addEventListener('abort', close, { once: true });
+    try {
+      for (;;) {
+        if (!closed) {
+          if (sourceError !== undefined) throw sourceError.reason;
+          fill(from);
+        }
+        if (signal?.aborted) throw new TaskAbortedError('map() was aborted', { cause: signal.reason });
+        if (closed) return;
+        const entry = takeEnded();
+        if (entry !== undefined) {
+          running.delete(entry);
+          yield present(entry, settle);
+        } else if (running.size === 0 && exhausted && held === undefined) {
+          return;
+        } else {
+          const stopWaiting = isHeldUp() ? host.whenRoom(changed) : undefined;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          wake = undefined;
+          stopWaiting?.();
+        }
+      }
+    } catch (error) {
+      failed = true;
+      throw error;
+    } finally {
+      close();
+      // A source that is asked for an item may never answer; it learns of the end when it does. And what ended the map counts for more than a
+      // source that cannot be closed.
+      if (failed && !pulling) await sourceEnd?.catch(() => undefined);
+      else if (!pulling) await sourceEnd;
     }
   }
+
+  const generator = items();
+  const endWith = generator.return.bind(generator);
+  const failWith = generator.throw.bind(generator);
+  // A generator looks at these only when the next() before them is over, which may wait for a task or for room.
+  return Object.assign(generator, {
+    return(value: undefined) {
+      close();
+      return endWith(value);
+    },
+    throw(error: unknown) {
+      close();
+      return failWith(error);
+    },
+  });
 }
 
 function present<I>(entry: Entry<I>, settle: boolean): unknown {

@@ -80,7 +80,7 @@ export interface MapOptions {
   readonly concurrency?: number;
   /** Yield `{ status, ... }` records rather than fail on the first failure. Default false. */
   readonly settle?: boolean;
-  /** Ends the iteration with an AbortError, and cancels what is under way. */
+  /** Ends the iteration with an AbortError; cancels what is under way and closes the source at once, whether or not an item is being waited for. */
   readonly signal?: AbortSignal;
   /** Limit of each task, as in {@link RunOptions}. */
   readonly timeoutMs?: number;
