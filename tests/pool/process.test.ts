@@ -28,6 +28,15 @@ describe('a process', () => {
     expect(result.lingeredMs).toBeLessThan(2000);
   });
 
+  it('exits though streams that were handed to tasks were not read to their end', async () => {
+    const result = await runProgram('streams.mjs');
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(result.stdout).toContain(
+      'ReadableStream WritableStream TransformStream ReadableStream ab true AbortError false',
+    );
+    expect(result.lingeredMs).toBeLessThan(2000);
+  });
+
   it('shows what tasks print', async () => {
     const result = await runProgram('printing.mjs');
     expect(result.code).toBe(0);

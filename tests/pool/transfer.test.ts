@@ -25,6 +25,27 @@ describe('transferList', () => {
     port1.close();
   });
 
+  it('takes a stream that is an argument itself, and refuses a locked one and one inside of a value', async () => {
+    const { pool } = await openPool();
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue('x');
+        controller.close();
+      },
+    });
+    const bytes = new Uint8Array(10);
+    const transferList = [stream, bytes.buffer] as never;
+    const inside = await rejectionOf(pool.run('echo', [{ stream }, bytes], { transferList }));
+    expect(inside).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: 'args[0].stream' });
+    const reader = stream.getReader();
+    const locked = await rejectionOf(pool.run('readAll', [stream], { transferList }));
+    expect(locked).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: 'transferList' });
+    expect(bytes.byteLength).toBe(10);
+    reader.releaseLock();
+    expect(await pool.run('readAll', [stream, bytes], { transferList })).toBe('x');
+    expect(bytes.byteLength).toBe(0);
+  });
+
   it('rejects what cannot be transferred, and leaves the rest as it was', async () => {
     const { pool } = await openPool();
     const bytes = new Uint8Array(10);

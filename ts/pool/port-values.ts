@@ -3,16 +3,22 @@ import { findRefused } from '../codec/pack.ts';
 import { DataCloneFailure } from '../errors.ts';
 import type { ValuePort } from '../platform/port.ts';
 import type { FromWorker, ToWorker } from '../worker/messages.ts';
+import { isStream, lockStream, type StreamLock } from './stream-locks.ts';
 
 interface Offer {
   readonly args: readonly unknown[];
   readonly transfer: Transferable[];
+  /** Gives back the streams among them. */
+  readonly unlock: StreamLock | undefined;
 }
 
 /**
  * Values that shared memory cannot carry: transferred buffers, ports, blobs, shared buffers of others. Arguments are cloned when the call is
  * made, so later changes do not show, and sent to the worker that claimed the task when it asks for them; results are posted before the slot
  * is concluded.
+ *
+ * A stream that is cloned stays joined to its clone by two ports of this thread, which would keep the process alive for ever. So streams are
+ * locked when the call is made, and the stream itself is sent; one that was not sent is its owner's again.
  *
  * A cancelled call leaves its slot while its messages are still on their way, and the slot's next call may be by port too. So a message counts
  * only for the turn of the slot that it names.
@@ -65,12 +71,26 @@ export class PortValues {
 
   #serve(agentId: number, slot: number, turn: number): void {
     const offer = turn === this.#turnOf(slot) ? this.#offers.get(slot) : undefined;
-    if (offer !== undefined) this.#offers.delete(slot);
-    const reply: ToWorker =
-      offer === undefined
-        ? { kind: 'gone', slot, turn }
-        : { kind: 'arguments', slot, turn, args: offer.args };
-    this.#ports.get(agentId)?.post(reply, offer?.transfer ?? []);
+    const port = this.#ports.get(agentId);
+    const gone: ToWorker = { kind: 'gone', slot, turn };
+    if (offer === undefined) {
+      port?.post(gone, []);
+      return;
+    }
+    this.#withdraw(slot);
+    try {
+      port?.post({ kind: 'arguments', slot, turn, args: offer.args }, offer.transfer);
+    } catch {
+      // Only a stream can be refused now, by a browser that cannot transfer any.
+      port?.post(gone, []);
+    }
+  }
+
+  #withdraw(slot: number): void {
+    const offer = this.#offers.get(slot);
+    if (offer === undefined) return;
+    this.#offers.delete(slot);
+    offer.unlock?.();
   }
 
   #accept(slot: number, turn: number, value: unknown): void {
@@ -95,10 +115,16 @@ export class PortValues {
     for (const value of args) if (isMoved(value)) transfer.push(...value.transfer);
     const plain = args.map(unmoved);
     try {
-      this.#offers.set(slot, structuredClone({ args: plain, transfer }, { transfer }));
+      this.#offers.set(
+        slot,
+        transfer.some(isStream)
+          ? withStreams(plain, transfer)
+          : { ...structuredClone({ args: plain, transfer }, { transfer }), unlock: undefined },
+      );
     } catch (cause) {
       const root = transferList === undefined ? 'args' : 'transferList';
-      throw findRefused(plain, 'args', transfer) ?? refused(root, cause);
+      const allowed = transfer.filter((part) => !isStream(part) || plain.includes(part));
+      throw findRefused(plain, 'args', allowed) ?? refused(root, cause);
     }
   }
 
@@ -128,16 +154,39 @@ export class PortValues {
 
   /** The call is over: nothing of it is kept. */
   forget(slot: number): void {
-    this.#offers.delete(slot);
+    this.#withdraw(slot);
     this.#arrived.delete(slot);
   }
 
   close(): void {
     for (const port of this.#ports.values()) port.close();
     this.#ports.clear();
-    this.#offers.clear();
+    for (const slot of [...this.#offers.keys()]) this.#withdraw(slot);
     this.#arrived.clear();
     this.#awaited.clear();
+  }
+}
+
+/** An offer that holds the streams of the transfer list themselves; each must be an argument itself. All or nothing is locked. */
+function withStreams(args: readonly unknown[], transfer: readonly Transferable[]): Offer {
+  const streams = [...new Set(transfer.filter(isStream))];
+  const others = transfer.filter((part) => !isStream(part));
+  const locks: StreamLock[] = [];
+  const unlock = (): void => {
+    for (const give of locks.splice(0)) give();
+  };
+  try {
+    for (const stream of streams) locks.push(lockStream(stream));
+    const plain = args.map((value) => (streams.includes(value as Transferable) ? undefined : value));
+    const cloned = structuredClone({ args: plain, transfer: others }, { transfer: others });
+    return {
+      args: cloned.args.map((value, i) => (streams.includes(args[i] as Transferable) ? args[i] : value)),
+      transfer: [...cloned.transfer, ...streams],
+      unlock,
+    };
+  } catch (error) {
+    unlock();
+    throw error;
   }
 }
 

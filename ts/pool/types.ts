@@ -62,7 +62,7 @@ export interface RunOptions {
    * effect in a pool whose workers are not placed.
    */
   readonly numaNode?: number;
-  /** Objects in the arguments to transfer rather than copy; they are detached here. */
+  /** Objects in the arguments to transfer rather than copy; they are detached here. A stream must be an argument itself. */
   readonly transferList?: readonly Transferable[];
   /** May run more than once: the pool's `retry` policy applies to it. Default false. */
   readonly idempotent?: boolean;
