@@ -96,6 +96,7 @@ describe('results that are strange', () => {
   it('proxies are read through, and their traps may throw', async () => {
     const { pool } = await openPool();
     expect(await pool.run('echo', [new Proxy([1, 2], {})])).toEqual([1, 2]);
+    expect(await pool.run('echo', [new Proxy(new SharedArrayBuffer(8), {})])).toEqual({});
     const trap = new Proxy(
       { a: 1 },
       {

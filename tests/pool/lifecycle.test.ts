@@ -574,6 +574,22 @@ describe('the runtime', () => {
   });
 });
 
+describe('a task module', () => {
+  it('may be TypeScript with a loader in execArgv', async () => {
+    const { pool } = await openPool({
+      tasks: fixture('typescript/tasks.ts'),
+      execArgv: ['--import', fixture('typescript/register.mjs').href],
+    });
+    expect(await pool.run('twice', [4])).toBe(8);
+  });
+
+  it('may export functions by any name', async () => {
+    const { pool } = await openPool({ tasks: fixture('odd-names.mjs') });
+    expect(pool.tasks).toEqual(['__proto__', 'constructor', 'two words']);
+    for (const name of pool.tasks) expect(await pool.run(name, [name])).toBe(name);
+  });
+});
+
 describe('a task module that is wrong', () => {
   it.each([
     ['missing', fixture('missing.mjs'), /missing\.mjs/],

@@ -1,6 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
-import { gateOf, openPool, openPoolOn, openRuntime, outcome, rejectionOf, until } from './harness.ts';
+import {
+  gateOf,
+  openPool,
+  openPoolOn,
+  openRuntime,
+  outcome,
+  rejectionOf,
+  thrownBy,
+  until,
+} from './harness.ts';
 
 describe('run', () => {
   it('returns what sync and async tasks return', async () => {
@@ -220,6 +229,10 @@ describe('submit', () => {
     const submit = pool.submit.bind(pool) as (...args: unknown[]) => void;
     expect(() => submit({ name: 'nope' })).toThrow(/no task 'nope'/);
     expect(() => submit('echo')).toThrow(TypeError);
+    expect(thrownBy(() => submit({ name: Object.create(null) }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    expect(await rejectionOf(pool.run(Object.create(null)))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
     expect(() => submit({ name: 'echo' }, { speed: 1 })).toThrow(/speed/);
     await pool.shutdown();
     expect(() => submit({ name: 'echo' })).toThrow(/closed/);

@@ -35,7 +35,7 @@ function plain(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value);
   if (value instanceof Map || value instanceof Set) return [...value];
   if (value instanceof Error) return toFailure(value);
-  if (value instanceof ArrayBuffer) return [...new Uint8Array(value)];
+  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return [...new Uint8Array(value)];
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return [...(value as Uint8Array)];
   return value;
 }

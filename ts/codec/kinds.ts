@@ -105,6 +105,10 @@ function getterOf<T>(prototype: object, key: PropertyKey): Getter<T> {
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const typedArrayTag = getterOf<string | undefined>(TypedArrayPrototype, Symbol.toStringTag);
 const bufferByteLength = getterOf<number>(ArrayBuffer.prototype, 'byteLength');
+const sharedByteLength =
+  typeof SharedArrayBuffer === 'undefined'
+    ? undefined
+    : getterOf<number>(SharedArrayBuffer.prototype, 'byteLength');
 const bufferResizable = getterOf<boolean>(ArrayBuffer.prototype, 'resizable') as Getter<boolean> | undefined;
 const mapSize = getterOf<number>(Map.prototype, 'size');
 const setSize = getterOf<number>(Set.prototype, 'size');
@@ -154,6 +158,9 @@ export function isTrue(value: object, kind: Kind): boolean {
         return true;
       case Kind.ARRAY_BUFFER:
         bufferByteLength.call(value);
+        return true;
+      case Kind.SHARED_ARRAY_BUFFER:
+        sharedByteLength!.call(value);
         return true;
       default:
         return true;

@@ -529,7 +529,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #unknownTask(name: unknown): InvalidTypeError {
     return new InvalidTypeError(
       `pool '${this.name}' has no task ${describe(name)}; its module exports ${this.#names.join(', ')}`,
-      { resource: String(name) },
+      typeof name === 'string' ? { resource: name } : {},
     );
   }
 

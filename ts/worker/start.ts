@@ -79,7 +79,8 @@ export function startWorker(platform: WorkerPlatform): void {
 
 /** The exported functions of a module, by name in sorted order: every worker numbers them alike. */
 function tasksOf(module: Record<string, unknown>, url: string): Record<string, TaskFunction> {
-  const tasks: Record<string, TaskFunction> = {};
+  // Without a prototype: '__proto__' is a name as any other.
+  const tasks: Record<string, TaskFunction> = Object.create(null);
   for (const name of Object.keys(module).sort()) {
     const value = module[name];
     if (typeof value === 'function') tasks[name] = value as TaskFunction;
