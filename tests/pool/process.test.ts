@@ -37,6 +37,15 @@ describe('a process', () => {
     expect(result.lingeredMs).toBeLessThan(2000);
   });
 
+  it('without SharedArrayBuffer is told so, and of no page', async () => {
+    const result = await runProgram('no-shared-memory.mjs');
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const error = JSON.parse(result.stdout.split('\n')[0]!) as { message: string };
+    expect(error).toMatchObject({ name: 'NotIsolatedError', code: 'ERR_NOT_ISOLATED' });
+    expect(error.message).toContain('no SharedArrayBuffer');
+    expect(error.message).not.toContain('page');
+  });
+
   it('shows what tasks print', async () => {
     const result = await runProgram('printing.mjs');
     expect(result.code).toBe(0);

@@ -51,11 +51,13 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
 /**
  * Reserves shared memory of `bytes` (rounded up to 64 KiB). The operating system commits its pages on first touch.
  *
- * @throws {NotIsolatedError} ERR_NOT_ISOLATED when the page is not cross-origin isolated.
+ * @throws {NotIsolatedError} ERR_NOT_ISOLATED when there is no SharedArrayBuffer.
  * @throws {MemoryFullError} ERR_MEMORY_FULL when the address space cannot be had.
  */
 export function createMemory(bytes: number): WebAssembly.Memory {
-  if (typeof SharedArrayBuffer === 'undefined') throw new NotIsolatedError();
+  // A page has been looked at before: this is Node, or a program that runs in it.
+  if (typeof SharedArrayBuffer === 'undefined')
+    throw new NotIsolatedError('cannot create shared memory: there is no SharedArrayBuffer in this process');
   const pages = Math.ceil(bytes / 2 ** SPAN_SHIFT);
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
