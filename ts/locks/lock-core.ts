@@ -138,8 +138,10 @@ export class LockCore {
       waiter.reject = reject;
     });
     this.waiting = this.#queue.length;
-    this.#publish(waiter, space.detector.captureStack(waiter.owner, false));
+    const at = space.detector.captureStack(waiter.owner, false);
+    // The bell first: who sees the wait may abort it, and rings.
     space.enter(this);
+    this.#publish(waiter, at);
   }
 
   /** The code of a waiter goes on: how did its wait end? Undefined: it was given the lock, but that was taken back, and it waits again. */
