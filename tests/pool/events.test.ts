@@ -1,5 +1,6 @@
+import type { PoolOptions } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { gateOf, openPool, rejectionOf, runProgram, thrownBy, until } from './harness.ts';
+import { gateOf, openPool, outcome, rejectionOf, runProgram, thrownBy, until } from './harness.ts';
 
 describe('needsDrain and drain', () => {
   it('come once each as the queue fills and empties', async () => {
@@ -72,6 +73,63 @@ describe('maxQueue', () => {
     expect(await Promise.all(accepted)).toEqual(accepted.map((_, i) => i));
     expect(await pool.run('echo', ['room'])).toBe('room');
     expect(pool.metrics().submitted).toBe(2 + maxQueue + 1);
+  });
+});
+
+describe('needsDrain and drain of a pool with maxQueue', () => {
+  const openFull = async (options: Partial<PoolOptions>, maxQueue: number): Promise<void> => {
+    const { rt, pool } = await openPool(options);
+    pool.setConfig({ maxQueue });
+    const events: string[] = [];
+    pool.on('needsDrain', () => events.push('needsDrain'));
+    pool.on('drain', () => events.push('drain'));
+    for (let round = 0; round < 2; round++) {
+      const gate = gateOf(rt);
+      const accepted = Array.from({ length: 1 + maxQueue }, () => pool.run('hold', [gate.name]));
+      expect(await rejectionOf(pool.run('echo', [1]))).toMatchObject({ code: 'ERR_QUEUE_FULL' });
+      expect(events).toEqual(['needsDrain']);
+      const drained = new Promise<void>((resolve) => pool.once('drain', resolve));
+      gate.open();
+      await drained;
+      expect(await pool.run('echo', ['room'])).toBe('room');
+      await Promise.all(accepted);
+      expect(events.slice(0, 2)).toEqual(['needsDrain', 'drain']);
+      await until(() => events.length % 2 === 0);
+      events.length = 0;
+    }
+  };
+
+  it.each([0, 1, 5])('of %i come to whoever was refused', (maxQueue) => openFull({ maxQueue }, maxQueue));
+  it('come after setConfig()', () => openFull({}, 5));
+  it('come where highWaterMark is above it', () => openFull({ highWaterMark: 100 }, 3));
+
+  it('tell a producer in time: it pauses before a call is refused', async () => {
+    const { pool } = await openPool({ maxQueue: 8 });
+    let isFull = false;
+    pool.on('needsDrain', () => (isFull = true));
+    const calls: Promise<unknown>[] = [];
+    for (let i = 0; i < 500; i++) {
+      calls.push(pool.run('echo', [i]));
+      if (isFull) await new Promise<void>((resolve) => pool.once('drain', resolve));
+      isFull = false;
+    }
+    expect(await Promise.all(calls)).toEqual(calls.map((_, i) => i));
+  });
+
+  it('come when there is more room, and when the pool closes', async () => {
+    const { rt, pool } = await openPool({ maxQueue: 1 });
+    const gate = gateOf(rt);
+    const calls = Array.from({ length: 2 }, () => outcome(pool.run('hold', [gate.name])));
+    await rejectionOf(pool.run('echo', [1]));
+    let drained = 0;
+    pool.on('drain', () => drained++);
+    pool.setConfig({ maxQueue: 10 });
+    expect(drained).toBe(1);
+    for (let i = 0; i < 9; i++) calls.push(outcome(pool.run('hold', [gate.name])));
+    expect(await rejectionOf(pool.run('echo', [1]))).toMatchObject({ code: 'ERR_QUEUE_FULL' });
+    await pool.destroy();
+    expect(drained).toBe(2);
+    await Promise.all(calls);
   });
 });
 

@@ -81,6 +81,8 @@ const ONE_DAY_MS = 2 ** 31 - 1;
 /** How long a pool that shuts down waits for cancelled tasks, where nothing says how long. */
 const GRACE_MS = 1000;
 const GRACE_LEAST_MS = 10;
+/** Highest mark of a queue where none was asked for. */
+const HIGH_WATER_MOST = 16384;
 
 const retryCheck = (value: unknown, what: string): void => {
   object(value, what);
@@ -249,7 +251,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #names: readonly string[] = [];
   #state: State = 'open';
   #maxQueue: number;
-  #highWaterMark: number;
+  /** Undefined: goes by `maxQueue`. */
+  #highWaterMark: number | undefined;
   /** Calls that can run at once when all workers are there. */
   #capacity = 0;
   /** Open calls from which on a call must look closer: another worker could help, or calls queue up. */
@@ -306,7 +309,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       throw new HeddleError('ERR_MEMORY_FULL', 'cannot open a pool: the shared memory is full');
     }
     this.#maxQueue = options.maxQueue ?? Number.POSITIVE_INFINITY;
-    this.#highWaterMark = options.highWaterMark ?? Math.max(1, Math.min(this.#maxQueue, 16384));
+    this.#highWaterMark = options.highWaterMark;
     this.#retry = new RetryPolicy(options.retry);
     this.#portValues = new PortValues(
       (slot) => turnOf(this.#agent.kernel, slot),
@@ -537,14 +540,25 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #isFull(outstanding: number): boolean {
     const queued = outstanding - this.#capacity;
     if (this.#coordinator !== undefined) this.#tellPressure(queued + 1);
-    if (queued >= this.#maxQueue) return true;
-    if (this.#crew.mayGrow) this.#crew.wantMore();
-    if (queued >= this.#highWaterMark && !this.#needsDrain) {
+    const isFull = queued >= this.#maxQueue;
+    if (!isFull && this.#crew.mayGrow) this.#crew.wantMore();
+    if (queued + 1 >= this.#mark && !this.#needsDrain) {
       this.#needsDrain = true;
       this.#channels.queueFilled(true, outstanding);
       this.emit('needsDrain');
     }
-    return false;
+    return isFull;
+  }
+
+  /** Length of the queue at which a producer should pause: no more than it may hold, so that whoever is refused hears of 'drain'. */
+  get #mark(): number {
+    return Math.max(1, Math.min(this.#highWaterMark ?? HIGH_WATER_MOST, this.#maxQueue));
+  }
+
+  #tellDrained(outstanding: number): void {
+    this.#needsDrain = false;
+    this.#channels.queueFilled(false, outstanding);
+    this.emit('drain');
   }
 
   /** Would the queue take a call? A pool that is closing has another answer for it. */
@@ -552,7 +566,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     return this.#state !== 'open' || this.#submissions.outstanding - this.#capacity < this.#maxQueue;
   }
 
+  /** Fewer calls are open, or more may be. */
   #tellRoom(): void {
+    if (this.#needsDrain) {
+      const { outstanding } = this.#submissions;
+      const queued = outstanding - this.#capacity;
+      if (queued <= this.#mark / 2 && queued < this.#maxQueue) this.#tellDrained(outstanding);
+    }
     if (this.#roomWaits.size > 0 && this.#hasRoom) for (const told of this.#roomWaits) told();
   }
 
@@ -777,8 +797,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
 
   /** Tells the coordinator when it changes how hard the pool is pressed. */
   #tellPressure(queued: number): void {
-    const level: PressureLevel =
-      queued <= 0 ? 'nominal' : queued >= this.#highWaterMark ? 'critical' : 'serious';
+    const level: PressureLevel = queued <= 0 ? 'nominal' : queued >= this.#mark ? 'critical' : 'serious';
     if (level === this.#pressure) return;
     this.#pressure = level;
     const { platform, systems } = this.#agent;
@@ -1033,6 +1052,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     this.#host.signals.close();
     this.#agent.kernel.calls.closePool(this.#pool);
     for (const idle of this.#idle.splice(0)) idle();
+    // Who waits for it would wait for ever.
+    if (this.#needsDrain) this.#tellDrained(0);
     this.#channels.poolClosed();
     for (const closed of this.#onClosed) closed();
   }
@@ -1104,11 +1125,6 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   #onSettled(): void {
     const { outstanding } = this.#submissions;
     if (this.#coordinator !== undefined) this.#tellPressure(outstanding - this.#capacity);
-    if (this.#needsDrain && outstanding - this.#capacity <= this.#highWaterMark / 2) {
-      this.#needsDrain = false;
-      this.#channels.queueFilled(false, outstanding);
-      this.emit('drain');
-    }
     this.#tellRoom();
     if (outstanding === 0 && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle();
   }

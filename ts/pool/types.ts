@@ -139,7 +139,10 @@ export interface PoolOptions {
   readonly idleTimeout?: number;
   /** Most tasks accepted beyond those that can run; one more is rejected with ERR_QUEUE_FULL. Default Infinity. */
   readonly maxQueue?: number;
-  /** Queue length at which `needsDrain` is emitted; `drain` follows at half of it. Default: `maxQueue`, at most 16384. */
+  /**
+   * Queue length at which `needsDrain` is emitted; `drain` follows at half of it. One above `maxQueue` counts as `maxQueue`. Default:
+   * `maxQueue`, at most 16384.
+   */
   readonly highWaterMark?: number;
   /** Async tasks that one worker has under way at once. Default 1. */
   readonly concurrentTasksPerWorker?: number;
@@ -308,9 +311,9 @@ export interface WorkerOutput {
 
 /** Events of a pool and what their listeners get. */
 export interface PoolEvents {
-  /** The queue has fallen to half of `highWaterMark` after it had reached it. */
+  /** The queue has fallen to half of `highWaterMark` after it had reached it, or the pool has closed. */
   drain: [];
-  /** The queue has reached `highWaterMark`. */
+  /** The queue is about to reach `highWaterMark`, or a call was refused as the queue is full. */
   needsDrain: [];
   workerExit: [WorkerExit];
   /** With the option of that name: a piece of what a worker printed. */
