@@ -38,6 +38,14 @@ describe('small memories', () => {
     expect(await joined).toBe('ERR_MEMORY_FULL');
   });
 
+  it('run what was held back when the worker dies that had the memory', async () => {
+    const { pool } = await openPool({}, { memoryBytes: 4 * 2 ** 20 });
+    const dying = outcome(pool.run('exit', [3, new Uint8Array(2_000_000)]));
+    const held = pool.run('firstAndLength', [new Uint8Array(2_500_000)]);
+    expect(await dying).toMatchObject({ ok: false, error: { code: 'ERR_WORKER_EXITED' } });
+    expect(await held).toEqual([0, 2_500_000]);
+  });
+
   it('hold back calls whose queue cannot grow', async () => {
     const { rt, pool } = await openPool({}, { memoryBytes: 4 * 2 ** 20 });
     await pool.run('echo', [1]);

@@ -15,6 +15,13 @@ describe('a process', () => {
     expect(result.lingeredMs).toBeLessThan(2000);
   });
 
+  it('does not exit while a call waits for memory', async () => {
+    const result = await runProgram('waits-for-memory.mjs');
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(result.stdout.split('\n').slice(0, 2)).toEqual(['ERR_TASK_TIMEOUT', 'length: 2500000']);
+    expect(result.lingeredMs).toBeLessThan(2000);
+  });
+
   it('exits at once though pools are open, tasks have left timers and workers idle', async () => {
     const result = await runProgram('open-pools.mjs');
     expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });

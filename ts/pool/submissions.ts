@@ -438,6 +438,8 @@ export class Submissions implements Drainable, Lender {
     // The caller may change its values from now on.
     if (!extra.args!.some(isMoved)) extra.args = this.#snapshot(extra.args!);
     this.#waiting.push({ extra, functionId, classNumber });
+    // What is under way may be of calls that were cancelled, for which nobody keeps the process alive.
+    this.#agent.pump.start();
   }
 
   /**
@@ -595,12 +597,15 @@ export class Submissions implements Drainable, Lender {
       slot = next;
       count++;
     }
-    if (count > 0) {
-      if (this.#unqueued.length > 0) this.#retryUnqueued();
-      if (this.#waiting.length > 0) this.#retryWaiting();
-      this.#host.onSettled();
-    }
+    if (count > 0) this.#onHome();
     return count;
+  }
+
+  /** Slots came home: something has become free. */
+  #onHome(): void {
+    if (this.#unqueued.length > 0) this.#retryUnqueued();
+    if (this.#waiting.length > 0) this.#retryWaiting();
+    this.#host.onSettled();
   }
 
   // ---- stealing from outside ---------------------------------------------------------------------------------------------------------------
@@ -741,10 +746,7 @@ export class Submissions implements Drainable, Lender {
   #finishTaken(slot: number, outcome: Outcome): void {
     this.#takeBack(slot);
     this.#conclude(slot, outcome);
-    // As after a drain: something has become free.
-    if (this.#unqueued.length > 0) this.#retryUnqueued();
-    if (this.#waiting.length > 0) this.#retryWaiting();
-    this.#host.onSettled();
+    this.#onHome();
   }
 
   #home(slot: number): void {
@@ -785,7 +787,7 @@ export class Submissions implements Drainable, Lender {
       // The value is still on its way; the slot comes home again when it is here, or when its worker is gone. By then the call may be settled.
       this.#host.portValues.whenHere(slot, () => {
         this.#home(slot);
-        this.#host.onSettled();
+        this.#onHome();
       });
       return;
     }
@@ -932,7 +934,7 @@ export class Submissions implements Drainable, Lender {
       if (this.#host.portValues.isAwaited(slot)) continue;
       this.#home(slot);
     }
-    this.#host.onSettled();
+    this.#onHome();
   }
 
   /** Settles every open call with `error`, for a pool that closes: nothing stays pending. Slots that are queued are dropped. */
