@@ -75,7 +75,28 @@ describe('scaling', () => {
     const { pool } = await openPool({ minThreads: 1, maxThreads: 64 }, { memoryBytes: 4 * 2 ** 20 });
     pool.on('error', () => undefined);
     await pool.run('echo', [0]);
-    expect(await rejectionOf(pool.scale(64))).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    const scaled = rejectionOf(pool.scale(64));
+    const ready = rejectionOf(pool.ready());
+    expect(await scaled).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(await ready).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(await rejectionOf(pool.ready())).toMatchObject({ code: 'ERR_MEMORY_FULL' });
+    expect(await pool.run('echo', [1])).toBe(1);
+    pool.setConfig({ minThreads: 1 });
+    await pool.ready();
+  });
+
+  it('settles ready() when the module cannot be loaded any more, and starts workers when it can again', async () => {
+    const fails = new Int32Array(new SharedArrayBuffer(4));
+    const { pool } = await openPool({ tasks: fixture('loads-at-times.mjs'), workerData: fails });
+    const errors: unknown[] = [];
+    pool.on('error', (error) => errors.push(error));
+    fails[0] = 1;
+    await rejectionOf(pool.run('exit'));
+    // After three it gives up.
+    await until(() => errors.length >= 3);
+    expect(await rejectionOf(pool.ready())).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    fails[0] = 0;
+    await pool.ready();
     expect(await pool.run('echo', [1])).toBe(1);
   });
 

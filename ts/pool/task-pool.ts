@@ -837,8 +837,9 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   // ---- life ----------------------------------------------------------------------------------------------------------------------------------
 
   /**
-   * Resolves when `minThreads` workers take tasks.
+   * Resolves when `minThreads` workers take tasks; those that are missing are started, though starts may have failed before.
    *
+   * @throws what the start of a worker comes to that is missing, as {@link TaskPool.scale} does.
    * @throws {HeddleError} ERR_TASK_ABORTED, ERR_TASK_TIMEOUT, or ERR_POOL_CLOSED when the pool closes meanwhile.
    */
   async ready(options: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<void> {
@@ -859,6 +860,8 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
           );
     try {
       if (stop.signal.aborted) throw stop.signal.reason;
+      // Starts may have failed before: what is missing is tried again, and another failure is told here.
+      this.#crew.adjust();
       await this.#crew.until(
         () => this.#state !== 'open' || this.#crew.readyCount >= this.#crew.minThreads,
         stop.signal,
