@@ -1,7 +1,8 @@
 // Users and tasks that do what they should not.
 
+import type { CallArguments, Runtime, TaskPool } from 'heddle';
 import { describe, expect, it } from 'vitest';
-import { openPool, outcome, rejectionOf, TASKS, until } from './harness.ts';
+import { gateOf, openPool, outcome, rejectionOf, TASKS, until } from './harness.ts';
 
 describe('calls inside calls', () => {
   it('a getter in the arguments may run another task', async () => {
@@ -18,6 +19,46 @@ describe('calls inside calls', () => {
     const result = await pool.run('echo', [outer]);
     expect(result).toEqual({ before: 'x'.repeat(3000), value: 'got', after: [1, 2, 3] });
     expect(await Promise.all(inner)).toEqual([{ text: 'y'.repeat(5000) }]);
+  });
+
+  const closings: [string, (rt: Runtime, pool: TaskPool) => Promise<void>][] = [
+    ['destroy the pool', (_, pool) => pool.destroy()],
+    ['shut the pool down', (_, pool) => pool.shutdown()],
+    ['dispose of the runtime', (rt) => rt.dispose()],
+  ];
+  const argumentsOf: [string, (value: object) => CallArguments<unknown[]>][] = [
+    ['in a block', (value) => [[value]]],
+    ['with options', (value) => [[value], { timeoutMs: 10_000 }]],
+    ['by port', (value) => [[value, new Blob(['x'])]]],
+  ];
+  for (const [what, close] of closings) {
+    it.each(argumentsOf)(`a getter in the arguments may ${what}: %s`, async (_how, make) => {
+      const { rt, pool } = await openPool();
+      let closed: Promise<void> | undefined;
+      const value = {
+        get it() {
+          closed ??= close(rt, pool);
+          return 1;
+        },
+      };
+      const call = outcome(pool.run('echo', ...make(value)));
+      expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+      await closed;
+      expect(pool.metrics()).toMatchObject({ outstanding: 0, threads: 0 });
+    });
+  }
+
+  it('a listener of needsDrain may destroy the pool', async () => {
+    const { rt, pool } = await openPool({ highWaterMark: 1 });
+    const gate = gateOf(rt);
+    let closed: Promise<void> | undefined;
+    pool.on('needsDrain', () => {
+      closed ??= pool.destroy();
+    });
+    const calls = Array.from({ length: 4 }, () => outcome(pool.run('hold', [gate.name])));
+    for (const call of calls)
+      expect(await call).toMatchObject({ ok: false, error: { code: 'ERR_POOL_CLOSED' } });
+    await closed;
   });
 
   it('a listener of drain may run tasks', async () => {

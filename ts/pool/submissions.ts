@@ -184,6 +184,8 @@ export class Submissions implements Drainable, Lender {
   #now = 0;
   #sinceStamp = 0;
   #lastStackAt = Number.NEGATIVE_INFINITY;
+  /** No new call is taken. */
+  #closed = false;
   /** Slot of the last call that was queued. */
   lastSlot = 0;
 
@@ -248,6 +250,10 @@ export class Submissions implements Drainable, Lender {
       this.#agent.slots.put(slot);
       return this.runWith(functionId, args, NO_OPTIONS, false);
     }
+    if (this.#closed) {
+      this.#giveBack(slot, count << META_COUNT_SHIFT);
+      return this.#reject(() => closedError(this.#host.poolName));
+    }
     const promise = new Promise<unknown>(capture as never);
     this.#resolves[this.#agent.slots.ordinal(slot)] = captured;
     this.#open++;
@@ -256,6 +262,18 @@ export class Submissions implements Drainable, Lender {
     this.#fill(slot, functionId | (classNumber << META_CLASS_SHIFT) | (count << META_COUNT_SHIFT));
     this.#enqueue(slot, classNumber, 0);
     return promise;
+  }
+
+  /** From here on no call is taken: the user's own code, in the arguments of one or before it, may have closed the pool. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** A slot with arguments that are not submitted is free again. */
+  #giveBack(slot: number, meta: number): void {
+    this.#agent.codec.releaseArguments(slot, meta);
+    this.#host.portValues.forget(slot);
+    this.#agent.slots.put(slot);
   }
 
   #fill(slot: number, meta: number): void {
@@ -349,6 +367,7 @@ export class Submissions implements Drainable, Lender {
     const name = this.#host.taskNames[functionId]!;
     const { signal } = options;
     if (signal?.aborted) return this.#reject(() => this.#abortError(name, signal.reason));
+    if (this.#closed) return this.#reject(() => closedError(this.#host.poolName));
     const promise = new Promise<unknown>(capture as never);
     const extra: Extra = {
       name,
@@ -369,7 +388,7 @@ export class Submissions implements Drainable, Lender {
     this.#open++;
     this.#submitted++;
     try {
-      if (!this.#write(extra, functionId, classNumber)) this.#wait(extra, functionId, classNumber);
+      if (!this.#write(extra, functionId, classNumber, true)) this.#wait(extra, functionId, classNumber);
     } catch (error) {
       this.#open--;
       this.#submitted--;
@@ -393,8 +412,8 @@ export class Submissions implements Drainable, Lender {
     return new Error('submitted');
   }
 
-  /** Puts a call into a slot and queues it. False when the memory is full. */
-  #write(extra: Extra, functionId: number, classNumber: number): boolean {
+  /** Puts a call into a slot and queues it, unless it was settled meanwhile. False when the memory is full. */
+  #write(extra: Extra, functionId: number, classNumber: number, isNew = false): boolean {
     const { slots, codec } = this.#agent;
     const slot = slots.take();
     if (slot === 0) return false;
@@ -414,6 +433,11 @@ export class Submissions implements Drainable, Lender {
     }
     if (count === NEEDS_PORT) meta |= META_PORT_BIT;
     else meta |= count << META_COUNT_SHIFT;
+    if (extra.settled || (isNew && this.#closed)) {
+      this.#giveBack(slot, meta);
+      if (extra.settled) return true;
+      throw closedError(this.#host.poolName);
+    }
     if (extra.range) meta |= META_RANGE_BIT;
     if (extra.queue !== 0) {
       meta |= META_PLACED_BIT;
@@ -476,9 +500,10 @@ export class Submissions implements Drainable, Lender {
       } catch (error) {
         // One that runs again has begun before.
         if (extra.attempt === 1) noteRefused(error);
-        this.#settleExtra(extra, () => error);
+        if (!extra.settled) this.#settleExtra(extra, () => error);
       }
-      this.#waiting.shift();
+      // Getters of its arguments may have cancelled it.
+      if (this.#waiting[0]?.extra === extra) this.#waiting.shift();
     }
   }
 
@@ -883,14 +908,16 @@ export class Submissions implements Drainable, Lender {
     this.#inBackoff.add(extra);
     const again = (): void => {
       // A call that was cancelled or closed meanwhile has been taken out.
-      if (!this.#inBackoff.delete(extra)) return;
+      if (!this.#inBackoff.has(extra)) return;
       try {
         this.#host.assertManned(extra.queue);
         if (this.#write(extra, functionId, classNumber)) this.#host.onQueuedLate();
         else this.#wait(extra, functionId, classNumber);
       } catch (error) {
-        this.#settleExtra(extra, () => error);
+        if (!extra.settled) this.#settleExtra(extra, () => error);
         this.#host.onSettled();
+      } finally {
+        this.#inBackoff.delete(extra);
       }
     };
     const waitMs = this.#host.retry.waitMs(extra.attempt);

@@ -985,6 +985,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     if (this.#state === 'closed') return this.#closed ?? this.destroy();
     if (this.#state === 'open') {
       this.#state = 'closing';
+      this.#submissions.close();
       this.#tellRoom();
       this.#closed = this.#finish(
         new Promise((resolve) => {
@@ -1033,6 +1034,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
   async #tearDown(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#submissions.close();
     this.#tellRoom();
     this.#submissions.rejectAll(() => closedError(this.name));
     await this.#crew.terminateAll();
