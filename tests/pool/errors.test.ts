@@ -95,6 +95,12 @@ describe.each(['fail', 'failAsync'])('what %s throws', (task) => {
     expect(stack!.slice(stack!.indexOf('submitted'))).toContain('errors.test.ts');
   });
 
+  it('shows where it was submitted for each of many calls at once', async () => {
+    const { pool } = await openPool({ submitStacks: 'always' });
+    const errors = await Promise.all(Array.from({ length: 200 }, () => rejectionOf(pool.run(task, ['range']))));
+    expect(errors.filter(({ stack }) => !stack.includes('--- submitted ---'))).toEqual([]);
+  });
+
   it('shows no place of submission when that is not wanted', async () => {
     const { pool } = await openPool({ submitStacks: 'never' });
     const { stack } = (await rejectionOf(pool.run(task, ['range']))) as Error;

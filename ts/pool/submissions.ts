@@ -141,8 +141,8 @@ const SETTLED: Extra = Object.freeze({
   stopSignal: undefined,
   stopGrace: undefined,
 });
-/** Least time between two stacks in mode 'sampled'. */
-const STACK_INTERVAL_MS = 1;
+/** Least time between two stacks, by mode. */
+const STACK_INTERVALS_MS = { always: Number.NEGATIVE_INFINITY, sampled: 1, never: Number.NaN };
 /** So many calls that stay where they are are looked at for one that may be taken. */
 const REFUSED_MOST = 64;
 /** Timers keep their delay in 32 bits. */
@@ -184,6 +184,8 @@ export class Submissions implements Drainable, Lender {
   #now = 0;
   #sinceStamp = 0;
   #lastStackAt = Number.NEGATIVE_INFINITY;
+  /** Least time between two stacks; NaN: none is taken, as no time is as long. */
+  readonly #stackIntervalMs: number;
   /** No new call is taken. */
   #closed = false;
   /** Slot of the last call that was queued. */
@@ -194,6 +196,7 @@ export class Submissions implements Drainable, Lender {
     this.#agent = host.agent;
     this.#lane = host.lane;
     this.#pool = host.pool;
+    this.#stackIntervalMs = STACK_INTERVALS_MS[host.submitStacks];
     this.#now = host.agent.clock.now();
   }
 
@@ -234,7 +237,7 @@ export class Submissions implements Drainable, Lender {
   run(functionId: number, args: readonly unknown[]): Promise<unknown> {
     // The clock is read for every call of a slow stream, and for one in 32 of a fast one.
     if (this.#out < 32 || (++this.#sinceStamp & 31) === 0) this.#now = this.#agent.clock.now();
-    if (this.#host.submitStacks !== 'never' && this.#now - this.#lastStackAt >= STACK_INTERVAL_MS) {
+    if (this.#now - this.#lastStackAt >= this.#stackIntervalMs) {
       return this.runWith(functionId, args, NO_OPTIONS, false);
     }
     const slot = this.#agent.slots.take();
@@ -401,13 +404,7 @@ export class Submissions implements Drainable, Lender {
   }
 
   #submitStack(): Error | undefined {
-    const { submitStacks } = this.#host;
-    if (
-      submitStacks === 'never' ||
-      (submitStacks === 'sampled' && this.#now - this.#lastStackAt < STACK_INTERVAL_MS)
-    ) {
-      return undefined;
-    }
+    if (!(this.#now - this.#lastStackAt >= this.#stackIntervalMs)) return undefined;
     this.#lastStackAt = this.#now;
     return new Error('submitted');
   }
