@@ -18,6 +18,30 @@ const exitsOf = (pool: TaskPool): WorkerExit[] => {
   return exits;
 };
 
+describe('a worker that dies soon after each start', () => {
+  it('is not started again and again while no call is made, and is told once', async () => {
+    const rt = await openRuntime();
+    const pool = await rt.createPool({ tasks: fixture('dies-soon.mjs'), minThreads: 1, maxThreads: 1 });
+    const exits = exitsOf(pool);
+    const errors: any[] = [];
+    pool.on('error', (error) => errors.push(error));
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    // After 50, 100, 200, 400, 800 and 1600 ms.
+    expect(exits.length).toBeGreaterThan(2);
+    expect(exits.length).toBeLessThan(8);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatchObject({ code: 'ERR_WORKER_EXITED', exitCode: 9 });
+    for (let i = 0; i < 5; i++) {
+      const ended = exits.length;
+      const start = performance.now();
+      expect(await pool.run('echo', [i])).toBe(i);
+      expect(performance.now() - start).toBeLessThan(1000);
+      await until(() => exits.length > ended);
+    }
+    await pool.ready();
+  });
+});
+
 describe('a task that ends its worker', () => {
   it('is the only one that fails: queued tasks go on in another worker', async () => {
     const { pool } = await openPool();

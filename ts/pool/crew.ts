@@ -9,6 +9,8 @@ import {
   AGENT_TRACE,
   COUNTER_BORN_MS,
   COUNTER_BUSY_MS,
+  COUNTER_COMPLETED,
+  COUNTER_FAILED,
   KIND_WORKER,
   MAX_WORKERS,
   OWNER_SHARED,
@@ -134,6 +136,13 @@ const GROW_AFTER_MS = 2;
 /** The same after a start that failed: where no worker is left, and where others go on. */
 const GROW_AGAIN_MS = 50;
 const GROW_LATER_MS = 1000;
+/** Before a worker is started in place of one that died without having run a task; doubled for each one in a row. */
+const REST_MS = 50;
+const REST_MOST_MS = 30_000;
+/** A worker that has lived as long has died of something else than its start. */
+const LONG_LIFE_MS = 60_000;
+/** So many deaths in a row are told, once. */
+const IDLE_DEATHS_TOLD = 3;
 
 const GONE: PinResult = {
   isPinned: false,
@@ -170,6 +179,10 @@ export class Crew {
   #growTimer: (() => void) | undefined;
   #idleTimer: (() => void) | undefined;
   #reapTimer: (() => void) | undefined;
+  /** Until the next worker is started after one that died without having run a task. */
+  #restTimer: (() => void) | undefined;
+  /** Such deaths in a row. */
+  #idleDeaths = 0;
   #standing: Standing | undefined;
   /** Comes into force when the last worker is gone that stands by the bank that it needs. */
   #next: Placement | undefined;
@@ -834,6 +847,7 @@ export class Crew {
     const { kernel } = agent;
     // Its answer may still be under way: one that has looked for tasks had started.
     const booting = member.state === 'booting' && this.#activityOf(member) === 0;
+    const diedIdle = !booting && !member.expected && this.#hasRunNothing(member);
     this.#burying = true;
     this.#members.delete(member.id);
     this.#host.onSizeChanged();
@@ -865,12 +879,44 @@ export class Crew {
     this.#notifyChanged();
     if (this.#closing || (booting && this.#startFailures >= START_FAILURES_MOST)) return;
     if (this.#names.length === 0) return;
-    this.adjust();
+    // Where no call waits for a worker, one that dies soon after each start would be started again and again.
+    if (diedIdle) this.#rest(exitCode, error);
+    else {
+      this.#idleDeaths = 0;
+      this.adjust();
+    }
     if (kernel.calls.anyQueued(this.#host.pool) !== 0) {
       if (this.#living().length === 0 && this.maxThreads > 0) void this.#startLater();
       else this.wantMore();
       this.manQueues();
     }
+  }
+
+  /** Has it died without a task, having done none in its short life? */
+  #hasRunNothing({ agent }: Member): boolean {
+    const { kernel, clock } = this.#host.agent;
+    const { f64, i32 } = kernel;
+    const activity = i32[(agent + AGENT_ACTIVITY) >>> 2]!;
+    return (
+      activity !== WORKER_RUNNING &&
+      activity !== WORKER_AWAITING &&
+      f64[(agent + COUNTER_COMPLETED) >>> 3] === 0 &&
+      f64[(agent + COUNTER_FAILED) >>> 3] === 0 &&
+      clock.now() - f64[(agent + COUNTER_BORN_MS) >>> 3]! < LONG_LIFE_MS
+    );
+  }
+
+  /** Starts what is missing later: the longer, the more have died in a row. A call starts a worker at once, as ever. */
+  #rest(exitCode: number, cause: unknown): void {
+    if (this.#restTimer !== undefined) return;
+    const waitMs = Math.min(REST_MS * 2 ** this.#idleDeaths, REST_MOST_MS);
+    this.#restTimer = this.#host.agent.platform.timer(() => {
+      this.#restTimer = undefined;
+      this.adjust();
+    }, waitMs);
+    if (++this.#idleDeaths !== IDLE_DEATHS_TOLD) return;
+    const message = `workers of pool '${this.#host.name}' end soon after their start, without a task (exit code ${exitCode}): more and more time passes between starts that no call asks for`;
+    this.#host.onStartFailure(new WorkerExitedError(message, { exitCode, cause }), false);
   }
 
   /** Of workers that ended as many events are kept as the rings of all had that there ever were at once. */
@@ -947,6 +993,7 @@ export class Crew {
     this.#growTimer?.();
     this.#idleTimer?.();
     this.#reapTimer?.();
+    this.#restTimer?.();
     this.#stopBeforeExit();
   }
 
