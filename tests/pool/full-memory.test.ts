@@ -46,6 +46,28 @@ describe('small memories', () => {
     expect(await held).toEqual([0, 2_500_000]);
   });
 
+  it('let no later call that needs memory overtake one that waits for it', async () => {
+    const { pool } = await openPool({}, { memoryBytes: 4 * 2 ** 20 });
+    const small = new Uint8Array(700_000);
+    const order: string[] = [];
+    let stopped = false;
+    const stream = Array.from({ length: 4 }, async () => {
+      while (!stopped) {
+        await pool.run('busy', [5, small]);
+        order.push('small');
+      }
+    });
+    while (order.length < 8) await Promise.race(stream.concat(new Promise((resolve) => setTimeout(resolve, 1))));
+    const before = order.length;
+    const large = pool.run('firstAndLength', [new Uint8Array(2_600_000)]).then(() => order.push('large'));
+    // What needs no memory passes.
+    expect(await pool.run('echo', [5])).toBe(5);
+    await large;
+    stopped = true;
+    await Promise.all(stream);
+    expect(order.indexOf('large') - before).toBeLessThan(12);
+  });
+
   it('hold back calls whose queue cannot grow', async () => {
     const { rt, pool } = await openPool({}, { memoryBytes: 4 * 2 ** 20 });
     await pool.run('echo', [1]);

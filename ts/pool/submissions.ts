@@ -6,6 +6,7 @@ import {
   CANCEL_WAS_RUNNING,
   META_CLASS_MASK,
   META_CLASS_SHIFT,
+  META_COUNT_PACKED,
   META_COUNT_SHIFT,
   META_FUNCTION_MASK,
   META_PLACED_BIT,
@@ -253,6 +254,10 @@ export class Submissions implements Drainable, Lender {
       this.#agent.slots.put(slot);
       return this.runWith(functionId, args, NO_OPTIONS, false);
     }
+    if (count === META_COUNT_PACKED && this.#waiting.length > 0) {
+      this.#giveBack(slot, count << META_COUNT_SHIFT);
+      return this.runWith(functionId, args, NO_OPTIONS, false);
+    }
     if (this.#closed) {
       this.#giveBack(slot, count << META_COUNT_SHIFT);
       return this.#reject(() => closedError(this.#host.poolName));
@@ -430,6 +435,12 @@ export class Submissions implements Drainable, Lender {
     }
     if (count === NEEDS_PORT) meta |= META_PORT_BIT;
     else meta |= count << META_COUNT_SHIFT;
+    // Those that wait for memory are not overtaken by what takes of it.
+    const isBehind = this.#waiting.length > 0 && this.#waiting[0]!.extra !== extra;
+    if (count === META_COUNT_PACKED && isBehind && this.#out > 0) {
+      this.#giveBack(slot, meta);
+      return false;
+    }
     if (extra.settled || (isNew && this.#closed)) {
       this.#giveBack(slot, meta);
       if (extra.settled) return true;
