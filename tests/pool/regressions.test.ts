@@ -100,6 +100,30 @@ describe('scaling', () => {
     expect(await pool.run('echo', [1])).toBe(1);
   });
 
+  it('gives each call an error of its own when no worker can be started', async () => {
+    const fails = new Int32Array(new SharedArrayBuffer(4));
+    const { pool } = await openPool({
+      tasks: fixture('loads-at-times.mjs'),
+      workerData: fails,
+      submitStacks: 'always',
+    });
+    pool.on('error', () => undefined);
+    fails[0] = 1;
+    const died = rejectionOf(pool.run('exit'));
+    const errors = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => rejectionOf(pool.run('echo', [i], i % 2 ? {} : undefined))),
+    );
+    await died;
+    expect(new Set(errors).size).toBe(100);
+    for (const error of errors) {
+      expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', resource: 'echo' });
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(/'echo': no worker can be started: .*not now/);
+      expect(error.cause.message).toMatch(/not now/);
+      expect(error.stack.split('--- submitted ---')).toHaveLength(2);
+    }
+  });
+
   it('gives back the memory of a worker whose thread could not be made', async () => {
     const rt = await openRuntime();
     const options = { tasks: fixture('tasks.mjs'), worker: () => 'no worker' };

@@ -341,18 +341,21 @@ export class Submissions implements Drainable, Lender {
   }
 
   /** Rejects the calls that are queued for a NUMA node whose tasks nobody may run any more, and those that wait to be queued there. */
-  rejectUnmanned(isManned: (queue: number) => boolean, error: (queue: number) => unknown): void {
+  rejectUnmanned(
+    isManned: (queue: number) => boolean,
+    error: (queue: number, task: string) => unknown,
+  ): void {
     const { kernel, slots } = this.#agent;
     for (const slot of slots.all()) {
       if (kernel.i32[(slot + SLOT_OWNER) >>> 2] !== this.#lane) continue;
       const extra = this.#extras[slots.ordinal(slot)];
       if (extra === undefined || extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
       if (kernel.calls.statusOf(slot) === SLOT_QUEUED)
-        this.#cancelExtra(extra, CANCEL_CLOSED, () => error(extra.queue));
+        this.#cancelExtra(extra, CANCEL_CLOSED, () => error(extra.queue, extra.name));
     }
     for (const { extra } of [...this.#waiting]) {
       if (extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
-      this.#settleExtra(extra, () => error(extra.queue));
+      this.#settleExtra(extra, () => error(extra.queue, extra.name));
       this.#stopWaiting(extra);
     }
   }
@@ -972,8 +975,8 @@ export class Submissions implements Drainable, Lender {
     this.#onHome();
   }
 
-  /** Settles every open call with `error`, for a pool that closes: nothing stays pending. Slots that are queued are dropped. */
-  rejectAll(error: () => unknown): void {
+  /** Settles every open call with `error`, which is given its task: nothing stays pending. Slots that are queued are dropped. */
+  rejectAll(error: (task: string) => unknown): void {
     const { kernel, slots } = this.#agent;
     for (const slot of slots.all()) {
       const ordinal = slots.ordinal(slot);
@@ -988,17 +991,20 @@ export class Submissions implements Drainable, Lender {
       if (resolve === undefined) continue;
       this.#resolves[ordinal] = undefined;
       if (extra !== undefined) {
-        if (!extra.settled) this.#settleExtra(extra, error);
+        if (!extra.settled) this.#settleExtra(extra, () => error(extra.name));
       } else {
+        const name = this.#host.taskNames[kernel.i32[(slot + SLOT_META) >>> 2]! & META_FUNCTION_MASK]!;
         this.#extras[ordinal] = SETTLED;
         this.#open--;
         this.#failed++;
-        resolve(this.#reject(error));
+        resolve(this.#reject(() => error(name)));
       }
     }
     for (const lease of this.#taken.values()) lease.abort(lenderClosed(this.#host.poolName));
-    for (const { extra } of this.#waiting) if (!extra.settled) this.#settleExtra(extra, error);
-    for (const extra of this.#inBackoff) if (!extra.settled) this.#settleExtra(extra, error);
+    for (const { extra } of this.#waiting)
+      if (!extra.settled) this.#settleExtra(extra, () => error(extra.name));
+    for (const extra of this.#inBackoff)
+      if (!extra.settled) this.#settleExtra(extra, () => error(extra.name));
     this.#waiting.length = 0;
     this.#inBackoff.clear();
   }

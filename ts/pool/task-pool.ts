@@ -75,6 +75,7 @@ import type {
   TraceEvent,
   WorkerDiagnostics,
 } from './types.ts';
+import { unstartedError } from './unstarted.ts';
 
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const ONE_DAY_MS = 2 ** 31 - 1;
@@ -374,13 +375,13 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       onStartFailure: (error, fatal) => {
         this.#report(error);
         if (!fatal) return;
-        this.#submissions.rejectAll(() => error);
+        this.#submissions.rejectAll((task) => unstartedError(task, error));
         this.#onSettled();
       },
       onUnmanned: (error) =>
         this.#submissions.rejectUnmanned(
           (queue) => this.#crew.isManned(queue),
-          () => error,
+          (_queue, task) => unstartedError(task, error),
         ),
       onPlaced: () => this.#rejectUnmanned(),
       onPriorityRefused: (reason) => {
