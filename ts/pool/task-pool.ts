@@ -4,6 +4,7 @@ import {
   HeddleError,
   InvalidRangeError,
   InvalidTypeError,
+  PoolClosedError,
   QueueFullError,
   TaskAbortedError,
   TaskTimeoutError,
@@ -771,7 +772,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       throw new InvalidTypeError(
         `registerClusterCoordinator() takes a ClusterCoordinator, not ${describe(coordinator)}`,
       );
-    if (this.#state !== 'open') throw closedError(this.name);
+    this.#assertOpen('register a coordinator with');
     for (const left of this.#onLeft.splice(0)) left();
     this.#coordinator = coordinator;
     this.#isFaultTold = false;
@@ -867,21 +868,27 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
         () => this.#state !== 'open' || this.#crew.readyCount >= this.#crew.minThreads,
         stop.signal,
       );
-      if (this.#state !== 'open') throw closedError(this.name);
+      this.#assertOpen('wait for the workers of');
     } finally {
       stopTimer?.();
       signal?.removeEventListener('abort', onAbort);
     }
   }
 
+  #assertOpen(action: string): void {
+    if (this.#state === 'open') return;
+    throw new PoolClosedError(`cannot ${action} pool '${this.name}': it is closed`, { resource: this.name });
+  }
+
   /**
    * Brings the pool to exactly `threads` workers and keeps it there. Resolves when they take tasks; surplus workers finish what they run.
    *
    * @throws {InvalidRangeError} ERR_INVALID_ARGUMENT outside 1..64.
-   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime.
+   * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime; ERR_POOL_CLOSED, also when the pool closes meanwhile; what the start
+   * of a worker comes to.
    */
   async scale(threads: number): Promise<void> {
-    if (this.#state !== 'open') throw closedError(this.name);
+    this.#assertOpen('scale');
     integer(1, MAX_WORKERS)(threads, 'scale(): threads');
     this.#share?.resize(threads, 'scale()');
     this.#crew.minThreads = threads;
@@ -895,6 +902,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
       // There may be more meanwhile.
       return maxThreads === threads ? readyCount === threads : readyCount >= threads;
     });
+    this.#assertOpen('wait for the workers of');
   }
 
   /**
@@ -903,9 +911,11 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT; nothing is changed then.
    * @throws {HeddleError} ERR_RESOURCE_LIMIT beyond the `limits` of the runtime; nothing is changed then.
    * @throws {PlacementError} ERR_RESOURCE_LIMIT when `numa` lets workers stand nowhere; nothing is changed then.
+   * @throws {PoolClosedError} ERR_POOL_CLOSED after the end of the pool; one that is shutting down may still be changed.
    */
   setConfig(config: Partial<PoolConfig>): void {
     checkOptions(config, CONFIG_CHECKS, 'setConfig()');
+    if (this.#state === 'closed') this.#assertOpen('configure');
     const minThreads = config.minThreads ?? this.#crew.minThreads;
     const maxThreads = config.maxThreads ?? Math.max(this.#crew.maxThreads, minThreads);
     if (minThreads > maxThreads) {
@@ -915,7 +925,7 @@ export class TaskPool<M = AnyTasks> extends Emitter<PoolEvents> implements Async
     }
     const { numa = this.#numa } = config;
     const placement = config.numa === undefined ? undefined : this.#wanted(numa, undefined);
-    if (this.#state !== 'closed') this.#share?.resize(maxThreads, 'setConfig()');
+    this.#share?.resize(maxThreads, 'setConfig()');
     this.#crew.minThreads = minThreads;
     this.#crew.maxThreads = maxThreads;
     if (config.idleTimeout !== undefined) this.#crew.setIdleTimeout(config.idleTimeout);
