@@ -69,6 +69,12 @@ describe('a process', () => {
     expect(Number(result.stdout)).toBeLessThan(30);
   });
 
+  it('uses no CPU to watch a busy worker that may end as soon as it is idle', async () => {
+    const result = await runProgram('idle-timeout.mjs');
+    expect(result.code).toBe(0);
+    expect(Number(result.stdout)).toBeLessThan(60);
+  });
+
   it('keeps timers of tasks ticking at their rate, idle and busy', async () => {
     const result = await runProgram('ticking.mjs');
     expect(result).toMatchObject({ code: 0, stderr: '' });

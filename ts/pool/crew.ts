@@ -136,6 +136,8 @@ const GROW_AFTER_MS = 2;
 /** The same after a start that failed: where no worker is left, and where others go on. */
 const GROW_AGAIN_MS = 50;
 const GROW_LATER_MS = 1000;
+/** Least time between two looks for workers that do nothing. */
+const LOOK_AGAIN_MS = 50;
 /** Before a worker is started in place of one that died without having run a task; doubled for each one in a row. */
 const REST_MS = 50;
 const REST_MOST_MS = 30_000;
@@ -783,7 +785,7 @@ export class Crew {
   }
 
   /** Looks from time to time for workers that had nothing to do, while there are more than `minThreads`. */
-  #watchIdle(): void {
+  #watchIdle(leastMs = 0): void {
     if (this.#idleTimer !== undefined || !Number.isFinite(this.idleTimeout) || this.#closing) return;
     if (this.#members.size <= this.minThreads) return;
     for (const member of this.#members.values()) member.seen = this.#activityOf(member);
@@ -795,8 +797,8 @@ export class Crew {
       );
       const surplus = this.#living().length - this.minThreads;
       if (surplus > 0) for (const member of idle.slice(0, surplus)) this.#stop(member);
-      this.#watchIdle();
-    }, this.idleTimeout);
+      this.#watchIdle(LOOK_AGAIN_MS);
+    }, Math.max(this.idleTimeout, leastMs));
   }
 
   #isIdle(member: Member): boolean {
