@@ -324,6 +324,7 @@ export class Submissions implements Drainable, Lender {
         this.#unqueued.shift();
         this.#takeBack(slot);
         this.#settleWith(slot, () => this.#queueMemoryFull());
+        this.#host.onSettled();
       }
     }
   }
@@ -357,6 +358,7 @@ export class Submissions implements Drainable, Lender {
       if (extra.settled || extra.queue === 0 || isManned(extra.queue)) continue;
       this.#settleExtra(extra, () => error(extra.queue, extra.name));
       this.#stopWaiting(extra);
+      this.#host.onSettled();
     }
   }
 
