@@ -124,6 +124,16 @@ describe('options of createPool', () => {
   });
 });
 
+describe('a worker file that is missing', () => {
+  it('is named in the message', async () => {
+    const rt = await openRuntime();
+    const worker = (): Worker => new Worker(new URL('./missing-worker.mjs', import.meta.url));
+    const error = await rejectionOf(rt.createPool({ tasks: TASKS, worker }));
+    expect(error).toMatchObject({ code: 'ERR_WORKER_EXITED', name: 'WorkerExitedError' });
+    expect(error.message).toMatch(/exited while it started .*missing-worker\.mjs/);
+  });
+});
+
 describe('options of run', () => {
   it.each([
     [{ timeout: 5 }, TypeError, /timeout/],

@@ -507,8 +507,9 @@ export class Crew {
 
   #startError(member: Member, exitCode: number, cause: unknown): WorkerExitedError {
     const { threadId } = member.worker;
+    const why = cause instanceof Error ? `: ${cause.message}` : '';
     return new WorkerExitedError(
-      `a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})`,
+      `a worker of pool '${this.#host.name}' exited while it started (exit code ${exitCode})${why}`,
       { exitCode, threadId, cause },
     );
   }
