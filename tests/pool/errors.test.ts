@@ -97,7 +97,9 @@ describe.each(['fail', 'failAsync'])('what %s throws', (task) => {
 
   it('shows where it was submitted for each of many calls at once', async () => {
     const { pool } = await openPool({ submitStacks: 'always' });
-    const errors = await Promise.all(Array.from({ length: 200 }, () => rejectionOf(pool.run(task, ['range']))));
+    const errors = await Promise.all(
+      Array.from({ length: 200 }, () => rejectionOf(pool.run(task, ['range']))),
+    );
     expect(errors.filter(({ stack }) => !stack.includes('--- submitted ---'))).toEqual([]);
   });
 

@@ -88,18 +88,27 @@ describe('scale', () => {
 });
 
 describe('scale and ready, when the pool closes', () => {
-  it.each(['destroy', 'shutdown'] as const)('reject where %s is called meanwhile, and afterwards', async (close) => {
-    const { pool } = await openPool();
-    const scaled = rejectionOf(pool.scale(4));
-    const ready = rejectionOf(pool.ready());
-    const closed = pool[close]();
-    for (const error of [await scaled, await ready, await rejectionOf(pool.ready())])
-      expect(error).toMatchObject({ code: 'ERR_POOL_CLOSED', message: expect.stringContaining('wait for') });
-    await closed;
-    const error = await rejectionOf(pool.scale(2));
-    expect(error).toMatchObject({ code: 'ERR_POOL_CLOSED', message: "cannot scale pool 'pool': it is closed" });
-    expect(thrownBy(() => pool.setConfig({ maxQueue: 5 }))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
-  });
+  it.each(['destroy', 'shutdown'] as const)(
+    'reject where %s is called meanwhile, and afterwards',
+    async (close) => {
+      const { pool } = await openPool();
+      const scaled = rejectionOf(pool.scale(4));
+      const ready = rejectionOf(pool.ready());
+      const closed = pool[close]();
+      for (const error of [await scaled, await ready, await rejectionOf(pool.ready())])
+        expect(error).toMatchObject({
+          code: 'ERR_POOL_CLOSED',
+          message: expect.stringContaining('wait for'),
+        });
+      await closed;
+      const error = await rejectionOf(pool.scale(2));
+      expect(error).toMatchObject({
+        code: 'ERR_POOL_CLOSED',
+        message: "cannot scale pool 'pool': it is closed",
+      });
+      expect(thrownBy(() => pool.setConfig({ maxQueue: 5 }))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    },
+  );
 });
 
 describe('scale and ready, when setConfig is called meanwhile', () => {

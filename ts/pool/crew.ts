@@ -790,16 +790,19 @@ export class Crew {
     if (this.#idleTimer !== undefined || !Number.isFinite(this.idleTimeout) || this.#closing) return;
     if (this.#members.size <= this.minThreads) return;
     for (const member of this.#members.values()) member.seen = this.#activityOf(member);
-    this.#idleTimer = this.#host.agent.platform.timer(() => {
-      this.#idleTimer = undefined;
-      const idle = this.#living().filter(
-        (member) =>
-          member.state === 'ready' && this.#isIdle(member) && member.seen === this.#activityOf(member),
-      );
-      const surplus = this.#living().length - this.minThreads;
-      if (surplus > 0) for (const member of idle.slice(0, surplus)) this.#stop(member);
-      this.#watchIdle(LOOK_AGAIN_MS);
-    }, Math.max(this.idleTimeout, leastMs));
+    this.#idleTimer = this.#host.agent.platform.timer(
+      () => {
+        this.#idleTimer = undefined;
+        const idle = this.#living().filter(
+          (member) =>
+            member.state === 'ready' && this.#isIdle(member) && member.seen === this.#activityOf(member),
+        );
+        const surplus = this.#living().length - this.minThreads;
+        if (surplus > 0) for (const member of idle.slice(0, surplus)) this.#stop(member);
+        this.#watchIdle(LOOK_AGAIN_MS);
+      },
+      Math.max(this.idleTimeout, leastMs),
+    );
   }
 
   #isIdle(member: Member): boolean {

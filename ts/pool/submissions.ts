@@ -405,6 +405,8 @@ export class Submissions implements Drainable, Lender {
     } catch (error) {
       this.#open--;
       this.#submitted--;
+      // A shutdown that its arguments began waits for it.
+      if (this.#closed) this.#host.onSettled();
       return this.#reject(() => noteRefused(error));
     }
     if (extra.settled) return promise;
