@@ -122,7 +122,7 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
     name: 'mutex-spin-reserved',
     structure: 'mutex',
     property: 'the same, when the lock is kept for some that spin, one of whom then goes without it',
-    setup: setup(4, 1, [[0, 0]]),
+    setup: setup(3, 1, [[0, 0]]),
     state,
     threads: [
       {
@@ -133,11 +133,10 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
         },
       },
       { name: 'B', run: locker(1, { spins: 'reserving' }) },
-      { name: 'C', run: locker(1) },
       {
         name: 'leaver',
         *run({ call, fixture }) {
-          const [address, owner] = [fixture.locks[0]!, fixture.owners[3]!];
+          const [address, owner] = [fixture.locks[0]!, fixture.owners[2]!];
           if (((yield call.spinLock(address, owner, 1, 1, 0, 1)) as number) === LOCK_TAKEN)
             yield call.unlock(address, owner);
           else yield call.endSpin(address, owner);
@@ -147,7 +146,7 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
     check: leftovers,
     describe,
     spurious: 1,
-    bounds: [1, 2],
+    bounds: [2, 3],
     mutants: [
       {
         name: 'spin keeps its reservation',
@@ -160,17 +159,17 @@ export const mutexModels: readonly KernelModel<Fixture, State>[] = [
     name: 'mutex-spin-death',
     structure: 'mutex',
     property: 'one for whom a lock is kept while it spins may die anywhere',
-    setup: setup(3, 1, [[0, 0]]),
+    setup: setup(2, 1, [[0, 0]]),
     state,
     threads: [
       {
-        name: 'holder',
+        name: 'other',
         *run(thread) {
           yield* unlock(thread, 0);
+          yield* locker(1, { recovers: true })(thread);
         },
       },
       { name: 'mortal', run: locker(1, { recovers: true, spins: 'reserving' }) },
-      { name: 'C', run: locker(1, { recovers: true }) },
       rescuer,
     ],
     kill: { threads: [1] },
