@@ -78,7 +78,7 @@ function outcomeOf({ deadlocks }) {
 
 /** One day at the bank, with locks taken in this order. */
 async function openDay(options) {
-  // With stacks of both orders, which cost some microseconds a lock.
+  // With the place where each lock was taken, for as long as it is held, which costs some microseconds a lock.
   const rt = await createRuntime({ locks: { stacks: 'all' } });
   try {
     return await work(rt, options);
