@@ -38,6 +38,34 @@ describe('unlock', () => {
     m.unlock();
   });
 
+  it('with a wrong context: ERR_INVALID_ARGUMENT as of lock(), and the lock stays held', async () => {
+    const rt = await openRuntime();
+    const m = rt.mutex('A');
+    const owner = rt.createOwner();
+    const refused = { code: 'ERR_INVALID_ARGUMENT' };
+    const wrong = [null, 5, 'x', [], [owner], { ownr: owner }, { signal: 1 }, { timeoutMs: -1 }] as never[];
+    for (const ctx of wrong) {
+      expect(await rejectionOf(m.lock(ctx))).toMatchObject(refused);
+      expect(thrownBy(() => m.lockSync(ctx))).toMatchObject(refused);
+      expect(await rejectionOf(m.acquire(ctx))).toMatchObject(refused);
+      expect(await rejectionOf(m.runExclusive(() => 1, ctx))).toMatchObject(refused);
+      expect(m.isLocked).toBe(false);
+      m.lockSync();
+      expect(thrownBy(() => m.unlock(ctx))).toMatchObject(refused);
+      expect(m.isLocked).toBe(true);
+      m.unlock();
+    }
+    expect(thrownBy(() => m.unlock([] as never)).message).toBe(
+      'unlock() takes an options object, not an array',
+    );
+    // The context of the lock is good for its unlock, and an empty one is none.
+    for (const ctx of [{ owner, timeoutMs: 50 }, {}, { owner: undefined } as object]) {
+      expect(await m.lock(ctx)).toBe(true);
+      m.unlock(ctx);
+      expect(m.isLocked).toBe(false);
+    }
+  });
+
   it('under a guard that unlocks again: ERR_NOT_OWNER once', async () => {
     const rt = await openRuntime();
     const m = rt.mutex('A');

@@ -62,6 +62,12 @@ const CONTEXT_CHECKS = {
   },
 };
 
+function checkContext(ctx: LockContext, of: string): void {
+  // An empty one has no unknown key.
+  if (Array.isArray(ctx)) throw new InvalidTypeError(`${of} takes an options object, not an array`);
+  checkOptions(ctx, CONTEXT_CHECKS, of);
+}
+
 /**
  * A mutex that all threads of a runtime share by its name: worker threads, tasks of any pool, threads that attached, the main thread. Make it with
  * `rt.mutex(name)`, in tasks with `runtime().mutex(name)`.
@@ -283,7 +289,7 @@ export class ContextMutex {
 
   #lockSyncSlow(ctx: LockContext = NO_CONTEXT): boolean {
     const { host } = this.#core.space;
-    checkOptions(ctx, CONTEXT_CHECKS, 'lockSync()');
+    checkContext(ctx, 'lockSync()');
     if (!host.mayBlock) {
       throw new InvalidTypeError(
         `cannot block for lock '${this.name}': the main thread of a browser must not block; await lock() instead`,
@@ -312,7 +318,7 @@ export class ContextMutex {
   /** No async function: between the lock and the code that has it there are to be as few turns as can be. */
   #lockSlow(ctx: LockContext = NO_CONTEXT, call: Call): Promise<boolean> {
     try {
-      checkOptions(ctx, CONTEXT_CHECKS, `${call}()`);
+      checkContext(ctx, `${call}()`);
       if (ctx.signal?.aborted) return NO;
       return this.#wait(ctx, this.#ownerOf(ctx), call);
     } catch (error) {
@@ -434,8 +440,9 @@ export class ContextMutex {
   /**
    * Gives the lock back. A reentrant lock is free once it was unlocked as often as it was locked. Wakes a waiter only if there is one.
    *
-   * @param ctx - `owner`, if it was taken with one
+   * @param ctx - `owner`, if it was taken with one. It may be the whole context of `lock()`: the rest is checked, and does nothing
    * @throws {NotOwnerError} ERR_NOT_OWNER when the caller does not hold it; nothing is changed then. ERR_POOL_CLOSED when the runtime was disposed.
+   * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT for a wrong context; nothing is changed then.
    */
   unlock(ctx?: { readonly owner?: LockOwner }): void {
     if (
@@ -446,6 +453,7 @@ export class ContextMutex {
       if (this.#core.waiting !== 0) this.#core.lookSoon();
       return;
     }
+    if (ctx !== undefined) checkContext(ctx, 'unlock()');
     this.#unlock(ctx?.owner === undefined ? this.#owners.current() : this.#addressOf(ctx.owner));
   }
 
@@ -486,7 +494,7 @@ export class ContextMutex {
    * cause: the reason of the signal, of the call or its task, that fired; none when the owner ended), ERR_TASK_TIMEOUT.
    */
   async acquire(ctx: LockContext = NO_CONTEXT): Promise<Guard> {
-    checkOptions(ctx, CONTEXT_CHECKS, 'acquire()');
+    checkContext(ctx, 'acquire()');
     const owner = this.#ownerOf(ctx);
     return this.#acquireFor(ctx, owner);
   }
@@ -520,7 +528,7 @@ export class ContextMutex {
    */
   async runExclusive<R>(fn: () => R | PromiseLike<R>, ctx: LockContext = NO_CONTEXT): Promise<R> {
     func(fn, 'runExclusive(): the first argument');
-    checkOptions(ctx, CONTEXT_CHECKS, 'runExclusive()');
+    checkContext(ctx, 'runExclusive()');
     if (ctx.owner === undefined && !this.#owners.hasContext && !this.#core.space.isClosed) {
       return this.#owners.run((owner) => this.#runAs(fn, ctx, owner.address));
     }
