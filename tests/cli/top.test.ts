@@ -58,7 +58,9 @@ describe('heddle top', () => {
     for await (const line of lines) {
       snapshots.push(JSON.parse(line) as TopSnapshot);
       const { pid, runtimes } = snapshots.at(-1)!;
-      if (runtimes[0]?.pools[0]?.workers.length === 2 && snapshots.length >= 3) process.kill(pid, 'SIGTERM');
+      const pool = runtimes[0]?.pools[0];
+      if (pool !== undefined && pool.workers.length === 2 && pool.completed > 0 && snapshots.length >= 3)
+        process.kill(pid, 'SIGTERM');
     }
     expect((await finished).code).toBe(3);
     const completed = snapshots.map(({ runtimes }) => runtimes[0]?.pools[0]?.completed ?? 0);

@@ -150,8 +150,8 @@ const MUTANTS: readonly (Mutation & { readonly wrong: string; readonly game: Gam
     wrong: 'a free lock that is taken by a store',
     game: 'mutex',
     file: 'assembly/mutex.ts',
-    from: 'if (!cas32(lock + LOCK_WORD, word, word | mine)) return trySlow(lock, owner, mine, 0);',
-    to: `${WAIT} store32(lock + LOCK_WORD, word | mine);`,
+    from: 'if (!cas32(lock + LOCK_WORD, word, word | mine)) {',
+    to: `${WAIT} store32(lock + LOCK_WORD, word | mine); if (false) {`,
   },
   {
     wrong: 'an unlock that does not ask whose the lock is',

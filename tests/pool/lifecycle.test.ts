@@ -499,7 +499,7 @@ describe('a closed pool', () => {
       expect(error.message).toContain('warp');
     }
     expect(pool.trace()).toEqual([]);
-    expect(() => pool.setConfig({ maxThreads: 3 })).not.toThrow();
+    expect(thrownBy(() => pool.setConfig({ maxThreads: 3 }))).toMatchObject({ code: 'ERR_POOL_CLOSED' });
     expect(pool.metrics().threads).toBe(0);
   });
 });

@@ -212,7 +212,9 @@ describe('placement of tasks', () => {
     const here = nodesOf(pool)[0]!;
     const [other] = [0, 1, 2].filter((node) => node !== here);
     expect(await rejectionOf(pool.run('where', [], { numaNode: other! }))).toMatchObject({
-      message: 'no more threads',
+      code: 'ERR_RESOURCE_LIMIT',
+      message: "cannot run task 'where': no worker can be started: no more threads",
+      cause: { message: 'no more threads' },
     });
     expect(await nodeOf(pool, { numaNode: here })).toBe(here);
     expect(errors.length).toBeGreaterThan(0);

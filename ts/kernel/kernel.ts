@@ -55,9 +55,11 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
  * @throws {MemoryFullError} ERR_MEMORY_FULL when the address space cannot be had.
  */
 export function createMemory(bytes: number): WebAssembly.Memory {
-  // A page has been looked at before: this is Node, or a program that runs in it.
-  if (typeof SharedArrayBuffer === 'undefined')
+  if (typeof SharedArrayBuffer === 'undefined') {
+    // A page says whether it is isolated; what says nothing is Node, or a program that runs in it.
+    if ('crossOriginIsolated' in globalThis) throw new NotIsolatedError();
     throw new NotIsolatedError('cannot create shared memory: there is no SharedArrayBuffer in this process');
+  }
   const pages = Math.ceil(bytes / 2 ** SPAN_SHIFT);
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });

@@ -78,6 +78,7 @@ function sleepFor(core: LockCore, owner: number, limits: WaitLimits): WaitResult
   const holder = holderOf(core);
   // Who holds it can only unlock when this thread goes on.
   if (holder !== 0 && space.isOwn(holder)) throw detector.errorOfThread(owner, holder, address);
+  space.takeBackGranted();
   const flags = (limits.until === undefined ? 0 : OWNER_FLAG_BREAKABLE) | (limits.tries ? OWNER_FLAG_TRY : 0);
   const record = detector.begin(owner, address, flags, true, detector.captureStack(owner, true));
   let result: WaitResult | undefined;

@@ -447,11 +447,19 @@ export class LockSpace {
   }
 
   /**
+   * Before a thread that is about to block looks for a deadlock: a lock that was given to a waiter of its event loop and has not reached its code is
+   * nobody's reason to wait.
+   */
+  takeBackGranted(): void {
+    if (this.granted.size > 0) for (const core of [...this.granted]) core.takeBack();
+  }
+
+  /**
    * The thread is about to block, and its event loop with it, for as long as others please: what is kept for its waiters there, or was given to them and has not
    * reached their code, and wake-ups that they were given, go to who can use them. Else the one that this thread blocks for might wait for them.
    */
   standAside(): void {
-    if (this.granted.size > 0) for (const core of [...this.granted]) core.takeBack();
+    this.takeBackGranted();
     if (this.#waiters > 0) for (const core of this.#busy) core.standAside();
   }
 

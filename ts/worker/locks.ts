@@ -149,6 +149,11 @@ export class WorkerLocks {
     this.#places[this.#places.indexOf(from)] = to;
   }
 
+  /** Before it is looked whether a join closes a ring. */
+  takeBackGranted(): void {
+    this.#space?.takeBackGranted();
+  }
+
   /** The thread is about to block in a join. */
   standAside(): void {
     this.#space?.standAside();

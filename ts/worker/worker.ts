@@ -985,6 +985,7 @@ export class Worker {
     // Who holds a lock takes nobody's forks, so nobody need wake it for one.
     const helps = !this.locks.areHeld;
     if (helps && calls.enterJoin(this.agent) !== 0) return;
+    this.locks.takeBackGranted();
     const stopWait = this.locks.joinsTask(slot);
     this.locks.standAside();
     if (calls.preparePark(this.agent) !== 0) {
