@@ -7,11 +7,16 @@ import { expectSame } from '../lib/verify.mjs';
 const IN_FLIGHT = 1000;
 /** The most that being watched may cost, in percent. */
 const MOST_PERCENT = 1;
+/** How often a watcher looks in a second that is watched. Once a second costs less than two seconds differ by themselves. */
+const LOOKS = 20;
+/** What `heddle top` asks for, and as how many clients at once. */
+const TOP = { everyMs: 250, clients: 10 };
 
 /**
- * What watches. `begin` starts it and returns what ends it; `look` is called once in each second that is watched.
+ * What watches. `begin` starts it and returns what ends it; `look` is called {@link LOOKS} times in each second that is watched.
+ * `looks`: how many times as often as usual it looks, where `look` does not say it.
  *
- * @type {Record<string, { label: string, open: (extra: { runtime: any, pool: any }) => Promise<{ begin?: () => Promise<() => void>, look?: () => Promise<void>, close?: () => Promise<void> }> }>}
+ * @type {Record<string, { label: string, looks?: number, open: (extra: { runtime: any, pool: any }) => Promise<{ begin?: () => Promise<() => void>, look?: () => Promise<void>, close?: () => Promise<void> }> }>}
  */
 const watchers = {
   registered: {
@@ -70,19 +75,26 @@ const watchers = {
   },
   top: {
     label: 'heddle top, four snapshots a second',
+    looks: TOP.clients,
     async open() {
       const { serveTop } = await import('heddle');
       const server = await serveTop();
+      const client = () =>
+        new Promise((resolve, reject) => {
+          const socket = connect(server.path, () => {
+            socket.write(`${JSON.stringify({ everyMs: TOP.everyMs })}\n`);
+            socket.resume();
+            resolve(socket);
+          });
+          socket.once('error', reject);
+        });
       return {
-        begin: () =>
-          new Promise((resolve, reject) => {
-            const socket = connect(server.path, () => {
-              socket.write('{"everyMs":250}\n');
-              socket.resume();
-              resolve(() => socket.destroy());
-            });
-            socket.once('error', reject);
-          }),
+        async begin() {
+          const sockets = await Promise.all(Array.from({ length: TOP.clients }, client));
+          return () => {
+            for (const socket of sockets) socket.destroy();
+          };
+        },
         close: () => server.close(),
       };
     },
@@ -93,7 +105,7 @@ const watchers = {
 export const observability = {
   id: 'observability',
   title: 'A pool that is watched',
-  note: "Echo with 1000 in flight, which keeps the submitting thread busy: that is where metrics are read. Seconds that are watched and seconds that are not take turns on one pool, in the order of A B B A; each pair gives a ratio of throughputs. Cost is what is lost of the throughput, with the 95 % confidence interval of the mean over all pairs of a round; below 0 the watched seconds were faster. 'instrumented, nobody scrapes' shows what the method sees where there is nothing to see.",
+  note: "Echo with 1000 in flight, which keeps the submitting thread busy: that is where metrics are read. Times that are watched and times that are not take turns on one pool, half a second each, in the order of A B B A; each pair gives a ratio of throughputs. One look a second costs less than two times differ by themselves: so a watcher looks 20 times a second (heddle top: as ten clients), and the cost of its usual rate is that share of what is lost. Cost is what is lost of the throughput, with the 95 % confidence interval of the mean over all pairs of a round; below 0 the watched times were faster. 'instrumented, nobody scrapes' has nothing to look at: it shows what the method sees where there is nothing to see.",
   metrics: [
     { key: 'cost', label: 'cost', unit: '%', better: 'lower' },
     { key: 'low', label: 'from', unit: '%', better: 'lower' },
@@ -107,7 +119,7 @@ export const observability = {
     Object.entries(watchers).map(([key, { label }]) => ({
       key,
       label,
-      params: { watcher: key, pairs: mode === 'quick' ? 6 : 26, ms: mode === 'quick' ? 300 : 1000 },
+      params: { watcher: key, pairs: mode === 'quick' ? 6 : 52, ms: mode === 'quick' ? 300 : 500 },
     })),
   includes: ({ id }) => id === 'heddle',
   async turn(pool, { watcher, pairs, ms }) {
@@ -119,18 +131,24 @@ export const observability = {
       const done = await keepInFlight(IN_FLIGHT, ms, start, check);
       return (done.tasks / done.ms) * 1000;
     };
-    const watch = await watchers[watcher].open(pool.extra);
+    const { open, looks = 1 } = watchers[watcher];
+    const watch = await open(pool.extra);
     const watched = async () => {
       const end = await watch.begin?.();
-      let looked;
-      const timer = setTimeout(() => {
-        looked = watch.look?.();
-      }, ms / 2);
+      let count = 0;
+      let looking;
+      const timer =
+        watch.look &&
+        setInterval(() => {
+          count++;
+          looking = watch.look();
+        }, 1000 / LOOKS);
       const rate = await second();
-      clearTimeout(timer);
-      await looked;
+      clearInterval(timer);
+      await looking;
       end?.();
-      return rate;
+      if (watch.look && count === 0) throw new Error('nobody looked');
+      return { rate, looks: watch.look ? count / (ms / 1000) : looks };
     };
     await second();
     await watched();
@@ -147,7 +165,7 @@ export const observability = {
         off = await second();
       }
       rates.push(off);
-      ratios.push(on / off);
+      ratios.push(1 - (1 - on.rate / off) / on.looks);
     }
     await watch.close?.();
     const { ratio, low, high } = ratioInterval(ratios);
