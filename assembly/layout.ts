@@ -159,13 +159,18 @@ export const COUNTER_WAKEUPS: u32 = AGENT_COUNTERS + 56;
 export const COUNTER_NUMA_CROSSINGS: u32 = AGENT_COUNTERS + 64;
 export const COUNTER_FORKS: u32 = AGENT_COUNTERS + 72;
 export const COUNTER_FORKS_STOLEN: u32 = AGENT_COUNTERS + 80;
-/** Milliseconds in which the worker ran tasks. */
+/** Milliseconds in which the worker ran tasks that have ended. */
 export const COUNTER_BUSY_MS: u32 = AGENT_COUNTERS + 88;
 /** Milliseconds since the runtime's epoch at which the worker last finished something, and at which it started. */
 export const COUNTER_SEEN_MS: u32 = AGENT_COUNTERS + 96;
 export const COUNTER_BORN_MS: u32 = AGENT_COUNTERS + 104;
 /** Milliseconds that tasks waited, where AGENT_WAIT_HISTOGRAM counts them. */
 export const COUNTER_WAIT_MS: u32 = AGENT_COUNTERS + 112;
+/**
+ * COUNTER_BUSY_MS and those of the tasks that run now, in one word, so that who reads it never has half of a change: below 0 the worker runs tasks,
+ * and the milliseconds since the runtime's epoch come on top.
+ */
+export const COUNTER_LOAD_MS: u32 = AGENT_COUNTERS + 120;
 
 // ---- pools ----------------------------------------------------------------------------------------------------------------------------
 

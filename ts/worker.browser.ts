@@ -69,7 +69,7 @@ const platform: WorkerPlatform = {
       means: 'none',
       reason: 'a page cannot pin threads',
     }),
-  setNiceness: () => undefined,
+  setNiceness: () => 'a page cannot set priorities',
   kernelThreadId: () => 0,
   placeMemory: () => undefined,
   exit: () => close(),

@@ -2,9 +2,10 @@ import { isMainThread, type MessagePort, parentPort, threadId, workerData } from
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { InvalidTypeError } from './errors.ts';
 import { kernelThreadId } from './platform/kernel-thread.ts';
+import { setNiceness } from './platform/niceness.ts';
 import { clockOffset, newAsyncStore, openPort, useNativeCodecs } from './platform/node.ts';
 import type { WorkerPlatform } from './platform/port.ts';
-import { pinThread, placeMemory, setNiceness } from './systems/numa/pin.node.ts';
+import { pinThread, placeMemory } from './systems/numa/pin.node.ts';
 import { startWorker } from './worker/start.ts';
 
 /** Who reads what this thread has printed may be busy; who does not read at all must not keep the thread from ending. */
@@ -44,7 +45,7 @@ const platform: WorkerPlatform = {
     clearTimeout(timer);
   },
   pin: pinThread,
-  setNiceness,
+  setNiceness: (niceness) => setNiceness(niceness),
   kernelThreadId,
   placeMemory,
   exit: () => process.exit(0),

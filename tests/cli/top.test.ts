@@ -259,10 +259,10 @@ describe('the view', () => {
     expect(view!.workers[0]!.busy).toBe(0.5);
   });
 
-  it('takes a task that runs on for busy, and a worker in another place for another', () => {
+  it('takes a worker in another place for another', () => {
     const history = new History();
     history.add(at(0, [pool({ workers: [worker(10, 'running')] })]));
-    history.add(at(1000, [pool({ workers: [worker(10, 'running')] })]));
+    history.add(at(1000, [pool({ workers: [worker(1010, 'running')] })]));
     expect(history.pools[0]!.workers[0]!.lane.map(({ busy }) => busy)).toEqual([1]);
     history.add(at(2000, [pool({ workers: [{ ...worker(5, 'running'), threadId: 2 }] })]));
     expect(history.pools[0]!.workers[0]!.lane.map(({ busy }) => busy)).toEqual([0]);

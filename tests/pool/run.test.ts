@@ -302,6 +302,27 @@ describe('metrics', () => {
     expect(metrics.workerUtilization).toBeLessThanOrEqual(1);
   });
 
+  it('count the time of a task that runs on, once', async () => {
+    const { rt, pool } = await openPool();
+    const gate = gateOf(rt);
+    const held = pool.run('hold', [gate.name, 'held']);
+    await gate.reached(1);
+    const [began] = pool.metrics().workers;
+    await until(() => pool.metrics().workers[0]!.busyMs >= began!.busyMs + 50);
+    const [running] = pool.metrics().workers;
+    expect(running!.utilization).toBeGreaterThan(0);
+    expect(pool.metrics().runHistogram).toMatchObject({ count: 0, sumMs: 0 });
+    gate.open();
+    await held;
+    await until(() => pool.metrics().runHistogram.count === 1);
+    const ended = pool.metrics();
+    expect(ended.workers[0]!.busyMs).toBeGreaterThanOrEqual(running!.busyMs);
+    // What is booked is what was counted meanwhile.
+    expect(ended.workers[0]!.busyMs).toBeCloseTo(ended.runHistogram.sumMs, 6);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(pool.metrics().workers[0]!.busyMs).toBe(ended.workers[0]!.busyMs);
+  });
+
   it('show a long task among short ones', async () => {
     const { pool } = await openPool();
     const calls = Array.from({ length: 200 }, (_, i) => pool.run(i === 150 ? 'busy' : 'echo', [30]));

@@ -373,6 +373,16 @@ describe('the coordinator of this machine', () => {
     const mine = await openPoolOn(rt, options);
     const low = await openPoolOn(rt, { ...options, qos: 'BestEffort' });
     const base = await mine.run('niceness', []);
-    expect(await low.run('niceness', [])).toBe(Math.max(base, 15));
+    expect(await low.run('niceness', [])).toBe(Math.min(base + 10, 19));
+  });
+
+  it('keeps threads behind where the process is', { skip: process.platform !== 'linux' }, async () => {
+    const { stdout, stderr } = await runProgram('nice.mjs');
+    // 2 more than this process has, and the share of the class on top; nobody takes 2 back.
+    const { started, niced, guaranteed, bestEffort } = JSON.parse(stdout);
+    expect(niced).toBe(Math.min(started + 2, 19));
+    expect(guaranteed).toBe(niced);
+    expect(bestEffort).toBe(Math.min(niced + 15, 19));
+    expect(stderr).toBe('');
   });
 });

@@ -162,7 +162,7 @@ export class ContextMutex {
   /**
    * This handle is used no more: whatever is called on it throws ERR_INVALID_ARGUMENT. Once no thread has a handle of the lock, its name and its memory are free, with
    * what was learned of its order; the next `mutex()` of that name makes a new lock. For programs that make a lock for each request, or each record: without
-   * it the lock lives as long as the runtime. In a task, where `runtime().mutex(name)` gives every caller the same handle, as often as that was called.
+   * it the lock lives as long as the runtime. What `withObserver()` and `metered()` return are handles of their own, beside the one that they were called on. In a task, where `runtime().mutex(name)` gives every caller the same handle, as often as that was called.
    *
    * @returns whether the name is free now. False: others have it open, or its last holder ended while it held it
    * @throws {InvalidTypeError} ERR_INVALID_ARGUMENT while this thread holds it or waits for it, and this is its last handle here.

@@ -100,7 +100,7 @@ export const DEFINITIONS: Readonly<Record<MetricKey, MetricDefinition>> = {
     name: 'taskpool.worker.utilization',
     kind: 'gauge',
     unit: '1',
-    description: 'Share of their lives in which the workers ran tasks that have ended, on average.',
+    description: 'Share of their lives in which the workers ran tasks, on average.',
     attributes: [POOL_NAME],
   },
   stealAttempts: {

@@ -8,7 +8,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 /** Upper bound in milliseconds (null: none) and count of each bucket that holds something. */
 export type TopBuckets = readonly (readonly [toMs: number | null, count: number])[];
 
-/** One worker; `busyMs` does not yet have what it runs now. */
+/** One worker. */
 export type TopWorker = Pick<
   WorkerMetrics,
   'id' | 'threadId' | 'state' | 'busyMs' | 'completed' | 'failed' | 'stealSuccesses'

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { channel } from 'node:diagnostics_channel';
-import { availableParallelism, setPriority } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
@@ -22,6 +22,7 @@ import { describe } from '../options.ts';
 import { hasKernelThreadEnded, kernelThreadId } from './kernel-thread.ts';
 import { makeBuffer } from './large-buffers.ts';
 import { holdLifeline, openLifelines } from './lifelines.ts';
+import { setNiceness } from './niceness.ts';
 import type {
   AsyncStore,
   Platform,
@@ -249,13 +250,7 @@ export const nodePlatform: Platform = {
   hasKernelThreadEnded,
   setThreadNiceness(kernelThread, niceness) {
     // It may have ended, and its id be that of another process.
-    if (hasKernelThreadEnded(kernelThread)) return undefined;
-    try {
-      setPriority(kernelThread, niceness);
-      return undefined;
-    } catch (error) {
-      return (error as Error).message;
-    }
+    return hasKernelThreadEnded(kernelThread) ? undefined : setNiceness(niceness, kernelThread);
   },
   mayBlock: () => true,
   newAsyncStore,

@@ -118,7 +118,7 @@ export interface Platform {
   kernelThreadId(): number;
   /** Is there no thread of this id in the process any more? False where that cannot be told. */
   hasKernelThreadEnded(kernelThread: number): boolean;
-  /** Sets the priority of a thread of this process, by the operating system's id and as Unix counts it. Returns why that did not work. */
+  /** Sets the priority of a thread of this process, by the operating system's id, as Unix counts it and on top of the process's. Returns why that did not work. */
   setThreadNiceness(kernelThread: number, niceness: number): string | undefined;
   /** May the calling thread block? Not the main thread of a page. */
   mayBlock(): boolean;
@@ -159,8 +159,8 @@ export interface WorkerPlatform {
   flush(): Promise<void>;
   /** Pins this thread to the CPUs of a NUMA node, and lets its memory come from there; without a node, undoes that. Never rejects. */
   pin(request: PinRequest): Promise<PinResult>;
-  /** Sets the priority of this thread as Unix counts it, where the host can. */
-  setNiceness(niceness: number): void;
+  /** Sets the priority of this thread, as Unix counts it and on top of the process's. Returns why that did not work. */
+  setNiceness(niceness: number): string | undefined;
   /** The operating system's id of this thread; 0 where it tells none. */
   kernelThreadId(): number;
   /** Moves the span at `address` of shared memory to a NUMA node, where the host can. */

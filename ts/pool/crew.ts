@@ -8,7 +8,6 @@ import {
   AGENT_TICK,
   AGENT_TRACE,
   COUNTER_BORN_MS,
-  COUNTER_BUSY_MS,
   COUNTER_COMPLETED,
   COUNTER_FAILED,
   KIND_WORKER,
@@ -32,7 +31,7 @@ import type { Agent } from '../runtime/agent.ts';
 import { isThreadPlacer } from '../systems/numa/placer.ts';
 import type { BootReply, WorkerControl } from '../worker/messages.ts';
 import { copyTraceRing, readTraceRing, type TraceCopy, traceRingBytes } from '../worker/trace-ring.ts';
-import { addAgent, emptyTally, readWorker, type Tally } from './metrics.ts';
+import { addAgent, busyMsOf, emptyTally, isRunning, readWorker, type Tally } from './metrics.ts';
 import type { Placement } from './placement.ts';
 import type {
   PoolOptions,
@@ -237,11 +236,8 @@ export class Crew {
     const agent = this.agentOf(id);
     if (agent === 0) return undefined;
     const { kernel, clock } = this.#host.agent;
-    return {
-      now: clock.now(),
-      busyMs: kernel.f64[(agent + COUNTER_BUSY_MS) >>> 3]!,
-      isRunning: kernel.i32[(agent + AGENT_ACTIVITY) >>> 2] === WORKER_RUNNING,
-    };
+    const now = clock.now();
+    return { now, busyMs: busyMsOf(kernel, agent, now), isRunning: isRunning(kernel, agent) };
   }
 
   /** The workers, when there are as many as there may be, and all take tasks. */
@@ -410,6 +406,7 @@ export class Crew {
       this.#adopt(member, reply.pin);
       member.kernelThread = reply.kernelThread;
       if (this.#niceness !== niceness) this.#renice(member);
+      else if (reply.priorityRefused !== undefined) this.#host.onPriorityRefused(reply.priorityRefused);
       if (member.state === 'booting') member.state = 'ready';
       if (this.#isOutOfPlace(member)) this.#stop(member);
       this.#host.onStart(id, worker.threadId);
@@ -750,7 +747,7 @@ export class Crew {
     return this.#next ?? this.placement;
   }
 
-  /** Gives the threads that run and those that will a priority, as Unix counts it; undefined: leaves them as they are. */
+  /** Gives the threads that run and those that will a priority, as Unix counts it and on top of the process's; undefined: leaves them as they are. */
   setNiceness(niceness: number | undefined): void {
     if (this.#niceness === niceness) return;
     this.#niceness = niceness;

@@ -8,6 +8,7 @@ import {
   COUNTER_FAILED,
   COUNTER_FORKS,
   COUNTER_FORKS_STOLEN,
+  COUNTER_LOAD_MS,
   COUNTER_NUMA_CROSSINGS,
   COUNTER_PARKS,
   COUNTER_STEAL_ATTEMPTS,
@@ -86,6 +87,17 @@ export function addAgent(tally: Tally, kernel: Kernel, agent: number): void {
   }
 }
 
+/** Does a worker run tasks? Not one that looks for some, or awaits an async one. */
+export function isRunning({ f64 }: Kernel, agent: number): boolean {
+  return f64[(agent + COUNTER_LOAD_MS) >>> 3]! < 0;
+}
+
+/** Milliseconds in which a worker ran tasks, those that it runs now among them. `now` counts from the runtime's epoch. */
+export function busyMsOf({ f64 }: Kernel, agent: number, now: number): number {
+  const load = f64[(agent + COUNTER_LOAD_MS) >>> 3]!;
+  return load < 0 ? Math.max(0, now + load) : load;
+}
+
 /** What one living worker did. */
 export function readWorker(
   kernel: Kernel,
@@ -102,14 +114,15 @@ export function readWorker(
   const { f64, i32 } = kernel;
   const counter = (offset: number): number => f64[(agent + offset) >>> 3]!;
   const age = facts.now - counter(COUNTER_BORN_MS);
+  const busyMs = busyMsOf(kernel, agent, facts.now);
   return {
     id: facts.id,
     threadId: facts.threadId,
     numaNode: facts.numaNode,
     pin: facts.pin,
     state: facts.booting ? 'booting' : (STATES[i32[(agent + AGENT_ACTIVITY) >>> 2]!] ?? 'booting'),
-    utilization: age > 0 ? Math.min(1, counter(COUNTER_BUSY_MS) / age) : 0,
-    busyMs: counter(COUNTER_BUSY_MS),
+    utilization: age > 0 ? Math.min(1, busyMs / age) : 0,
+    busyMs,
     completed: counter(COUNTER_COMPLETED),
     failed: counter(COUNTER_FAILED),
     stealAttempts: counter(COUNTER_STEAL_ATTEMPTS),

@@ -12,7 +12,7 @@ export interface StealerHost {
   /** Takes a queued call of these classes (a bit each) that worker `id` would take next, of those that the thief accepts. */
   takeOut(id: number, classes: number, leaseMs: number, accepts: Accepts): StolenTask | undefined;
   numaNodeOf(id: number): number | undefined;
-  /** Milliseconds since the runtime began, those in which the worker ran tasks, and whether it runs one now; undefined when it is gone. */
+  /** Milliseconds since the runtime began, those in which the worker ran tasks, until now, and whether it runs one; undefined when it is gone. */
   loadOf(
     id: number,
   ): { readonly now: number; readonly busyMs: number; readonly isRunning: boolean } | undefined;
@@ -49,9 +49,7 @@ class Observed {
     const passed = now - this.#at;
     if (passed === Number.POSITIVE_INFINITY) this.#load = isRunning ? 1 : 0;
     else if (passed > 0) {
-      const busy = busyMs - this.#busyMs;
-      // The time of a task is booked when it ends: one that runs since the last look counts as busy all the time.
-      const share = isRunning && busy === 0 ? 1 : Math.min(1, busy / passed);
+      const share = Math.min(1, Math.max(0, (busyMs - this.#busyMs) / passed));
       this.#load += (1 - Math.exp(-passed / LOAD_WINDOW_MS)) * (share - this.#load);
     }
     this.#at = now;

@@ -222,7 +222,7 @@ export interface WorkerMetrics {
   readonly state: 'booting' | 'running' | 'searching' | 'parked' | 'idle' | 'awaiting';
   /** Share of its life in which it ran tasks, 0..1. */
   readonly utilization: number;
-  /** Milliseconds in which it ran tasks that have ended or passed it on; one that runs now is not among them. */
+  /** Milliseconds in which it ran tasks, until now. What an async task does after its first `await` is not among them. */
   readonly busyMs: number;
   readonly completed: number;
   readonly failed: number;

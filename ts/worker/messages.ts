@@ -47,18 +47,19 @@ export interface BootOptions {
   readonly traced: boolean;
   /** The CPUs and the memory of a NUMA node, for this thread; undefined: those of the thread that starts it. */
   readonly pin: PinRequest | undefined;
-  /** Priority of the thread as Unix counts it; undefined: unchanged. */
+  /** Priority of the thread, as Unix counts it and on top of the process's; undefined: unchanged. */
   readonly niceness: number | undefined;
   /** The worker's end of the channel for values. */
   readonly port: Transferable;
 }
 
-/** Answer to the boot message. `kernelThread`: the operating system's id of the thread; 0 where it tells none. */
+/** Answer to the boot message. `priorityRefused`: why the thread has another priority than asked for. `kernelThread`: the operating system's id of the thread; 0 where it tells none. */
 export type BootReply =
   | {
       readonly ok: true;
       readonly names: readonly string[];
       readonly pin: PinResult | undefined;
+      readonly priorityRefused: string | undefined;
       readonly kernelThread: number;
     }
   | { readonly ok: false; readonly error: PlainError; readonly phase: 'module' };

@@ -20,7 +20,8 @@ export function startWorker(platform: WorkerPlatform): void {
       const asked = options.pin === undefined ? undefined : await platform.pin(options.pin);
       const node = options.pin?.node;
       const pin = node === undefined ? undefined : asked;
-      if (options.niceness !== undefined) platform.setNiceness(options.niceness);
+      const priorityRefused =
+        options.niceness === undefined ? undefined : platform.setNiceness(options.niceness);
       if (node !== undefined && pin?.isPinned === true)
         platform.placeMemory(options.memory, options.lane, node);
       let port: ValuePort | undefined;
@@ -58,7 +59,7 @@ export function startWorker(platform: WorkerPlatform): void {
             .then(() => platform.flush())
             .finally(() => platform.exit()),
       );
-      return { ok: true, names, pin, kernelThread: platform.kernelThreadId() };
+      return { ok: true, names, pin, priorityRefused, kernelThread: platform.kernelThreadId() };
     },
     stop(): void {
       if (worker === undefined) platform.exit();

@@ -10,6 +10,7 @@ import {
   COUNTER_COMPLETED,
   COUNTER_FAILED,
   COUNTER_FORKS,
+  COUNTER_LOAD_MS,
   COUNTER_PARKS,
   COUNTER_SEEN_MS,
   COUNTER_STEAL_SUCCESSES,
@@ -265,7 +266,7 @@ export class Worker {
     this.#setActivity(WORKER_RUNNING);
     let now = this.clock.now();
     const turnAt = now + TURN_MS;
-    let groupStart = now;
+    let groupStart = this.#beginGroup(now);
     let inGroup = 0;
     let queuedAt = 0;
     for (;;) {
@@ -279,16 +280,16 @@ export class Worker {
         inGroup = 0;
         slot = this.#spin(now);
         if (slot === 0) return 'idle';
-        groupStart = this.clock.now();
+        groupStart = this.#beginGroup(this.clock.now());
       }
       if (this.#trace !== undefined) this.#traceSteal(slot);
       if (inGroup === 0) queuedAt = u32[(slot + SLOT_QUEUED_AT) >>> 2]!;
       this.execute(slot);
       if (++inGroup >= this.#groupSize) {
         now = this.#endGroup(groupStart, inGroup, queuedAt);
-        groupStart = now;
         inGroup = 0;
         if (now >= turnAt) return 'turn';
+        groupStart = this.#beginGroup(now);
       }
       if (this.#async.size > 0) {
         this.#endGroup(groupStart, inGroup, queuedAt);
@@ -312,11 +313,20 @@ export class Worker {
     return this.#async.size - this.#awaitedForks.size >= this.#concurrency;
   }
 
+  /** Tasks run from `start` on. Returns it. */
+  #beginGroup(start: number): number {
+    const { f64 } = this.kernel;
+    f64[(this.agent + COUNTER_LOAD_MS) >>> 3] = f64[(this.agent + COUNTER_BUSY_MS) >>> 3]! - start;
+    return start;
+  }
+
   /** Books a group of tasks that ended now. Returns now. */
   #endGroup(start: number, size: number, queuedAt: number): number {
     const now = this.clock.now();
+    const { calls, f64, i32 } = this.kernel;
+    if (size > 0) calls.addCounter(this.agent + COUNTER_BUSY_MS, now - start);
+    f64[(this.agent + COUNTER_LOAD_MS) >>> 3] = f64[(this.agent + COUNTER_BUSY_MS) >>> 3]!;
     if (size === 0) return now;
-    const { calls, i32 } = this.kernel;
     const elapsed = now - start;
     const mean = elapsed / size;
     if (size > 1 && mean >= GROUP_BELOW_MS) {
@@ -337,7 +347,6 @@ export class Worker {
       calls.recordDuration(this.agent + AGENT_WAIT_HISTOGRAM, waitedUs * 1000, size);
       calls.addCounter(this.agent + COUNTER_WAIT_MS, (waitedUs * size) / 1000);
     }
-    calls.addCounter(this.agent + COUNTER_BUSY_MS, elapsed);
     if (this.#trace !== undefined) return now;
     this.#tasksAreShort = mean < SHORT_MS;
     this.#groupSize = mean < GROUP_BELOW_MS ? Math.min(GROUP_MOST, this.#groupSize * 2) : 1;

@@ -112,11 +112,8 @@ function addLane(state: PoolState, worker: TopWorker, last: TopPool, ms: number)
   keep(lane.samples, { busy: before === undefined ? 0 : busyShare(worker, before, ms), state: worker.state });
 }
 
-/** A task counts when it has ended; one that runs all the time is busy all the time. */
 function busyShare(worker: TopWorker, before: TopWorker, ms: number): number {
-  const counted = (worker.busyMs - before.busyMs) / ms;
-  const runsOn = worker.state === 'running' && before.state === 'running' && counted < 0.01;
-  return runsOn ? 1 : Math.min(1, Math.max(0, counted));
+  return Math.min(1, Math.max(0, (worker.busyMs - before.busyMs) / ms));
 }
 
 function viewOf({ samples, throughput, queued, lanes }: PoolState): PoolView {

@@ -4,7 +4,6 @@
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { getPriority, setPriority } from 'node:os';
 import type Koffi from 'koffi';
 import { kernelThreadId } from '../../platform/kernel-thread.ts';
 import type { PinRequest, PinResult } from '../../platform/pin.ts';
@@ -175,15 +174,4 @@ export function placeMemory(memory: WebAssembly.Memory, address: number, node: n
   const span = new Uint8Array(memory.buffer, address >>> 0, SPAN_BYTES);
   // Best effort: a page that cannot be moved works where it is.
   calls.mbind(numbers.mbind, span, SPAN_BYTES, MPOL_PREFERRED, mask, mask.length * 8 + 1, MPOL_MF_MOVE);
-}
-
-/** Sets the priority of the calling thread (Linux: of this thread only). A priority that is not allowed leaves what was. */
-export function setNiceness(niceness: number): void {
-  const thread = kernelThreadId();
-  if (process.platform !== 'linux' || thread === 0) return;
-  try {
-    if (getPriority(thread) !== niceness) setPriority(thread, niceness);
-  } catch {
-    // EACCES: to be ahead of others takes a right.
-  }
 }

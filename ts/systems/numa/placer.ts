@@ -19,7 +19,7 @@ export function isThreadPlacer(numa: NUMACoordinator): numa is ThreadPlacer {
 }
 
 /**
- * Priority of a thread by QoS class, as Unix counts it: who is behind gets less of a busy processor. To be ahead of others takes a right that few have, so
+ * Priority of a thread by QoS class, as Unix counts it, on top of the process's: who is behind gets less of a busy processor. To be ahead of others takes a right that few have, so
  * the highest class is where every thread starts.
  */
 export const NICENESS: Readonly<Record<QoSLevel, number>> = { Guaranteed: 0, Burstable: 5, BestEffort: 15 };
