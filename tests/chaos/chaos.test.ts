@@ -40,6 +40,7 @@ describe('chaos', () => {
     ['handle', /handles are left: .*Timeout/],
     ['unlocked', /two were under lock \d/],
     ['hold', /locks are left: .*"kept"/],
+    ['names', /the tables of locks have grown: of \d+ numbers/],
     ['hoard', /memory is not flat: heap went from/],
   ])('sees it when something is wrong: %s', { timeout: 120_000 }, async (sabotage, seen) => {
     const { code, output } = await chaos(

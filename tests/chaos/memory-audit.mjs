@@ -65,16 +65,49 @@ function lockSpans({ word }) {
   return { shared, ...chunks };
 }
 
+/** What is written to those who gave up a wait for others, once one did (ts/locks/verdicts.ts). */
+const verdictSpans = ({ word }) => (word(L.HEADER_VERDICTS) === 0 ? 0 : 2);
+
 /** What the main thread keeps for its searches for deadlocks, once it has had one. */
 const searchSpans = ({ word }) => (word(L.HEADER_LOCK_TABLES) === 0 ? 0 : 1);
 
-/** What is wrong with the tables of locks of a runtime that used so many names at once, from so many threads at most. */
-export function auditLocks(handle, namesMost, threadsMost) {
+/** What becomes of the numbers of locks: `open` have a name, `free` are on the list for the next ones, `spare` are kept by a thread, `lost` are none of these. */
+function lockNumbers({ calls, word }) {
+  const free = new Set();
+  for (let id = word(L.HEADER_LOCK_FREE); id !== 0; id = word((calls.lockAt(id) >>> 0) + L.LOCK_NEXT)) {
+    // A list that meets itself would never end.
+    if (free.has(id)) return { open: 0, free: free.size, spare: 0, lost: Infinity };
+    free.add(id);
+  }
+  const spare = new Set();
+  for (let id = 1; id < L.MAX_AGENTS; id++) {
+    const kept = word(L.AGENTS + id * L.AGENT_SIZE + L.AGENT_SPARE_LOCK);
+    if (kept !== 0) spare.add(kept);
+  }
+  let open = 0;
+  let lost = 0;
+  for (let id = 1; id <= word(L.HEADER_LOCK_COUNT); id++) {
+    if (free.has(id) || spare.has(id)) continue;
+    if ((word((calls.lockAt(id) >>> 0) + L.LOCK_FLAGS) & L.LOCK_FLAG_FREE) === 0) open++;
+    else lost++;
+  }
+  return { open, free: free.size, spare: spare.size, lost };
+}
+
+/**
+ * What is wrong with the tables of locks of a runtime that has so many names at the end, and had one more at once for each of so many threads.
+ * Each number is accounted for, but for `deathsMost`: what a thread had open, or had just taken out of the index, when it died.
+ */
+export function auditLocks(handle, names, threadsMost, deathsMost) {
   const kernel = open(handle);
   const wrong = [];
   const { lockChunks, ownerChunks } = lockSpans(kernel);
   const count = kernel.word(L.HEADER_LOCK_COUNT);
-  if (count > namesMost) wrong.push(`${count} numbers were given out for ${namesMost} names`);
+  const most = names + threadsMost + deathsMost;
+  if (count > most) wrong.push(`${count} numbers were given out, ${most} at most expected`);
+  const numbers = lockNumbers(kernel);
+  if (numbers.open + numbers.lost > names + deathsMost)
+    wrong.push(`of ${count} numbers ${JSON.stringify(numbers)}, for ${names} names`);
   if (lockChunks > 1) wrong.push(`${lockChunks} chunks of locks`);
   if (ownerChunks > threadsMost) wrong.push(`${ownerChunks} chunks of owners for ${threadsMost} threads`);
   if (kernel.word(L.HEADER_LOCK_GATE) !== 0) wrong.push('somebody stands at the gate');
@@ -135,7 +168,7 @@ export function auditEmpty(handle, peakCalls) {
     [id, carved + searchSpans(kernel)],
     [L.OWNER_SLOTS, slotSpansMost],
     [L.OWNER_SLOTS_FREE, Infinity],
-    [L.OWNER_SHARED, lockSpans(kernel).shared],
+    [L.OWNER_SHARED, lockSpans(kernel).shared + verdictSpans(kernel)],
     [L.OWNER_ORDER, ORDER_SPANS_MOST],
   ]);
   for (const [owner, count] of spanOwners(kernel)) {

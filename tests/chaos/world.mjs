@@ -11,6 +11,9 @@ const THREADS_MOST = 40;
 /** How long the pools live that are for certain there. */
 const CERTAIN_MS = 2000;
 
+/** An array takes whole spans of 64 KiB. */
+const bytesTaken = (bytes) => Math.ceil(bytes / 65_536) * 65_536;
+
 export class World {
   referee;
   sabotage;
@@ -28,6 +31,7 @@ export class World {
   #rt;
   #quiet = new AbortController();
   #arrays = new Set();
+  #arrayBytes = 0;
   #lives = new Set();
   #bumps = new Map();
   #peak = 0;
@@ -43,7 +47,7 @@ export class World {
     this.#random = random;
     this.#isCertain = isCertain;
     // What is to be seen must be there.
-    const hasLocks = isCertain || sabotage === 'unlocked' || sabotage === 'hold';
+    const hasLocks = isCertain || ['unlocked', 'hold', 'names'].includes(sabotage);
     this.#isStandalone = random.chance(0.15) && !hasLocks;
     this.#memoryBytes = (hasLocks ? 64 : random.pick([6, 12, 64, 64, 256, 1024])) * MIB;
     this.isSmall = this.#memoryBytes < 32 * MIB;
@@ -107,12 +111,16 @@ export class World {
 
   async afterPool() {}
 
-  /** An array of the shared memory, or undefined when there is no room or no runtime of ours. */
+  /** An array of the shared memory, or undefined when there is no room or no runtime of ours, or arrays have their share. */
   alloc(type, length) {
     if (this.#rt === undefined) return undefined;
+    // A machine that is fast has more calls open. What fails while arrays have no more than a third is an error of the allocator.
+    const bytes = bytesTaken(length * type.BYTES_PER_ELEMENT);
+    if (!this.isSmall && this.#arrayBytes + bytes > this.#memoryBytes / 3) return undefined;
     try {
       const array = this.#rt.alloc(type, length);
       this.#arrays.add(array);
+      this.#arrayBytes += bytes;
       this.referee.expect(
         array.every((value) => value === 0),
         `${this.name}: a new array is not all zeros`,
@@ -128,7 +136,8 @@ export class World {
   }
 
   free(array) {
-    this.#arrays.delete(array);
+    // Those that a task allocated are not among ours.
+    if (this.#arrays.delete(array)) this.#arrayBytes -= bytesTaken(array.byteLength);
     this.#rt.free(array);
   }
 
@@ -163,7 +172,11 @@ export class World {
       );
     }
     if (this.sabotage === 'hold') this.#rt.mutex('kept').lockSync();
+    const names = Array.from({ length: this.sabotage === 'names' ? 16 : 0 }, (_, i) =>
+      this.#rt.mutex(`kept ${i}`),
+    );
     if (this.locks !== undefined) await this.locks.audit(1 + THREADS_MOST * this.#lanes);
+    for (const m of names) m.forget();
     const wrong = auditEmpty(this.#rt.handle, 4 * this.#peak * this.#lanes);
     referee.expect(
       wrong.length === 0,
